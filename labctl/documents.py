@@ -1,0 +1,172 @@
+"""YAML files as their author wrote them: every value knows its line and column.
+
+PyYAML's composer keeps marks on nodes; this module builds plain Python values from the nodes and
+keeps the marks beside them, in subclasses of ``dict`` and ``list`` (scalars cannot carry any).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labctl.errors import Place, RequestError
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Map(dict[Any, Any]):
+    """A YAML mapping. ``place`` is where it starts."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+        self._keys: dict[Any, Place] = {}
+        self._values: dict[Any, Place] = {}
+
+    def put(self, key: Any, value: Any, key_place: Place, value_place: Place) -> None:
+        self[key] = value
+        self._keys[key] = key_place
+        self._values[key] = value_place
+
+    def at(self, key: Any) -> Place:
+        """Where the value of ``key`` starts; the mapping's own place for a key that is not there."""
+        return self._values.get(key, self.place)
+
+    def key_at(self, key: Any) -> Place:
+        """Where ``key`` itself stands."""
+        return self._keys.get(key, self.place)
+
+
+class Seq(list[Any]):
+    """A YAML sequence. ``place`` is where it starts."""
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self.place = place
+        self._places: list[Place] = []
+
+    def put(self, value: Any, place: Place) -> None:
+        self.append(value)
+        self._places.append(place)
+
+    def at(self, index: int) -> Place:
+        """Where item ``index`` starts."""
+        return self._places[index] if 0 <= index < len(self._places) else self.place
+
+
+class _Builder:
+    """Turns composed nodes into values, with the scalar rules of PyYAML's safe loader (YAML 1.1)."""
+
+    def __init__(self, path: Path, lines: list[str], loader: Any, error: type[RequestError]) -> None:
+        self.path = path
+        self.lines = lines
+        self.loader = loader
+        self.error = error
+
+    def place(self, mark: Any) -> Place:
+        text = self.lines[mark.line] if mark.line < len(self.lines) else ""
+        return Place(self.path, mark.line + 1, mark.column + 1, text)
+
+    def build(self, node: Any) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return self._map(node)
+        if isinstance(node, yaml.SequenceNode):
+            seq = Seq(self.place(node.start_mark))
+            for item in node.value:
+                seq.put(self.build(item), self.place(item.start_mark))
+            return seq
+        try:
+            return self.loader.construct_object(node)
+        except (yaml.YAMLError, ValueError) as err:
+            message = f"{node.tag} is not a kind of value that is understood here"
+            if isinstance(err, ValueError):
+                message = f"{node.value!r} is not a valid value: {err}"
+            raise self.error(message, place=self.place(node.start_mark)) from err
+
+    def _map(self, node: Any) -> Map:
+        built = Map(self.place(node.start_mark))
+        for key_node, value_node in node.value:
+            key = self.build(key_node)
+            key_place = self.place(key_node.start_mark)
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                self._merge(built, value_node)
+                continue
+            if isinstance(key, (Map, Seq)):
+                raise self.error(
+                    "a mapping cannot be a key here",
+                    hint='quote a value that starts with {{ }}: key: "{{ value }}"',
+                    place=key_place,
+                )
+            if key in built and key in built._keys:
+                first = built.key_at(key).line
+                raise self.error(f"the key {key!r} stands twice (first in line {first})", place=key_place)
+            built.put(key, self.build(value_node), key_place, self.place(value_node.start_mark))
+        return built
+
+    def _merge(self, built: Map, node: Any) -> None:
+        sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        for source in sources:
+            merged = self.build(source)
+            if not isinstance(merged, Map):
+                raise self.error("<<: takes a mapping", place=self.place(source.start_mark))
+            for key, value in merged.items():
+                if key not in built:
+                    built[key] = value
+                    built._values[key] = merged.at(key)
+
+
+def load_yaml(path: Path, error: type[RequestError] = RequestError) -> Any:
+    """Read one YAML document.
+
+    Returns scalars as PyYAML's safe loader makes them, mappings as :class:`Map`, sequences as
+    :class:`Seq`, and None for an empty file. Raises ``error`` with the place for a file that cannot
+    be read or is not YAML.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise error(f"cannot read the file: {err.strerror}", place=Place(path)) from err
+    except UnicodeDecodeError as err:
+        raise error("the file is not UTF-8 text", place=Place(path)) from err
+    return parse_yaml(text, path, error)
+
+
+def parse_yaml(text: str, path: Path, error: type[RequestError] = RequestError) -> Any:
+    """Like :func:`load_yaml` for text already read from ``path``."""
+    lines = text.splitlines()
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        return None if node is None else _Builder(path, lines, loader, error).build(node)
+    except yaml.MarkedYAMLError as err:
+        mark = err.problem_mark or err.context_mark
+        line = mark.line if mark else 0
+        excerpt = lines[line] if line < len(lines) else ""
+        place = Place(path, line + 1, (mark.column if mark else 0) + 1, excerpt)
+        raise error(f"not valid YAML: {err.problem or err.context}", hint=_yaml_hint(excerpt), place=place) from err
+    except yaml.YAMLError as err:
+        raise error(f"not valid YAML: {err}", place=Place(path)) from err
+    except RecursionError as err:
+        raise error("nested too deeply", place=Place(path)) from err
+    finally:
+        loader.dispose()
+
+
+def _yaml_hint(excerpt: str) -> str:
+    if "\t" in excerpt:
+        return "indent with spaces: YAML does not allow tabs there"
+    if "{{" in excerpt:
+        return 'quote a value that holds {{ }}: key: "{{ value }}"'
+    if excerpt.count(": ") > 1:
+        return "quote a value that holds a colon followed by a space"
+    return "check the indentation of this line and of the one before it"
+
+
+def nearest(word: str, candidates: Iterable[str]) -> str | None:
+    """The candidate most like ``word``, or None when none is near: for "did you mean"."""
+    close = difflib.get_close_matches(str(word), list(candidates), n=1, cutoff=0.6)
+    return close[0] if close else None
