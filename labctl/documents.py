@@ -147,7 +147,9 @@ def parse_yaml(text: str, path: Path, error: type[RequestError] = RequestError) 
         line = mark.line if mark else 0
         excerpt = lines[line] if line < len(lines) else ""
         place = Place(path, line + 1, (mark.column if mark else 0) + 1, excerpt)
-        raise error(f"not valid YAML: {err.problem or err.context}", hint=_yaml_hint(excerpt), place=place) from err
+        raise error(
+            f"not valid YAML: {err.problem or err.context}", hint=_yaml_hint(excerpt), place=place
+        ) from err
     except yaml.YAMLError as err:
         raise error(f"not valid YAML: {err}", place=Place(path)) from err
     except RecursionError as err:

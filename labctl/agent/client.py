@@ -1,0 +1,268 @@
+"""The controller's side of the agent: start it on a VM, send it calls, read typed results."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any
+
+from labctl.agent import bundle
+from labctl.connect import Connection, Stream, open_connection
+from labctl.deadline import Deadline
+from labctl.errors import AgentFault, HostError, PythonMissing, SudoRefused
+from labctl.inventory import Host
+
+#: A frame from a VM larger than this is refused: the agent itself refuses values over 4 MiB.
+MAX_FRAME = 5 << 20
+#: What a login shell may print before the agent's marker.
+MAX_NOISE = 64 << 10
+#: Added to an op's own deadline before the controller gives the whole call up.
+GRACE = 5.0
+
+
+@dataclass(frozen=True)
+class Op:
+    """One thing to do on the VM: ``name`` is the agent's module, for example ``probes.mounts``.
+
+    ``deadline`` is in seconds, counted on the VM from the op's start. An ``isolated`` op runs in a
+    forked child and is cut off at its deadline even when it hangs in the kernel; one with a
+    ``user`` does too, as that user. After a failed op with ``stop_on_failure`` the rest of the call
+    is not run.
+    """
+
+    name: str
+    args: Mapping[str, Any]
+    deadline: float = 30.0
+    isolated: bool = False
+    user: str | None = None
+    stop_on_failure: bool = False
+    check: bool = False
+    diff: bool = False
+
+
+@dataclass(frozen=True)
+class OpError:
+    """Why an op has no value. ``kind``: timeout, crashed, unknown-op, bad-args or not-run."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class OpResult:
+    """What came back for the op at ``index`` of a call: a ``value`` or an ``error``, never both."""
+
+    index: int
+    value: Mapping[str, Any] | None
+    error: OpError | None
+    seconds: float
+
+    @property
+    def failed(self) -> bool:
+        return self.value is None or bool(self.value.get("failed"))
+
+
+@dataclass(frozen=True)
+class Hello:
+    """Who answered. ``user`` is the login user, also when the agent itself runs as root."""
+
+    python: str
+    uid: int
+    user: str
+    hostname: str
+    boot_id: str
+    pid: int
+
+
+class Agent:
+    """A running agent. Not for use by several threads at once.
+
+    ``connections`` and ``round_trips`` count what it cost; the start is one round trip.
+    """
+
+    def __init__(self, connection: Connection, stream: Stream, hello: Hello) -> None:
+        self.connection = connection
+        self.hello = hello
+        self.connections = 1
+        self.round_trips = 1
+        self._stream = stream
+        self._number = 0
+
+    @property
+    def host(self) -> Host:
+        return self.connection.host
+
+    def call(self, ops: Sequence[Op], deadline: Deadline, parallel: int = 1) -> Iterator[OpResult]:
+        """Send ``ops`` in one round trip and yield each result as it comes, in order of completion.
+
+        Up to ``parallel`` isolated ops run at a time. Every op gets exactly one result. The call is
+        sent when the first result is asked for. Raises :class:`AgentFault` when the agent ends or
+        breaks its protocol, :class:`DeadlineExceeded` at ``deadline``.
+        """
+        if not ops:
+            return
+        self._number += 1
+        self.round_trips += 1
+        call = {"call": self._number, "ops": [asdict(op) for op in ops], "parallel": parallel}
+        body = json.dumps(call, ensure_ascii=True).encode("ascii")
+        self._stream.write(struct.pack(">I", len(body)) + body, deadline)
+        missing = set(range(len(ops)))
+        while True:
+            frame = _read_frame(self._stream, deadline, self.host)
+            if frame.get("call") != self._number:
+                raise _protocol_error(self.host, "an answer to another call")
+            if frame.get("t") == "end":
+                break
+            result = _result(frame, self.host)
+            if result.index not in missing:
+                raise _protocol_error(self.host, f"an unexpected result with index {result.index}")
+            missing.discard(result.index)
+            yield result
+        if missing:
+            raise _protocol_error(self.host, f"no result for {len(missing)} of {len(ops)} ops")
+
+    def call_one(self, op: Op, deadline: Deadline) -> Mapping[str, Any]:
+        """Run one op and return its value. Raises :class:`AgentFault` when it has none."""
+        (result,) = list(self.call([op], deadline))
+        if result.value is None:
+            error = result.error
+            raise AgentFault(f"{op.name}: {error.message if error else 'no value'}")
+        return result.value
+
+    def close(self) -> None:
+        """End the agent and its connection. What it armed for this case happens on the VM."""
+        self._stream.close()
+        self.connection.close()
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def start_agent(host: Host, deadline: Deadline, become: bool = True) -> Agent:
+    """Connect to ``host`` and start the agent there, as root when ``become``.
+
+    Raises a :class:`HostError` that says why it could not: see ``labctl.errors``.
+    """
+    connection = open_connection(host, deadline)
+    try:
+        stream, hello = _start(connection, deadline, become)
+    except BaseException:
+        connection.close()
+        raise
+    return Agent(connection, stream, hello)
+
+
+def _start(connection: Connection, deadline: Deadline, become: bool) -> tuple[Stream, Hello]:
+    host = connection.host
+    nonce = secrets.token_hex(8)
+    command, payload = bundle.start_command(host.python, nonce, sudo=become and not connection.is_root)
+    stream = connection.execute(command, deadline)
+    try:
+        stream.write(payload, deadline)
+        _skip_to(stream, bundle.marker(nonce), deadline)
+    except (EOFError, AgentFault) as err:
+        raise _why_no_start(stream, host, deadline) from err
+    frame = _read_frame(stream, deadline, host)
+    try:
+        hello = Hello(
+            python=str(frame["python"])[:32],
+            uid=int(frame["uid"]),
+            user=str(frame["user"])[:64],
+            hostname=str(frame["hostname"])[:255],
+            boot_id=str(frame["boot_id"])[:64],
+            pid=int(frame["pid"]),
+        )
+    except (KeyError, TypeError, ValueError) as err:
+        raise _protocol_error(host, "a malformed hello") from err
+    return stream, hello
+
+
+def _skip_to(stream: Stream, marker: bytes, deadline: Deadline) -> None:
+    """Read past what the login shell printed, up to and including the marker."""
+    seen = b""
+    while not seen.endswith(marker):
+        if len(seen) > MAX_NOISE:
+            raise EOFError
+        # One byte at a time at the end only: the bytes after the marker belong to frames.
+        seen += stream.read(max(1, len(marker) - _overlap(seen, marker)), deadline)
+
+
+def _overlap(seen: bytes, marker: bytes) -> int:
+    """How many bytes at the end of ``seen`` are a beginning of ``marker``."""
+    for length in range(min(len(seen), len(marker)), 0, -1):
+        if marker.startswith(seen[-length:]):
+            return length
+    return 0
+
+
+def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
+    status = stream.wait(deadline.sooner(GRACE))
+    said = stream.stderr_tail().decode("utf-8", "replace").strip()
+    last = said.splitlines()[-1] if said else ""
+    missing = "not found" in said or "No such file" in said
+    if (host.python in said and missing) or status == 127:
+        return PythonMissing(
+            f"there is no {host.python} on the VM", hint="on the VM: sudo apt install python3"
+        )
+    if said.startswith("sudo:") or "\nsudo:" in said:
+        return SudoRefused(
+            f"sudo did not work without a password: {last}",
+            hint="the login user needs NOPASSWD in /etc/sudoers.d, or log in as root",
+        )
+    ended = f"ended with status {status}" if status is not None else "did not answer"
+    return AgentFault(f"the agent could not start: python {ended}{': ' + last if last else ''}")
+
+
+def _read_frame(stream: Stream, deadline: Deadline, host: Host) -> Mapping[str, Any]:
+    try:
+        (length,) = struct.unpack(">I", _exactly(stream, 4, deadline))
+        if length > MAX_FRAME:
+            raise _protocol_error(host, f"a frame of {length} bytes")
+        body = _exactly(stream, length, deadline)
+    except EOFError as err:
+        raise AgentFault(
+            "the agent on the VM ended in the middle of its work",
+            hint="run it again; if it keeps happening, look at the VM's memory (dmesg) and its sshd log",
+        ) from err
+    try:
+        frame = json.loads(body)
+    except (ValueError, RecursionError) as err:
+        raise _protocol_error(host, "something that is not JSON") from err
+    if not isinstance(frame, dict):
+        raise _protocol_error(host, "JSON that is not an object")
+    return frame
+
+
+def _exactly(stream: Stream, count: int, deadline: Deadline) -> bytes:
+    parts = []
+    while count:
+        part = stream.read(count, deadline)
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+def _result(frame: Mapping[str, Any], host: Host) -> OpResult:
+    index, seconds = frame.get("index"), frame.get("seconds")
+    value, error = frame.get("value"), frame.get("error")
+    if frame.get("t") != "result" or type(index) is not int or not isinstance(seconds, int | float):
+        raise _protocol_error(host, "a malformed result")
+    if isinstance(value, dict) and error is None:
+        return OpResult(index, value, None, float(seconds))
+    if isinstance(error, dict):
+        kind, message = str(error.get("kind"))[:40], str(error.get("message"))[:2000]
+        return OpResult(index, None, OpError(kind, message), float(seconds))
+    raise _protocol_error(host, "a result without value or error")
+
+
+def _protocol_error(host: Host, what: str) -> AgentFault:
+    return AgentFault(f"the agent on {host.name} sent {what}", hint="the VM may be tampered with: look at it")

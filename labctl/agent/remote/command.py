@@ -1,0 +1,167 @@
+"""Programs on the VM, run with a deadline, a cap on their output and a fixed environment."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+CAP = 1 << 20
+
+# Programs that run at the moment, so that the agent can end them when its connection is lost.
+# A thread of its own reads the connection, hence the lock.
+_running: set[subprocess.Popen[bytes]] = set()
+_lock = threading.Lock()
+
+
+class Finished:
+    """How a program ended. ``rc`` is 127 with ``missing`` set when there is no such program."""
+
+    def __init__(
+        self,
+        rc: int,
+        out: str,
+        err: str,
+        timed_out: bool = False,
+        truncated: bool = False,
+        missing: bool = False,
+    ) -> None:
+        self.rc = rc
+        self.out = out
+        self.err = err
+        self.timed_out = timed_out
+        self.truncated = truncated
+        self.missing = missing
+
+    @property
+    def ok(self) -> bool:
+        return self.rc == 0 and not self.timed_out
+
+
+def base_environment() -> dict[str, str]:
+    """The environment programs get: the same on every VM, whatever the login shell sets."""
+    kept = {name: os.environ[name] for name in ("HOME", "USER", "LOGNAME", "SHELL") if name in os.environ}
+    kept.update(PATH=PATH, LC_ALL="C.UTF-8", LANG="C.UTF-8", DEBIAN_FRONTEND="noninteractive")
+    return kept
+
+
+def run_command(
+    argv: Sequence[str],
+    *,
+    timeout: float,
+    stdin: bytes | None = None,
+    cwd: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cap: int = CAP,
+    outlive: bool = False,
+) -> Finished:
+    """Run ``argv`` for at most ``timeout`` seconds.
+
+    ``env`` is added to :func:`base_environment`. Each of stdout and stderr is kept up to ``cap``
+    bytes, the rest is read and dropped. At the deadline the program's whole session is killed.
+    ``outlive``: leave it running when the agent's connection is lost, because ending it halfway
+    would do more harm (dpkg).
+    """
+    environment = base_environment()
+    environment.update(env or {})
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env=environment,
+            start_new_session=True,
+        )
+    except FileNotFoundError as err:
+        return Finished(127, "", "%s: not found" % (err.filename or argv[0]), missing=True)
+    except (PermissionError, NotADirectoryError, OSError) as err:
+        return Finished(126, "", "%s: %s" % (err.filename or argv[0], err.strerror))
+    if not outlive:
+        with _lock:
+            _running.add(process)
+    try:
+        return _collect(process, stdin, time.monotonic() + timeout, cap)
+    finally:
+        with _lock:
+            _running.discard(process)
+
+
+def _collect(process: subprocess.Popen[bytes], stdin: bytes | None, until: float, cap: int) -> Finished:
+    kept: dict[IO[bytes], list[bytes]] = {}
+    sizes: dict[IO[bytes], int] = {}
+    truncated = timed_out = False
+    selector = selectors.DefaultSelector()
+    for stream in (process.stdout, process.stderr):
+        assert stream is not None
+        kept[stream], sizes[stream] = [], 0
+        selector.register(stream, selectors.EVENT_READ)
+    to_send = memoryview(stdin or b"")
+    if process.stdin is not None:
+        os.set_blocking(process.stdin.fileno(), False)
+        selector.register(process.stdin, selectors.EVENT_WRITE)
+    while selector.get_map():
+        left = until - time.monotonic()
+        # A daemon that a program leaves behind keeps its pipes open: when the program itself has
+        # ended, what has not come within a moment is not waited for.
+        ended = process.poll() is not None
+        ready = selector.select(min(max(left, 0), 0.2))
+        if ended and not ready:
+            break
+        if left <= 0:
+            timed_out = True
+            kill_session(process)
+            break
+        for key, _events in ready:
+            pipe: IO[bytes] = key.fileobj  # type: ignore[assignment]
+            if pipe is process.stdin:
+                try:
+                    to_send = to_send[os.write(pipe.fileno(), to_send[:65536]) :]
+                except BrokenPipeError:
+                    to_send = memoryview(b"")
+                if not to_send:
+                    selector.unregister(pipe)
+                    pipe.close()
+                continue
+            data = os.read(pipe.fileno(), 65536)
+            if not data:
+                selector.unregister(pipe)
+                continue
+            room = cap - sizes[pipe]
+            truncated = truncated or len(data) > room
+            kept[pipe].append(data[: max(room, 0)])
+            sizes[pipe] += min(len(data), max(room, 0))
+    selector.close()
+    try:
+        rc = process.wait(timeout=max(until - time.monotonic(), 0.5))
+    except subprocess.TimeoutExpired:
+        timed_out = True
+        kill_session(process)
+        rc = -signal.SIGKILL
+    out, err = (b"".join(kept[s]).decode("utf-8", "replace") for s in (process.stdout, process.stderr) if s)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None and not stream.closed:
+            stream.close()
+    return Finished(rc, out, err, timed_out=timed_out, truncated=truncated)
+
+
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill the program and what it started in its session."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def kill_running() -> None:
+    """End every program that may be ended: the connection is lost, or the op's time is over."""
+    with _lock:
+        for process in list(_running):
+            kill_session(process)

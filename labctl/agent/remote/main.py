@@ -1,0 +1,206 @@
+"""The agent's loop: read a call, run its ops, send each result as it is done.
+
+A frame is four bytes of length, big-endian, and that many bytes of ASCII JSON. The agent's first
+output is a marker with the controller's nonce, so that what a login shell prints before it cannot
+be taken for a frame.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import struct
+import sys
+import threading
+import time
+import traceback
+from typing import Any, BinaryIO
+
+from . import child, command
+from .outcome import Context, Failed
+
+MAX_CALL = 64 << 20
+
+
+def read_frame(source: BinaryIO) -> dict[str, Any] | None:
+    """The next frame, or None at the end of the stream."""
+    head = source.read(4)
+    if len(head) < 4:
+        return None
+    (length,) = struct.unpack(">I", head)
+    if length > MAX_CALL:
+        return None
+    body = source.read(length)
+    if len(body) < length:
+        return None
+    frame: dict[str, Any] = json.loads(body.decode("ascii"))
+    return frame
+
+
+class Sender:
+    """Writes frames to a descriptor of its own: what an op prints goes elsewhere."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def send(self, data: bytes) -> None:
+        data = struct.pack(">I", len(data)) + data
+        while data:
+            data = data[os.write(self.fd, data) :]
+
+
+def run_op(op: dict[str, Any], deadline: float) -> dict[str, Any]:
+    """Run one op in this process: ``{"value": ...}`` or ``{"error": {"kind", "message"}}``."""
+    name = op["name"]
+    try:
+        module = importlib.import_module("." + name, __package__)
+    except ModuleNotFoundError as err:
+        if err.name and err.name.startswith(str(__package__)):
+            return {"error": {"kind": "unknown-op", "message": "this agent has no op %r" % name}}
+        return _crashed(err)
+    try:
+        value = module.run(
+            op.get("args") or {}, Context(deadline, bool(op.get("check")), bool(op.get("diff")))
+        )
+    except Failed as err:
+        value = dict(err.fields, failed=True, msg=err.msg)
+    except Exception as err:  # the boundary: a crashed op is a result, not the end of the agent
+        return _crashed(err)
+    return {"value": value}
+
+
+def _crashed(err: BaseException) -> dict[str, Any]:
+    frames = traceback.extract_tb(err.__traceback__)
+    last = frames[-1] if frames else None
+    where = "%s:%s" % (os.path.basename(last.filename), last.lineno) if last else "?"
+    return {"error": {"kind": "crashed", "message": "%s: %s (%s)" % (type(err).__name__, err, where)}}
+
+
+class Call:
+    """One call from the controller: ops in order, up to ``parallel`` forked ones at a time."""
+
+    def __init__(self, frame: dict[str, Any], sender: Sender) -> None:
+        self.number = frame["call"]
+        self.ops: list[dict[str, Any]] = frame["ops"]
+        self.parallel = max(1, int(frame.get("parallel") or 1))
+        self.sender = sender
+        self.running: dict[int, child.Child] = {}
+        self.stopped = False
+
+    def run(self) -> None:
+        waiting = list(range(len(self.ops)))
+        while waiting or self.running:
+            while waiting and not self.stopped and len(self.running) < self.parallel:
+                self.begin(waiting.pop(0))
+            if self.running:
+                self.gather()
+            elif self.stopped:
+                for index in waiting:
+                    self.report(index, {"error": {"kind": "not-run", "message": "an earlier op failed"}}, 0.0)
+                waiting = []
+        self.sender.send(child.encode({"t": "end", "call": self.number}))
+
+    def begin(self, index: int) -> None:
+        op = self.ops[index]
+        started = time.monotonic()
+        deadline = started + float(op.get("deadline") or 30.0)
+        if op.get("isolated") or op.get("user"):
+            self.running[index] = child.start(lambda: run_op(op, deadline), deadline, op.get("user"))
+        else:
+            outcome = run_op(op, deadline)
+            self.report(index, outcome, time.monotonic() - started)
+
+    def gather(self) -> None:
+        """Wait until a child has something to say or its time is over."""
+        by_fd = {one.fd: index for index, one in self.running.items()}
+        nearest = min(one.deadline for one in self.running.values())
+        ready, _, _ = select.select(list(by_fd), [], [], max(0.0, nearest - time.monotonic()))
+        for fd in ready:
+            index = by_fd[fd]
+            if self.running[index].read():
+                self.finish(index, cut_off=False)
+        now = time.monotonic()
+        for index in [i for i, one in self.running.items() if one.deadline <= now]:
+            self.finish(index, cut_off=True)
+
+    def finish(self, index: int, cut_off: bool) -> None:
+        one = self.running.pop(index)
+        outcome = one.cut_off() if cut_off else one.outcome()
+        self.report(index, outcome, time.monotonic() - one.started)
+
+    def report(self, index: int, outcome: dict[str, Any], seconds: float) -> None:
+        value = outcome.get("value")
+        failed = "error" in outcome or (isinstance(value, dict) and bool(value.get("failed")))
+        if failed and self.ops[index].get("stop_on_failure"):
+            self.stopped = True
+        body = {"t": "result", "call": self.number, "index": index, "seconds": round(seconds, 4)}
+        encoded = child.encode(dict(body, **outcome))
+        if encoded.startswith(b'{"error"'):  # the value could not travel: say so under its index
+            encoded = child.encode(dict(body, **json.loads(encoded.decode("ascii"))))
+        self.sender.send(encoded)
+
+
+def hello() -> dict[str, Any]:
+    """Who answers. Only what costs no process: the start of the agent is on every run's path."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            boot_id = file.read().strip()
+    except OSError:
+        boot_id = ""
+    return {
+        "t": "hello",
+        "python": "%d.%d.%d" % sys.version_info[:3],
+        "uid": os.getuid(),
+        "user": os.environ.get("SUDO_USER") or os.environ.get("USER") or "",
+        "hostname": os.uname().nodename,
+        "boot_id": boot_id,
+        "pid": os.getpid(),
+    }
+
+
+class Reader(threading.Thread):
+    """Reads calls ahead, so that the end of the connection is noticed while an op still runs."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        super().__init__(daemon=True)
+        self.source = source
+        self.calls: list[dict[str, Any]] = []
+        self.arrived = threading.Semaphore(0)
+        self.current: Call | None = None
+
+    def run(self) -> None:
+        while True:
+            frame = read_frame(self.source)
+            if frame is None:
+                break
+            self.calls.append(frame)
+            self.arrived.release()
+        command.kill_running()
+        for one in list(self.current.running.values()) if self.current else []:
+            one.end(15)
+        os._exit(0)
+
+
+def serve(marker: bytes) -> None:
+    """Answer calls until the connection ends."""
+    source = sys.stdin.buffer
+    private = os.dup(1)
+    os.set_inheritable(private, False)
+    os.write(private, marker)
+    sender = Sender(private)
+    sender.send(child.encode(hello()))
+    # From here on nothing but frames may reach the controller.
+    devnull = os.open(os.devnull, os.O_RDWR)
+    os.dup2(devnull, 1)
+    os.dup2(devnull, 2)
+    os.umask(0o022)
+    reader = Reader(source)
+    reader.start()
+    while True:
+        reader.arrived.acquire()
+        call = Call(reader.calls.pop(0), sender)
+        reader.current = call
+        call.run()
+        reader.current = None

@@ -1,0 +1,73 @@
+"""HAProxy's configuration as it stands on disk, and the state that the running one reports on its socket."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from typing import Any, Dict, List
+
+from ..command import run_command
+from ..outcome import Context
+from .bind import argv_of
+
+CONFIG = "/etc/haproxy/haproxy.cfg"
+TEXT_CAP = 131072
+SOCKET = "/run/haproxy/admin.sock"
+
+
+def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+    """Out: ``files``, their ``text``, what ``haproxy -c`` says, and ``show stat`` from the admin socket ("" without)."""
+    files = files_in_use()
+    text = ""
+    for path in files:
+        try:
+            with open(path, "rb") as handle:
+                text += handle.read(TEXT_CAP).decode("utf-8", "replace") + "\n"
+        except OSError:
+            pass
+    argv = ["haproxy", "-c"]
+    for path in files:
+        argv += ["-f", path]
+    check = run_command(argv, timeout=ctx.remaining())
+    return {
+        "installed": not check.missing,
+        "files": files,
+        "text": text[:TEXT_CAP],
+        "valid": check.rc == 0,
+        "message": (check.out + check.err).strip()[:2000],
+        "state": ask_socket(text, "show stat\n", min(3.0, ctx.remaining())),
+    }
+
+
+def files_in_use() -> List[str]:
+    """Every -f of the oldest haproxy that runs, else Debian's place."""
+    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit())):
+        argv = argv_of(pid)
+        if argv and os.path.basename(argv[0]) == "haproxy":
+            files = [argv[at + 1] for at, word in enumerate(argv[:-1]) if word == "-f"]
+            if files and all(os.path.isabs(path) for path in files):
+                return files[:8]
+    return [CONFIG]
+
+
+def ask_socket(text: str, command: str, wait: float) -> str:
+    """What HAProxy answers on the UNIX socket that its configuration names; "" when there is none."""
+    named = re.search(r"^\s*stats\s+socket\s+(?:unix@)?(/\S+)", text, re.MULTILINE)
+    path = named.group(1) if named else SOCKET
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    link.settimeout(max(0.1, wait))
+    try:
+        link.connect(path)
+        link.sendall(command.encode())
+        answer = b""
+        while len(answer) < TEXT_CAP:
+            piece = link.recv(65536)
+            if not piece:
+                break
+            answer += piece
+    except OSError:
+        return ""
+    finally:
+        link.close()
+    return answer.decode("utf-8", "replace")

@@ -1,0 +1,112 @@
+"""The mount table, and whether the network file systems in it answer.
+
+Touching a stale NFS mount hangs the process that does it. Each one is therefore touched in a child of
+its own with a deadline; a child that does not end is killed and left to the kernel.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import select
+import signal
+import time
+from typing import Any, Dict, List
+
+from ..outcome import Context
+
+NETWORK = ("nfs", "nfs4")
+
+
+def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+    """``touch`` in (seconds for one mount); ``mounts`` out: network mounts, and what each said when touched."""
+    limit = min(float(args.get("touch", 8.0)), max(1.0, ctx.remaining() - 2.0))
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
+        rows = parse(table.read())
+    network = [row for row in rows if row["fstype"] in NETWORK][:20]
+    touch_all(network, limit)
+    return {"mounts": network, "others": len(rows) - len(network)}
+
+
+def parse(text: str) -> List[Dict[str, Any]]:
+    """mountinfo's lines (proc(5)); the options of the mount and of its super block both count for rw/ro."""
+    rows = []
+    for line in text.splitlines():
+        head, dash, tail = line.partition(" - ")
+        left, right = head.split(" "), tail.split(" ")
+        if not dash or len(left) < 6 or len(right) < 3:
+            continue
+        rows.append(
+            {
+                "target": unescape(left[4]),
+                "source": unescape(right[1]),
+                "fstype": right[0],
+                "options": sorted(set(left[5].split(","))),
+                "super_options": sorted(set(right[2].split(","))),
+                "answers": "untouched",
+                "error": "",
+                "entries": [],
+            }
+        )
+    return rows
+
+
+def unescape(text: str) -> str:
+    """mountinfo writes blanks as octal escapes."""
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, char)
+    return text
+
+
+def touch_all(mounts: List[Dict[str, Any]], limit: float) -> None:
+    """List each mount in a child of its own, all at once, for at most ``limit`` seconds."""
+    running = {}
+    for mount in mounts:
+        readable, writable = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(readable)
+            touch(mount["target"], writable)
+        os.close(writable)
+        running[readable] = (pid, mount, bytearray())
+    until = time.monotonic() + limit
+    while running:
+        ready = select.select(list(running), [], [], max(0.0, until - time.monotonic()))[0]
+        if not ready:
+            break
+        for handle in ready:
+            pid, mount, text = running[handle]
+            piece = os.read(handle, 65536)
+            text.extend(piece)
+            if not piece:
+                finish(mount, bytes(text))
+                os.close(handle)
+                os.waitpid(pid, 0)
+                del running[handle]
+    for handle, (pid, mount, _) in running.items():
+        mount["answers"] = "hung"
+        os.kill(pid, signal.SIGKILL)
+        os.close(handle)
+        os.waitpid(pid, os.WNOHANG)
+
+
+def touch(target: str, handle: int) -> None:
+    """In the child: list the mount, write what came of it to the pipe, end without any clean-up."""
+    try:
+        entries = sorted(os.listdir(target))[:500]
+        said: Dict[str, Any] = {"answers": "yes", "entries": entries, "error": ""}
+    except OSError as err:
+        said = {"answers": "error", "entries": [], "error": errno.errorcode.get(err.errno or 0, "EIO")}
+    data = json.dumps(said).encode()
+    while data:
+        data = data[os.write(handle, data) :]
+    os._exit(0)
+
+
+def finish(mount: Dict[str, Any], text: bytes) -> None:
+    try:
+        mount.update(json.loads(text.decode()))
+    except ValueError:
+        mount["answers"] = "error"
+        mount["error"] = "EIO"

@@ -1,0 +1,27 @@
+"""Which of some Debian packages are installed, in which version."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+from ..command import run_command
+from ..outcome import Context
+
+
+def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+    """``names`` in, ``packages`` out: name, dpkg's status word ("installed", "config-files", "absent" ...), version."""
+    names = [str(name) for name in args["names"]]
+    done = run_command(
+        ["dpkg-query", "-W", "-f=${Package}\\t${db:Status-Status}\\t${Version}\\n", "--"] + names,
+        timeout=ctx.remaining(),
+    )
+    found: Dict[str, List[str]] = {}
+    for line in done.out.splitlines():
+        fields = line.split("\t")
+        if len(fields) == 3 and (fields[0] not in found or fields[1] == "installed"):
+            found[fields[0]] = fields[1:]
+    packages = []
+    for name in names:
+        status, version = found.get(name, ["absent", ""])
+        packages.append({"name": name, "status": "absent" if status == "not-installed" else status, "version": version})
+    return {"packages": packages}

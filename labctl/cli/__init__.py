@@ -1,0 +1,104 @@
+"""The command line: parse, call, render. The only room that prints and exits."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from labctl import __version__
+from labctl.errors import LabctlError, RequestError
+
+#: Each command's file is imported when the command is used: --help must not wait for paramiko.
+COMMANDS = {
+    "setup": "Prepare VMs with playbooks.",
+    "reset": "Take the lab off VMs again.",
+    "grade": "Check what VMs really do, and give points, reasons and hints.",
+    "hosts": "Show the inventory, and whether its VMs answer.",
+    "lab": "Show labs and their rubrics.",
+    "sandbox": "Run practice VMs on this machine.",
+    "doctor": "Say what is missing on this machine, and the command that mends it.",
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"labctl.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as err:
+            from labctl.documents import nearest
+
+            near = nearest(args[0], COMMANDS)
+            raise click.UsageError(
+                f"{err.message} Did you mean {near}?" if near else err.message, ctx
+            ) from err
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 all well, 1 some check or task failed, 2 the request was wrong, "
+    "3 some VM could not be reached or judged, 130 interrupted.",
+)
+@click.version_option(__version__, prog_name="labctl")
+def cli() -> None:
+    """Prepare, check and grade students' Linux VMs over SSH."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; returns the exit status."""
+    try:
+        status: Any = cli.main(
+            args=None if argv is None else list(argv), prog_name="labctl", standalone_mode=False
+        )
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        return 130
+    except click.ClickException as err:
+        err.show()
+        return 2
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        return 130
+    except LabctlError as err:
+        show_error(err)
+        return err.exit_status
+    except BrokenPipeError:
+        # The reader of our output has gone (`labctl ... | head`): nothing more to say to it.
+        sys.stderr.close()
+        return 141
+    return status if isinstance(status, int) else 0
+
+
+def show_error(err: LabctlError) -> None:
+    """Message, the line of the file it is about, and what to do next, on stderr."""
+    from labctl.report.text import plain
+
+    where = ""
+    if isinstance(err, RequestError) and err.place:
+        where = f"{err.place}: "
+    click.echo(plain(f"labctl: {where}{err.message}"), err=True)
+    if isinstance(err, RequestError) and err.place and err.place.text:
+        click.echo(plain(f"    {err.place.text}"), err=True)
+        click.echo("    " + " " * (err.place.column - 1) + "^", err=True)
+    if err.hint:
+        click.echo(plain(f"  {err.hint}"), err=True)

@@ -1,0 +1,40 @@
+"""What most commands need first: the course and the inventory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.cli.course import Course, find_course
+from labctl.inventory import Host, Inventory, load_inventory
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a command works: the course directory and the inventory in use."""
+
+    course: Course
+    inventory: Inventory
+
+    @classmethod
+    def current(cls, inventory: Path | None = None, course: Path | None = None) -> Setting:
+        """From the options given, the environment, the running sandbox, the course's settings."""
+        found = find_course(course)
+        path = inventory or _from_environment() or _from_sandbox() or found.inventory
+        return cls(found, load_inventory(path) if path else Inventory({}, {}))
+
+    def select(self, vms: Sequence[str]) -> tuple[Host, ...]:
+        return self.inventory.select(vms)
+
+
+def _from_environment() -> Path | None:
+    named = os.environ.get("LABCTL_INVENTORY")
+    return Path(named) if named else None
+
+
+def _from_sandbox() -> Path | None:
+    from labctl.sandbox import current_inventory
+
+    return current_inventory()

@@ -1,0 +1,124 @@
+"""The course directory: playbooks, templates, graders and labctl.toml."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from labctl.documents import nearest
+from labctl.errors import CourseError, Place
+
+SETTINGS = "labctl.toml"
+_SECTIONS = {
+    "setup": {"playbooks": list},
+    "reset": {"playbooks": list},
+    "grade": {"lab": str},
+    "inventory": {"path": str},
+}
+
+
+@dataclass(frozen=True)
+class Course:
+    """A course directory; ``settings`` are its labctl.toml's, checked."""
+
+    root: Path
+    settings: Mapping[str, Mapping[str, Any]]
+
+    @property
+    def playbooks(self) -> Path:
+        return self.root / "playbooks"
+
+    @property
+    def templates(self) -> Path:
+        return self.root / "templates"
+
+    @property
+    def graders(self) -> Path:
+        return self.root / "graders"
+
+    @property
+    def default_lab(self) -> str:
+        return str(self.settings.get("grade", {}).get("lab", "lab7"))
+
+    @property
+    def inventory(self) -> Path | None:
+        """The inventory that labctl.toml names, if any."""
+        path = self.settings.get("inventory", {}).get("path")
+        return self.root / path if path else None
+
+    def default_playbooks(self, section: str) -> list[Path]:
+        """The playbooks that labctl.toml lists for ``setup`` or ``reset``."""
+        names = self.settings.get(section, {}).get("playbooks", [])
+        if not names:
+            raise CourseError(
+                f"labctl.toml names no playbooks for {section}",
+                hint=f'add [{section}] playbooks = ["NAME"], or say --playbook NAME',
+                place=Place(self.root / SETTINGS),
+            )
+        return [self.playbook(str(name)) for name in names]
+
+    def playbook(self, name: str) -> Path:
+        """The file of the playbook ``name``: a name in playbooks/, or a path."""
+        for candidate in (self.playbooks / f"{name}.yml", self.playbooks / f"{name}.yaml", Path(name)):
+            if candidate.is_file():
+                return candidate
+        known = sorted(path.stem for path in self.playbooks.glob("*.y*ml"))
+        near = nearest(name, known)
+        raise CourseError(
+            f"there is no playbook {name!r} in {self.playbooks}",
+            hint=f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}",
+        )
+
+
+def find_course(given: Path | None = None) -> Course:
+    """The course directory to use: ``given``, LABCTL_COURSE, the working directory, the bundled one.
+
+    Raises :class:`CourseError` when the one that was named is none.
+    """
+    named = given or (Path(os.environ["LABCTL_COURSE"]) if os.environ.get("LABCTL_COURSE") else None)
+    if named:
+        if not (named / SETTINGS).is_file():
+            raise CourseError(f"{named} is no course directory: it has no {SETTINGS}")
+        return _read(named)
+    here = Path.cwd()
+    if (here / SETTINGS).is_file() and _trusted(here):
+        return _read(here)
+    package = Path(__file__).resolve().parent.parent
+    # In the wheel the course is inside the package, in a checkout beside it.
+    bundled = package / "course"
+    return _read(bundled if (bundled / SETTINGS).is_file() else package.parent)
+
+
+def _trusted(directory: Path) -> bool:
+    """Graders are code: a working directory that anybody may write to is not where they come from."""
+    return not directory.stat().st_mode & 0o002
+
+
+def _read(root: Path) -> Course:
+    path = root / SETTINGS
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as err:
+        raise CourseError(f"not valid TOML: {err}", place=Place(path)) from err
+    except (OSError, UnicodeDecodeError) as err:
+        raise CourseError(f"cannot read it: {err}", place=Place(path)) from err
+    for section, body in settings.items():
+        if section not in _SECTIONS or not isinstance(body, dict):
+            raise _unknown(path, section, _SECTIONS)
+        for key, value in body.items():
+            kind = _SECTIONS[section].get(key)
+            if kind is None:
+                raise _unknown(path, f"{section}.{key}", [f"{section}.{k}" for k in _SECTIONS[section]])
+            if not isinstance(value, kind):
+                raise CourseError(f"{section}.{key} must be a {kind.__name__}", place=Place(path))
+    return Course(root.resolve(), settings)
+
+
+def _unknown(path: Path, name: str, known: Any) -> CourseError:
+    near = nearest(name, known)
+    hint = f"did you mean {near}?" if near else f"there are: {', '.join(known)}"
+    return CourseError(f"unknown setting {name!r}", hint=hint, place=Place(path))

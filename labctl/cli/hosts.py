@@ -1,0 +1,85 @@
+"""labctl hosts: the inventory in use, and whether its VMs answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import click
+
+from labctl.batch import fan_out
+from labctl.cli.context import Setting
+from labctl.cli.options import course_option, forks_option, inventory_option, json_option
+from labctl.deadline import Deadline
+from labctl.errors import HostError
+from labctl.inventory import Host
+from labctl.report.text import plain
+
+
+@click.group()
+def hosts() -> None:
+    """Show the inventory, and whether its VMs answer."""
+
+
+@hosts.command("list")
+@click.argument("patterns", metavar="[VM]...", nargs=-1)
+@inventory_option
+@course_option
+@json_option
+def list_hosts(patterns: tuple[str, ...], inventory: Path | None, course: Path | None, as_json: bool) -> None:
+    """List the hosts of the inventory in use."""
+    setting = Setting.current(inventory, course)
+    chosen = setting.select(patterns or ("all",))
+    if as_json:
+        rows = [
+            {"host": h.name, "address": h.address, "port": h.port, "user": h.user, "groups": list(h.groups)}
+            for h in chosen
+        ]
+        path = str(setting.inventory.path) if setting.inventory.path else None
+        click.echo(json.dumps({"schema": 1, "inventory": path, "hosts": rows}, indent=2))
+        return
+    click.echo(f"inventory: {setting.inventory.path}", err=True)
+    width = max((len(h.name) for h in chosen), default=0)
+    for host in chosen:
+        where = f"{host.user}@{host.address}:{host.port}"
+        click.echo(plain(f"{host.name:{width}}  {where:28}  {', '.join(host.groups)}"))
+
+
+@hosts.command("ping")
+@click.argument("patterns", metavar="[VM]...", nargs=-1)
+@inventory_option
+@course_option
+@forks_option
+@json_option
+def ping(
+    patterns: tuple[str, ...], inventory: Path | None, course: Path | None, forks: int, as_json: bool
+) -> int:
+    """Connect to each VM, start the agent there, and say how long it took."""
+    from labctl.agent import start_agent
+
+    chosen = Setting.current(inventory, course).select(patterns or ("all",))
+
+    def greet(host: Host) -> tuple[float, str]:
+        started = time.monotonic()
+        with start_agent(host, Deadline.after(30)) as agent:
+            return time.monotonic() - started, agent.hello.python
+
+    results = fan_out(chosen, greet, forks=forks)
+    rows = []
+    for name, outcome in results.items():
+        if isinstance(outcome, HostError):
+            rows.append({"host": name, "ok": False, "error": outcome.cause, "message": outcome.message})
+        else:
+            rows.append({"host": name, "ok": True, "seconds": round(outcome[0], 3), "python": outcome[1]})
+    if as_json:
+        click.echo(json.dumps({"schema": 1, "hosts": rows}, indent=2))
+    else:
+        for row in rows:
+            said = (
+                f"ok, {row['seconds']} s, python {row['python']}"
+                if row["ok"]
+                else f"{row['error']}: {row['message']}"
+            )
+            click.echo(plain(f"{row['host']}: {said}"))
+    return 0 if all(row["ok"] for row in rows) else 3

@@ -1,0 +1,31 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from labctl.batch import DEFAULT_FORKS
+
+inventory_option = click.option(
+    "-i",
+    "--inventory",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="The inventory file (Ansible's YAML). Default: the running sandbox's, or labctl.toml's.",
+)
+course_option = click.option(
+    "--course",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The course directory. Default: this one if it holds a labctl.toml, else the one bundled.",
+)
+forks_option = click.option(
+    "--forks",
+    type=click.IntRange(1, 1000),
+    default=DEFAULT_FORKS,
+    show_default=True,
+    help="How many VMs at once.",
+)
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else."
+)

@@ -1,0 +1,112 @@
+"""A host, a group, an inventory."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labctl.errors import InventoryError, UnknownHost
+
+
+@dataclass(frozen=True)
+class Host:
+    """One machine. ``variables`` are its groups' and its own, already merged in Ansible's order.
+
+    ``groups`` are the names of all groups it is in, directly or not, without ``all``.
+    """
+
+    name: str
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+
+    @property
+    def address(self) -> str:
+        """Where to connect to: a name or an address."""
+        return str(self.variables.get("ansible_host", self.name))
+
+    @property
+    def port(self) -> int:
+        return self._integer("ansible_port", 22)
+
+    @property
+    def user(self) -> str:
+        return str(self.variables.get("ansible_user") or getpass.getuser())
+
+    @property
+    def key_file(self) -> Path | None:
+        """The private key to offer; None leaves it to the user's defaults."""
+        return self._path("ansible_ssh_private_key_file")
+
+    @property
+    def known_hosts(self) -> Path | None:
+        """The file that holds this host's key; None means the user's own."""
+        return self._path("labctl_known_hosts")
+
+    @property
+    def python(self) -> str:
+        """The interpreter for the agent. Ansible's ``auto`` values mean the usual one."""
+        chosen = str(self.variables.get("ansible_python_interpreter", "python3"))
+        return "python3" if chosen.startswith("auto") else chosen
+
+    @property
+    def is_local(self) -> bool:
+        return self.variables.get("ansible_connection") == "local"
+
+    def _path(self, name: str) -> Path | None:
+        value = self.variables.get(name)
+        return Path(str(value)).expanduser() if value else None
+
+    def _integer(self, name: str, default: int) -> int:
+        value = self.variables.get(name, default)
+        try:
+            return int(value)
+        except (TypeError, ValueError) as err:
+            raise InventoryError(f"{self.name}: {name} must be a number, not {value!r}") from err
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group: ``hosts`` are the names of all hosts in it and in its children, in file order."""
+
+    name: str
+    hosts: tuple[str, ...]
+    children: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All hosts and groups of one inventory file; ``path`` is None for one made in memory."""
+
+    hosts: Mapping[str, Host]
+    groups: Mapping[str, Group]
+    path: Path | None = None
+
+    def select(self, patterns: Sequence[str]) -> tuple[Host, ...]:
+        """The hosts that ``patterns`` name, in the inventory's order, each once.
+
+        A pattern is a host, a group, ``all``, a glob, several of these joined by ``:`` with ``!``
+        (but not) and ``&`` (and also), or ``user@host[:port]`` for a host in no inventory. Raises
+        :class:`UnknownHost` with the nearest name.
+        """
+        from labctl.inventory.patterns import select
+
+        return select(self, patterns)
+
+    def group_hosts(self, name: str) -> tuple[Host, ...]:
+        """The hosts of a group, none when there is no such group."""
+        group = self.groups.get(name)
+        return tuple(self.hosts[host] for host in group.hosts) if group else ()
+
+    def host(self, name: str) -> Host:
+        try:
+            return self.hosts[name]
+        except KeyError:
+            raise UnknownHost(f"there is no host {name!r} in the inventory") from None
+
+
+def local_host(name: str = "localhost", **variables: Any) -> Host:
+    """This machine, without a connection."""
+    return Host(name, {"ansible_connection": "local", "ansible_host": "127.0.0.1", **variables})
