@@ -42,11 +42,7 @@ def start_command(python: str, nonce: str, sudo: bool) -> tuple[str, bytes]:
     student's ``json.py`` must not be what the agent imports. ``sudo -n`` never asks.
     """
     packed, loader = _packed()
-    first = (
-        f"marker = {marker(nonce)!r}\nimport json as _json\n"
-        + "globals().update(_json.loads(payload))\n"
-        + loader
-    )
+    first = f"marker = {marker(nonce)!r}\nimport json\nglobals().update(json.loads(payload))\n{loader}"
     code = zlib.compress(first.encode("utf-8"), 6)
     boot = (
         "import sys,zlib;r=sys.stdin.buffer.read;d=zlib.decompress;"

@@ -25,10 +25,7 @@ def plain(text: str, *, limit: int = 0, multiline: bool = True) -> str:
         elif letter == "\t":
             out.append("    ")
         elif unicodedata.category(letter) in _UNSAFE:
-            code = ord(letter)
-            out.append(
-                f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
-            )
+            out.append(letter.encode("unicode_escape").decode("ascii"))
         else:
             out.append(letter)
     shown = "".join(out)

@@ -94,50 +94,33 @@ def run_command(
             _running.discard(process)
 
 
+class _Kept:
+    """What one output pipe gave, up to a cap."""
+
+    def __init__(self, cap: int) -> None:
+        self.parts: list[bytes] = []
+        self.room = cap
+        self.truncated = False
+
+    def take(self, data: bytes) -> None:
+        self.truncated = self.truncated or len(data) > self.room
+        self.parts.append(data[: self.room])
+        self.room -= min(len(data), self.room)
+
+    def text(self) -> str:
+        return b"".join(self.parts).decode("utf-8", "replace")
+
+
 def _collect(process: subprocess.Popen[bytes], stdin: bytes | None, until: float, cap: int) -> Finished:
-    kept: dict[IO[bytes], list[bytes]] = {}
-    sizes: dict[IO[bytes], int] = {}
-    truncated = timed_out = False
+    assert process.stdout is not None and process.stderr is not None
+    out, err = _Kept(cap), _Kept(cap)
     selector = selectors.DefaultSelector()
-    for stream in (process.stdout, process.stderr):
-        assert stream is not None
-        kept[stream], sizes[stream] = [], 0
-        selector.register(stream, selectors.EVENT_READ)
-    to_send = memoryview(stdin or b"")
+    selector.register(process.stdout, selectors.EVENT_READ, out)
+    selector.register(process.stderr, selectors.EVENT_READ, err)
     if process.stdin is not None:
         os.set_blocking(process.stdin.fileno(), False)
-        selector.register(process.stdin, selectors.EVENT_WRITE)
-    while selector.get_map():
-        left = until - time.monotonic()
-        # A daemon that a program leaves behind keeps its pipes open: when the program itself has
-        # ended, what has not come within a moment is not waited for.
-        ended = process.poll() is not None
-        ready = selector.select(min(max(left, 0), 0.2))
-        if ended and not ready:
-            break
-        if left <= 0:
-            timed_out = True
-            kill_session(process)
-            break
-        for key, _events in ready:
-            pipe: IO[bytes] = key.fileobj  # type: ignore[assignment]
-            if pipe is process.stdin:
-                try:
-                    to_send = to_send[os.write(pipe.fileno(), to_send[:65536]) :]
-                except BrokenPipeError:
-                    to_send = memoryview(b"")
-                if not to_send:
-                    selector.unregister(pipe)
-                    pipe.close()
-                continue
-            data = os.read(pipe.fileno(), 65536)
-            if not data:
-                selector.unregister(pipe)
-                continue
-            room = cap - sizes[pipe]
-            truncated = truncated or len(data) > room
-            kept[pipe].append(data[: max(room, 0)])
-            sizes[pipe] += min(len(data), max(room, 0))
+        selector.register(process.stdin, selectors.EVENT_WRITE, None)
+    timed_out = _pump(process, selector, memoryview(stdin or b""), until)
     selector.close()
     try:
         rc = process.wait(timeout=max(until - time.monotonic(), 0.5))
@@ -145,11 +128,49 @@ def _collect(process: subprocess.Popen[bytes], stdin: bytes | None, until: float
         timed_out = True
         kill_session(process)
         rc = -signal.SIGKILL
-    out, err = (b"".join(kept[s]).decode("utf-8", "replace") for s in (process.stdout, process.stderr) if s)
     for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None and not stream.closed:
             stream.close()
-    return Finished(rc, out, err, timed_out=timed_out, truncated=truncated)
+    truncated = out.truncated or err.truncated
+    return Finished(rc, out.text(), err.text(), timed_out=timed_out, truncated=truncated)
+
+
+def _pump(
+    process: subprocess.Popen[bytes], selector: selectors.BaseSelector, to_send: memoryview, until: float
+) -> bool:
+    """Move bytes until the program has said everything; True when its time was over first."""
+    while selector.get_map():
+        left = until - time.monotonic()
+        # A daemon that a program leaves behind keeps its pipes open: when the program itself has
+        # ended, what has not come within a moment is not waited for.
+        ended = process.poll() is not None
+        ready = selector.select(min(max(left, 0), 0.2))
+        if ended and not ready:
+            return False
+        if left <= 0:
+            kill_session(process)
+            return True
+        for key, _events in ready:
+            if key.data is None:
+                to_send = _feed(selector, key.fileobj, to_send)  # type: ignore[arg-type]
+                continue
+            data = os.read(key.fd, 65536)
+            if data:
+                key.data.take(data)
+            else:
+                selector.unregister(key.fileobj)
+    return False
+
+
+def _feed(selector: selectors.BaseSelector, pipe: IO[bytes], to_send: memoryview) -> memoryview:
+    try:
+        to_send = to_send[os.write(pipe.fileno(), to_send[:65536]) :]
+    except BrokenPipeError:
+        to_send = memoryview(b"")  # it does not want the rest
+    if not to_send:
+        selector.unregister(pipe)
+        pipe.close()
+    return to_send
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:

@@ -9,7 +9,7 @@ PACKAGE = "labctl_agent"
 
 
 class MemoryFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    def find_spec(self, fullname, path=None, target=None):  # type: ignore[no-untyped-def]
+    def find_spec(self, fullname, path=None, target=None):  # type: ignore[no-untyped-def]  # noqa: ARG002
         if fullname in sources:  # type: ignore[name-defined]  # noqa: F821
             is_package = fullname + ".__init__" in packages
             return importlib.util.spec_from_loader(fullname, self, is_package=is_package)
