@@ -72,7 +72,12 @@ def connect(host: Host, deadline: Deadline) -> SshConnection:
     guard = threading.Timer(deadline.remaining(), _shut, [sock])
     guard.daemon = True
     guard.start()
-    connection = _fabric_connection(host, sock, deadline)
+    try:
+        connection = _fabric_connection(host, sock, deadline)
+    except BaseException:
+        guard.cancel()
+        sock.close()
+        raise
     try:
         connection.open()
     except BaseException as err:
@@ -111,7 +116,7 @@ def _open_socket(host: Host, deadline: Deadline) -> _PromptSocket:
 
 def _fabric_connection(host: Host, sock: socket.socket, deadline: Deadline) -> fabric.Connection:
     timeout = max(deadline.remaining(), 0.1)
-    key = host.key_file or _default_key()
+    key = _private_key(host)
     connection = fabric.Connection(
         host.address,
         user=host.user,
@@ -122,12 +127,13 @@ def _fabric_connection(host: Host, sock: socket.socket, deadline: Deadline) -> f
         forward_agent=False,
         connect_kwargs={
             "sock": sock,
-            "key_filename": str(key) if key else None,
+            # Loaded by us: given a file's name, paramiko tries it as every kind of key and reports
+            # the last failure, not the server's refusal.
+            "pkey": key,
             "look_for_keys": False,
             "allow_agent": key is None,
             "banner_timeout": timeout,
             "auth_timeout": timeout,
-            "gss_auth": False,
         },
     )
     connection.client.set_missing_host_key_policy(_OnlyKnownHosts())
@@ -137,9 +143,22 @@ def _fabric_connection(host: Host, sock: socket.socket, deadline: Deadline) -> f
     return connection
 
 
-def _default_key() -> Path | None:
+def _private_key(host: Host) -> paramiko.PKey | None:
+    """The one key to offer: the inventory's, or the user's default one; None leaves it to ssh-agent."""
     candidates = (Path.home() / ".ssh" / name for name in _DEFAULT_KEYS)
-    return next((path for path in candidates if path.exists()), None)
+    path = host.key_file or next((path for path in candidates if path.exists()), None)
+    if path is None:
+        return None
+    try:
+        return paramiko.PKey.from_path(path)
+    except paramiko.PasswordRequiredException as err:
+        raise AuthRefused(
+            f"the private key {path} is encrypted", hint="name one without a passphrase in the inventory"
+        ) from err
+    except OSError as err:
+        raise AuthRefused(f"cannot read the private key {path}: {err.strerror}") from err
+    except (paramiko.SSHException, paramiko.pkey.UnknownKeyType, ValueError, TypeError) as err:
+        raise AuthRefused(f"{path} is not a private key that can be used: {err}") from err
 
 
 def _shut(sock: socket.socket) -> None:
@@ -168,8 +187,6 @@ def _explain(err: Exception, host: Host, deadline: Deadline) -> HostError:
             f"{host.user}@{host.address} refused our key",
             hint="is the key of ansible_ssh_private_key_file in the user's ~/.ssh/authorized_keys?",
         )
-    if isinstance(err, paramiko.PasswordRequiredException):
-        return AuthRefused("the private key is encrypted", hint="load it into ssh-agent, or use one without")
     if deadline.expired:
         return DeadlineExceeded(f"{host.address} port {host.port} did not finish the SSH handshake in time")
     if isinstance(err, paramiko.SSHException | EOFError | OSError | ValueError):

@@ -1,0 +1,5 @@
+"""Fails as no op should."""
+
+
+def run(args, ctx):
+    return {"x": 1 / 0}

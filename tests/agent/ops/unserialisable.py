@@ -1,0 +1,5 @@
+"""Returns what JSON cannot hold."""
+
+
+def run(args, ctx):
+    return {"x": object()}

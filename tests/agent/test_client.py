@@ -1,0 +1,303 @@
+"""The agent for real: a subprocess on this machine that talks its protocol over pipes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from labctl.agent import Agent, Op, OpResult, start_agent
+from labctl.agent import client as client_module
+from labctl.agent.bundle import marker, start_command
+from labctl.deadline import Deadline
+from labctl.errors import AgentFault, DeadlineExceeded, PythonMissing
+from labctl.inventory import local_host
+
+OPS = Path(__file__).parent / "ops"
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
+    """An agent that has the ops of tests/agent/ops besides its own."""
+    from labctl.agent import bundle
+
+    packed, loader = bundle._packed()
+    import zlib
+
+    document = json.loads(zlib.decompress(packed))
+    document["package_names"].append("labctl_agent.tests")
+    document["sources"]["labctl_agent.tests"] = ""
+    for path in OPS.glob("*.py"):
+        document["sources"][f"labctl_agent.tests.{path.stem}"] = path.read_text()
+    monkeypatch.setattr(bundle, "_packed", lambda: (zlib.compress(json.dumps(document).encode()), loader))
+    with start_agent(local_host(), Deadline.after(10)) as running:
+        yield running
+
+
+def soon() -> Deadline:
+    return Deadline.after(20)
+
+
+def results(agent: Agent, ops: list[Op], parallel: int = 1) -> list[OpResult]:
+    return sorted(agent.call(ops, soon(), parallel), key=lambda r: r.index)
+
+
+def test_says_who_it_is(agent: Agent) -> None:
+    assert agent.hello.uid == os.getuid()
+    assert agent.hello.hostname == os.uname().nodename
+    assert agent.hello.boot_id == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def test_many_ops_cost_one_round_trip(agent: Agent) -> None:
+    ops = [Op("tests.echo", {"n": n}, isolated=n % 2 == 0) for n in range(40)]
+    assert [r.value for r in results(agent, ops, parallel=4)] == [{"n": n} for n in range(40)]
+    assert agent.connections == 1
+    assert agent.round_trips == 2  # the start and the call
+
+
+def test_results_stream_as_they_are_done(agent: Agent) -> None:
+    ops = [Op("tests.echo", {"n": 1}), Op("tests.hang", {"seconds": 30}, deadline=1.0, isolated=True)]
+    started = time.monotonic()
+    stream = agent.call(ops, soon())
+    assert next(stream).value == {"n": 1}
+    assert time.monotonic() - started < 0.9
+    assert [r.error.kind for r in stream if r.error] == ["timeout"]
+
+
+def test_a_hanging_op_is_cut_off_and_the_next_ones_run(agent: Agent) -> None:
+    ops = [
+        Op("tests.hang", {"seconds": 60}, deadline=0.3, isolated=True),
+        Op("tests.hang", {"seconds": 60, "deaf": True}, deadline=0.3, isolated=True),
+        Op("tests.echo", {"n": 2}),
+    ]
+    first, second, third = results(agent, ops)
+    assert first.error is not None
+    assert first.error.kind == "timeout"
+    assert second.error is not None
+    assert second.error.kind == "timeout"
+    assert third.value == {"n": 2}
+
+
+def test_a_failure_stops_what_asked_for_it(agent: Agent) -> None:
+    ops = [
+        Op("tests.echo", {"failed": True, "msg": "no"}),
+        Op("tests.echo", {"n": 1}, stop_on_failure=True),
+        Op("tests.echo", {"failed": True, "msg": "no"}, stop_on_failure=True),
+        Op("tests.echo", {"n": 3}),
+    ]
+    outcome = results(agent, ops)
+    assert [r.failed for r in outcome] == [True, False, True, True]
+    assert outcome[3].error is not None
+    assert outcome[3].error.kind == "not-run"
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "kind", "text"),
+    [
+        ("tests.nothing", {}, "unknown-op", "tests.nothing"),
+        ("tests.crash", {}, "crashed", "ZeroDivisionError"),
+        ("tests.big", {"bytes": 5 << 20}, "crashed", "is the most"),
+        ("tests.unserialisable", {}, "crashed", "not JSON"),
+        ("tests.vanish", {}, "crashed", "without a result"),
+    ],
+)
+def test_what_goes_wrong_is_a_result(
+    agent: Agent, name: str, args: dict[str, int], kind: str, text: str
+) -> None:
+    (isolated,) = results(agent, [Op(name, args, isolated=True)])
+    assert isolated.error is not None
+    assert isolated.error.kind == kind
+    assert text in isolated.error.message
+    if name != "tests.vanish":  # which ends its process, here the agent itself
+        (inline,) = results(agent, [Op(name, args)])
+        assert inline.error is not None
+        assert inline.error.kind == kind
+
+
+def test_an_op_that_prints_cannot_break_the_protocol(agent: Agent) -> None:
+    (result,) = results(agent, [Op("tests.noise", {})])
+    assert result.value == {"noisy": True}
+
+
+def test_an_agent_that_ends_is_a_fault(agent: Agent) -> None:
+    with pytest.raises(AgentFault):
+        results(agent, [Op("tests.vanish", {})])
+
+
+def test_an_agent_that_does_not_answer_meets_the_deadline(agent: Agent) -> None:
+    os.kill(agent.hello.pid, signal.SIGSTOP)
+    try:
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            list(agent.call([Op("tests.echo", {})], Deadline.after(0.5)))
+        assert time.monotonic() - started < 3
+    finally:
+        os.kill(agent.hello.pid, signal.SIGCONT)
+
+
+def test_the_end_of_the_connection_ends_the_agent_and_its_children(agent: Agent) -> None:
+    stream = agent.call(
+        [Op("tests.hang", {"seconds": 60, "program": True}, deadline=50, isolated=True)], soon()
+    )
+    import threading
+
+    threading.Thread(target=lambda: list(_quiet(stream)), daemon=True).start()
+    wait_for(lambda: len(children_named("labctl-sleeper")) == 1)
+    agent._stream._process.stdin.close()  # type: ignore[attr-defined]
+    wait_for(lambda: not children_named("labctl-sleeper"))
+    wait_for(lambda: not alive(agent.hello.pid))
+
+
+def test_runs_as_another_user(agent: Agent) -> None:
+    if os.getuid():
+        pytest.skip("only root can become somebody else")
+    (result,) = results(agent, [Op("tests.whoami", {}, user="nobody")])
+    assert result.value is not None
+    assert result.value["uid"] != 0
+    (unknown,) = results(agent, [Op("tests.whoami", {}, user="no-such-user")])
+    assert unknown.failed
+
+
+def test_no_python_is_named() -> None:
+    host = local_host(ansible_python_interpreter="python3.99")
+    with pytest.raises(PythonMissing, match=r"python3\.99"):
+        start_agent(host, Deadline.after(10))
+
+
+def test_nothing_is_written_and_the_directory_is_not_trusted(tmp_path: Path) -> None:
+    """A json.py or zlib.py where the agent is started is not imported."""
+    for name in ("json", "zlib", "labctl_agent", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working directory')")
+    command, payload = start_command(sys.executable, "abc", sudo=False)
+    done = subprocess.run(
+        ["sh", "-c", command],
+        input=payload,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.stdout.startswith(marker("abc"))
+    assert sorted(path.suffix for path in tmp_path.rglob("*") if path.is_file()) == [".py"] * 4
+
+
+def test_sudo_never_asks() -> None:
+    command, _ = start_command("python3", "abc", sudo=True)
+    assert "sudo -n -- python3 -I" in command
+
+
+class Script:
+    """A stream that says what a hostile VM might."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def write(self, data: bytes, deadline: Deadline) -> None: ...
+
+    def read(self, most: int, deadline: Deadline) -> bytes:
+        if not self.data:
+            raise EOFError
+        part, self.data = self.data[:most], self.data[most:]
+        return part
+
+    def wait(self, deadline: Deadline) -> int | None:
+        return 0
+
+    def stderr_tail(self) -> bytes:
+        return b""
+
+    def close(self) -> None: ...
+
+
+def frame(body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + body
+
+
+HOSTILE = {
+    "nothing": b"",
+    "half a length": b"\x00\x00",
+    "a huge length": b"\xff\xff\xff\xff",
+    "half a body": struct.pack(">I", 100) + b"{",
+    "not JSON": frame(b"\xff\xfe{{{"),
+    "a list": frame(b"[]"),
+    "deep JSON": frame(b"[" * 200_000),
+    "another call": frame(b'{"t":"result","call":99,"index":0,"seconds":0,"value":{}}'),
+    "an index that was not asked": frame(b'{"t":"result","call":1,"index":7,"seconds":0,"value":{}}'),
+    "a true index": frame(b'{"t":"result","call":1,"index":true,"seconds":0,"value":{}}'),
+    "an index twice": frame(b'{"t":"result","call":1,"index":0,"seconds":0,"value":{}}') * 2,
+    "value and error": frame(b'{"t":"result","call":1,"index":0,"seconds":0,"value":{},"error":3}'),
+    "no value": frame(b'{"t":"result","call":1,"index":0,"seconds":0}'),
+    "an early end": frame(b'{"t":"end","call":1}'),
+    "a string for seconds": frame(b'{"t":"result","call":1,"index":0,"seconds":"1","value":{}}'),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_agent_is_a_fault_of_its_host(name: str) -> None:
+    class Closed:
+        host = local_host("evil")
+        is_root = True
+
+        def close(self) -> None: ...
+
+    hello = client_module.Hello("3.11", 0, "u", "h", "b", 1)
+    agent = Agent(Closed(), Script(HOSTILE[name]), hello)  # type: ignore[arg-type]
+    with pytest.raises(AgentFault):
+        list(agent.call([Op("x", {})], Deadline.after(5)))
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [b"", b"Welcome to student1!\r\n", b"\x00labctl-agent:other\x00", b"\x00\x00\x00labctl", b"\xff" * 60000],
+)
+def test_what_the_login_shell_prints_is_skipped(noise: bytes) -> None:
+    wanted = marker("n0nce")
+    stream = Script(noise + wanted + b"rest")
+    client_module._skip_to(stream, wanted, Deadline.after(5))
+    assert stream.data == b"rest"
+
+
+def test_endless_noise_is_not_read_for_ever() -> None:
+    with pytest.raises(EOFError):
+        client_module._skip_to(Script(b"x" * (1 << 20)), marker("n"), Deadline.after(5))
+
+
+def _quiet(stream: Iterator[OpResult]) -> Iterator[OpResult]:
+    try:
+        yield from stream
+    except AgentFault:
+        return
+
+
+def children_named(name: str) -> list[int]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if entry.read_bytes().split(b"\0")[0] == name.encode():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+
+
+def wait_for(condition: object, seconds: float = 10) -> None:
+    until = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)

@@ -1,0 +1,81 @@
+"""The fan-out: one host's failure stays that host's."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from labctl.batch import fan_out
+from labctl.errors import HostError, PlaybookError, Unreachable
+from labctl.inventory import Host
+
+HOSTS = [Host(f"h{n}") for n in range(12)]
+
+
+def test_results_are_by_host_in_order() -> None:
+    def work(host: Host) -> str:
+        time.sleep(0.01 if host.name == "h0" else 0)
+        return host.name.upper()
+
+    assert list(fan_out(HOSTS, work, forks=5).items()) == [(h.name, h.name.upper()) for h in HOSTS]
+
+
+def test_no_more_than_forks_at_a_time() -> None:
+    running, most, lock = 0, 0, threading.Lock()
+
+    def work(_: Host) -> None:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.02)
+        with lock:
+            running -= 1
+
+    fan_out(HOSTS, work, forks=3)
+    assert most == 3
+
+
+def test_a_failure_is_contained_and_named() -> None:
+    def work(host: Host) -> int:
+        if host.name == "h1":
+            raise Unreachable("gone")
+        if host.name == "h2":
+            raise ZeroDivisionError("oops")
+        return 1
+
+    seen: list[str] = []
+    results = fan_out(HOSTS, work, on_done=lambda host, _: seen.append(host.name))
+    assert sorted(seen) == sorted(h.name for h in HOSTS)
+    assert isinstance(results["h1"], Unreachable)
+    assert isinstance(results["h2"], HostError)
+    assert "ZeroDivisionError: oops" in results["h2"].message
+    assert [results[f"h{n}"] for n in range(3, 12)] == [1] * 9
+
+
+def test_the_users_mistake_ends_the_run() -> None:
+    def work(_: Host) -> None:
+        raise PlaybookError("wrong")
+
+    with pytest.raises(PlaybookError):
+        fan_out(HOSTS, work, forks=1)
+
+
+def test_an_interrupt_begins_no_further_host() -> None:
+    begun: list[str] = []
+
+    def work(host: Host) -> None:
+        begun.append(host.name)
+
+    def interrupted(_host: Host, _outcome: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fan_out([Host(f"h{n}") for n in range(2000)], work, forks=1, on_done=interrupted)
+    assert len(begun) < 2000
+
+
+def test_no_hosts_is_no_work() -> None:
+    assert fan_out([], lambda host: host) == {}

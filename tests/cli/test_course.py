@@ -1,0 +1,67 @@
+"""Which course directory is used, and what its settings may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labctl.cli.course import find_course
+from labctl.errors import CourseError
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def make(path: Path, settings: str = "") -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "labctl.toml").write_text(settings)
+    (path / "playbooks").mkdir(exist_ok=True)
+    (path / "playbooks" / "site.yml").write_text("[]\n")
+    return path
+
+
+def test_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given, named, here = (make(tmp_path / name) for name in ("given", "named", "here"))
+    monkeypatch.delenv("LABCTL_COURSE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert find_course().root == ROOT
+    monkeypatch.chdir(here)
+    assert find_course().root == here
+    monkeypatch.setenv("LABCTL_COURSE", str(named))
+    assert find_course().root == named
+    assert find_course(given).root == given
+
+
+def test_a_directory_anybody_can_write_to_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = make(tmp_path / "trap")
+    trap.chmod(0o777)
+    monkeypatch.delenv("LABCTL_COURSE", raising=False)
+    monkeypatch.chdir(trap)
+    assert find_course().root == ROOT
+
+
+@pytest.mark.parametrize(
+    ("settings", "message", "hint"),
+    [
+        ("[setpu]\n", "setpu", "did you mean setup?"),
+        ("[setup]\nplaybook = []\n", "setup.playbook", "did you mean setup.playbooks?"),
+        ('[setup]\nplaybooks = "x"\n', "must be a list", ""),
+        ("[setup\n", "not valid TOML", ""),
+    ],
+)
+def test_settings_are_checked(tmp_path: Path, settings: str, message: str, hint: str) -> None:
+    with pytest.raises(CourseError, match=message) as caught:
+        find_course(make(tmp_path / "c", settings))
+    assert caught.value.hint == hint
+
+
+def test_playbooks_by_name(tmp_path: Path) -> None:
+    course = find_course(make(tmp_path / "c", '[setup]\nplaybooks = ["site"]\n'))
+    assert course.default_playbooks("setup") == [course.playbooks / "site.yml"]
+    with pytest.raises(CourseError) as caught:
+        course.playbook("sit")
+    assert caught.value.hint == "did you mean site?"
+    with pytest.raises(CourseError, match="names no playbooks for reset"):
+        course.default_playbooks("reset")

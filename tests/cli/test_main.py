@@ -1,0 +1,73 @@
+"""The command line as a whole: exit statuses, messages, what --help costs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labctl.cli import COMMANDS, main
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    path = tmp_path / "inventory.yml"
+    path.write_text("all:\n  hosts:\n    web1: {ansible_host: 127.0.0.1, ansible_port: 1}\n    web2:\n")
+    return path
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert "Usage: labctl" in capsys.readouterr().out
+
+
+def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["graed"]) == 2
+    assert "Did you mean grade?" in capsys.readouterr().err
+
+
+def test_hosts_list_json(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hosts", "list", "-i", str(inventory), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["inventory"] == str(inventory)
+    assert [row["host"] for row in document["hosts"]] == ["web1", "web2"]
+
+
+def test_an_unknown_host_is_a_bad_request(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hosts", "list", "wbe1", "-i", str(inventory)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "did you mean web1?" in captured.err
+
+
+def test_an_inventory_mistake_shows_the_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.yml"
+    path.write_text("all:\n  hots:\n    web1:\n")
+    assert main(["hosts", "list", "-i", str(path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"labctl: {path}:2:3: the group all cannot hold 'hots'; it takes hosts, children and vars",
+        "      hots:",
+        "      ^",
+        "  did you mean hosts?",
+    ]
+
+
+def test_a_vm_that_does_not_answer_is_status_3(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["hosts", "ping", "web1", "-i", str(inventory), "--json"]) == 3
+    (row,) = json.loads(capsys.readouterr().out)["hosts"]
+    assert row["error"] == "unreachable"
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What --help loads is counted, not timed."""
+    code = (
+        "import sys; from labctl.cli import main; main(['--help']);"
+        "print([m for m in ('paramiko','fabric','jinja2','yaml','rich','dns','requests','cattrs')"
+        " if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"

@@ -1,0 +1,126 @@
+"""Inventories: what Ansible would read, and what a mistake is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labctl.errors import InventoryError, UnknownHost
+from labctl.inventory import Inventory, load_inventory
+
+COURSE = """\
+all:
+  vars: {tier: all, ansible_user: admin, port_base: 1}
+  children:
+    staff:
+      hosts:
+        staff2: {ansible_host: 192.0.2.1}
+    students:
+      vars: {tier: students}
+      children:
+        section_a:
+          vars: {tier: a}
+          hosts:
+            student[01:03]:
+              ansible_port: 2222
+        section_b:
+          hosts:
+            student04: {tier: mine}
+            student05:
+"""
+
+
+def read(tmp_path: Path, text: str) -> Inventory:
+    path = tmp_path / "inventory.yml"
+    path.write_text(text)
+    return load_inventory(path)
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Inventory:
+    return read(tmp_path, COURSE)
+
+
+def names(inventory: Inventory, *patterns: str) -> list[str]:
+    return [host.name for host in inventory.select(patterns)]
+
+
+def test_groups_of_groups_and_ranges(course: Inventory) -> None:
+    assert names(course, "students") == [f"student0{n}" for n in range(1, 6)]
+    assert names(course, "all") == ["staff2", *names(course, "students")]
+    assert course.hosts["student02"].groups == ("students", "section_a")
+
+
+@pytest.mark.parametrize(
+    ("host", "tier"),
+    [("staff2", "all"), ("student01", "a"), ("student04", "mine"), ("student05", "students")],
+)
+def test_the_nearest_group_wins_and_the_host_most_of_all(course: Inventory, host: str, tier: str) -> None:
+    assert course.hosts[host].variables["tier"] == tier
+
+
+def test_connection_variables(course: Inventory) -> None:
+    host = course.hosts["staff2"]
+    assert (host.address, host.port, host.user) == ("192.0.2.1", 22, "admin")
+    assert course.hosts["student03"].port == 2222
+    assert course.hosts["student03"].address == "student03"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("all:!staff", "student01 student02 student03 student04 student05"),
+        ("student*:!student04", "student01 student02 student03 student05"),
+        ("students:&section_b", "student04 student05"),
+        ("!students", "staff2"),
+        ("section_*", "student01 student02 student03 student04 student05"),
+        ("student0[45]", "student04 student05"),
+        ("student05,staff2", "staff2 student05"),
+    ],
+)
+def test_patterns(course: Inventory, pattern: str, expected: str) -> None:
+    assert " ".join(names(course, pattern)) == expected
+
+
+def test_a_host_in_no_inventory(course: Inventory) -> None:
+    (host,) = course.select(["kim@203.0.113.9:2200"])
+    assert (host.name, host.user, host.port) == ("203.0.113.9", "kim", 2200)
+    (known,) = course.select(["root@192.0.2.1"])
+    assert (known.name, known.user) == ("staff2", "root")
+
+
+def test_an_unknown_name_gets_the_nearest(course: Inventory) -> None:
+    with pytest.raises(UnknownHost) as caught:
+        course.select(["student1"])
+    assert "did you mean student0" in caught.value.hint
+
+
+MISTAKES = {
+    "no mapping": ("- a\n", 1, 1, "must be a mapping"),
+    "empty": ("", 0, 0, "empty"),
+    "hosts as a list": ("all:\n  hosts:\n    - a\n", 3, 5, "hosts: must be a mapping"),
+    "a misspelt key": ("all:\n  host:\n    a:\n", 2, 3, "'host'"),
+    "bad YAML": ("all:\n  hosts: {a: [}\n", 2, 15, "not valid YAML"),
+    "a tab": ("all:\n\thosts:\n", 2, 1, "not valid YAML"),
+    "a key twice": ("all:\n  hosts:\n    a: {x: 1, x: 2}\n", 3, 15, "stands twice"),
+    "a backward range": ("all:\n  hosts:\n    web[9:1]:\n", 3, 5, "not a range"),
+    "a loop": ("a:\n  children:\n    b:\n      children:\n        a:\n", 0, 0, "contain each other"),
+    "a host that is text": ("all:\n  hosts:\n    a: text\n", 3, 8, "must be a mapping"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_shown_where_it_is(tmp_path: Path, name: str) -> None:
+    text, line, column, message = MISTAKES[name]
+    with pytest.raises(InventoryError, match=message) as caught:
+        read(tmp_path, text)
+    place = caught.value.place
+    assert place is not None
+    assert (place.line, place.column) == (line, column)
+
+
+def test_a_bad_port_names_the_host(tmp_path: Path) -> None:
+    host = read(tmp_path, "all: {hosts: {web1: {ansible_port: twenty}}}").hosts["web1"]
+    with pytest.raises(InventoryError, match="web1: ansible_port"):
+        _ = host.port
