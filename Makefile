@@ -1,0 +1,44 @@
+# What a newcomer types: `make demo`, then `make test`. Both may be interrupted and run again.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.PHONY: help demo demo-down test test-fast test-soak bench lint format pyz wheel venv machine clean
+
+VENV := .venv
+LABCTL := $(VENV)/bin/labctl
+PYTEST := $(VENV)/bin/python -m pytest
+
+help:  ## what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+machine:
+	@scripts/machine.sh
+
+venv:
+	@scripts/venv.sh $(VENV)
+
+demo: machine venv  ## two VMs, the lab provisioned on them, graded before and after
+	@$(VENV)/bin/python scripts/demo.py
+
+demo-down:  ## remove the demo's VMs and files
+	@if [ -x $(LABCTL) ]; then $(LABCTL) sandbox down; else echo "nothing to remove"; fi
+
+test: machine venv  ## the whole suite, on real VMs too (about 30 minutes on 2 cores)
+	$(PYTEST) --durations=15
+
+test-fast: venv  ## the tests that need no VM (under a minute)
+	$(PYTEST) -q -m "not vm and not slow"
+
+lint: venv  ## style, types, layout
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: venv
+	$(VENV)/bin/ruff check --fix -q .
+	$(VENV)/bin/ruff format .
+
+wheel: venv  ## the package, in dist/
+	$(VENV)/bin/python -m pip wheel -q --no-deps --wheel-dir dist .
+
+clean:  ## caches of this checkout; the VM image stays in the user's cache
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
