@@ -167,13 +167,22 @@ def _start(connection: Connection, deadline: Deadline, become: bool) -> tuple[St
     command, payload = bundle.start_command(host.python, nonce, sudo=become and not connection.is_root)
     stream = connection.execute(command, deadline)
     try:
+        return stream, _greet(stream, host, payload, nonce, deadline)
+    except BaseException:
+        stream.close()
+        raise
+
+
+def _greet(stream: Stream, host: Host, payload: bytes, nonce: str, deadline: Deadline) -> Hello:
+    """Send the agent's sources and read its hello."""
+    try:
         stream.write(payload, deadline)
         _skip_to(stream, bundle.marker(nonce), deadline)
     except (EOFError, AgentFault) as err:
         raise _why_no_start(stream, host, deadline) from err
     frame = _read_frame(stream, deadline, host)
     try:
-        hello = Hello(
+        return Hello(
             python=str(frame["python"])[:32],
             uid=int(frame["uid"]),
             user=str(frame["user"])[:64],
@@ -183,7 +192,6 @@ def _start(connection: Connection, deadline: Deadline, become: bool) -> tuple[St
         )
     except (KeyError, TypeError, ValueError) as err:
         raise _protocol_error(host, "a malformed hello") from err
-    return stream, hello
 
 
 def _skip_to(stream: Stream, marker: bytes, deadline: Deadline) -> None:

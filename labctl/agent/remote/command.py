@@ -112,7 +112,8 @@ class _Kept:
 
 
 def _collect(process: subprocess.Popen[bytes], stdin: bytes | None, until: float, cap: int) -> Finished:
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     out, err = _Kept(cap), _Kept(cap)
     selector = selectors.DefaultSelector()
     selector.register(process.stdout, selectors.EVENT_READ, out)
