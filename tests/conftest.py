@@ -1,90 +1,14 @@
-"""The sandbox that the tests on real VMs share: one student, one staff server, states to go back to."""
+"""Fixtures that all tests share: the two VMs, and a user's settings kept out."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import pytest
+from vms import NAME, Machines
 
-from labctl.sandbox import Finished, Sandbox
-
-NAME = "test"
-STUDENT = "student1"
-STAFF = "staff2"
-LABCTL = [sys.executable, "-m", "labctl"]
-
-
-def environment() -> dict[str, str]:
-    """The test's own sandbox, whatever the user has set."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("LABCTL_", "NO_COLOR"))}
-    return {**kept, "LABCTL_SANDBOX": NAME}
-
-
-def labctl(*args: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run the real command line in a process of its own."""
-    return subprocess.run(
-        [*LABCTL, *args], env=environment(), capture_output=True, text=True, timeout=timeout, check=False
-    )
-
-
-@dataclass
-class Machines:
-    """The two VMs, and the states that tests begin from.
-
-    ``bare`` is right after the first boot; ``provisioned`` is after ``labctl setup`` of both. Each is
-    made once a session and gone back to by a snapshot, in about a second a VM.
-    """
-
-    box: Sandbox
-    setup_document: dict[str, Any] = field(default_factory=dict)
-
-    def restore(self, state: str) -> None:
-        for name in (STAFF, STUDENT):
-            self.box.restore(name, state)
-
-    def bare(self) -> None:
-        self.restore("bare")
-
-    def provisioned(self) -> None:
-        if not self.box.has_snapshot(STUDENT, "provisioned"):
-            self.bare()
-            done = labctl("setup", STAFF, STUDENT, "--json")
-            assert done.returncode == 0, done.stderr + done.stdout
-            self.setup_document = json.loads(done.stdout)
-            self.keep("provisioned")
-        else:
-            self.restore("provisioned")
-
-    def keep(self, state: str) -> None:
-        for name in (STAFF, STUDENT):
-            self.box.snapshot(name, state)
-
-    def run(self, command: str, vm: str = STUDENT, timeout: float = 120) -> Finished:
-        """A shell line on a VM as its login user; fails the test when the line fails."""
-        done = self.box.run(vm, command, timeout=timeout)
-        assert done.status == 0, f"{vm}$ {command}\n{done.stdout}{done.stderr}"
-        return done
-
-    def grade(self, *args: str, expected: int | None = None) -> dict[str, Any]:
-        """``labctl grade student1 --json``: the student's part of the document."""
-        done = labctl("grade", STUDENT, "--json", *args)
-        assert "Traceback" not in done.stderr, done.stderr
-        if expected is not None:
-            assert done.returncode == expected, done.stdout + done.stderr
-        (host,) = json.loads(done.stdout)["hosts"]
-        return dict(host)
-
-    def setup(self, *args: str, expected: int = 0) -> dict[str, Any]:
-        done = labctl("setup", *args, "--json")
-        assert done.returncode == expected, done.stdout + done.stderr
-        return dict(json.loads(done.stdout))
+from labctl.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +46,7 @@ def provisioned(machines: Machines) -> Machines:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def _no_settings_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests see neither the user's running sandbox nor the user's settings."""
     for name in ("LABCTL_COURSE", "LABCTL_INVENTORY", "NO_COLOR"):
         monkeypatch.delenv(name, raising=False)

@@ -1,0 +1,120 @@
+"""The main job on real VMs: nothing done scores nothing, everything done scores everything."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pytest
+from by_hand import IN_A_SHELL, IN_TMUX, solve
+from vms import LABCTL, STUDENT, Machines, environment, labctl
+
+pytestmark = pytest.mark.vm
+
+
+def verdicts(host: dict[str, object]) -> dict[str, str]:
+    return {check["id"]: check["verdict"] for check in host["checks"]}  # type: ignore[attr-defined]
+
+
+def accepted_logins(machines: Machines) -> int:
+    done = machines.run("sudo journalctl -q -b _COMM=sshd -o cat | grep -c '^Accepted publickey'")
+    return int(done.stdout)
+
+
+def listening(machines: Machines) -> int:
+    """How many of the six workers listen, as the VM sees it."""
+    done = machines.box.run(STUDENT, "ss -Hltn 'sport >= 8080 and sport <= 8085' | wc -l", timeout=30)
+    return int(done.stdout or 0)
+
+
+def how_the_workers_run(machines: Machines) -> str:
+    """User, arguments and cgroup of the server's processes, without their pids."""
+    return machines.run(
+        "for p in $(pgrep -f 'python3 .*server.py$'); do "
+        "echo $(stat -c %U /proc/$p) $(tr '\\0' ' ' < /proc/$p/cmdline) $(sudo readlink /proc/$p/cwd) "
+        "$(cat /proc/$p/cgroup); done | sort"
+    ).stdout
+
+
+def test_a_bare_vm_scores_nothing_and_every_failure_has_a_hint(bare: Machines) -> None:
+    host = bare.grade(expected=1)
+    assert (host["status"], host["score"]) == ("graded", 0)
+    assert host["max_score"] > 0
+    assert set(verdicts(host).values()) <= {"fail", "skip"}
+    for check in host["checks"]:
+        assert check["hint"], check
+        assert len(check["hint"]) < 400
+
+
+def test_a_provisioned_vm_scores_everything(provisioned: Machines) -> None:
+    before = how_the_workers_run(provisioned)
+    host = provisioned.grade(expected=0)
+    assert set(verdicts(host).values()) == {"pass"}
+    assert host["score"] == host["max_score"]
+    assert host["restored"] is True
+    assert how_the_workers_run(provisioned) == before
+
+
+def test_the_read_only_part_costs_one_connection_and_five_round_trips(provisioned: Machines) -> None:
+    before = accepted_logins(provisioned)
+    host = provisioned.grade("--no-disrupt", expected=0)
+    assert host["round_trips"] <= 5
+    # one for each look at the journal's count, one for the grade
+    assert accepted_logins(provisioned) - before == 2
+
+
+@pytest.mark.parametrize("start", [IN_A_SHELL, IN_TMUX], ids=["shell", "tmux"])
+def test_the_lab_done_by_hand_scores_everything(machines: Machines, start: str) -> None:
+    solve(machines, start)
+    before = how_the_workers_run(machines)
+    host = machines.grade(expected=0)
+    assert host["score"] == host["max_score"]
+    assert host["restored"] is True
+    assert how_the_workers_run(machines) == before
+    machines.keep("by-hand")
+
+
+@pytest.mark.parametrize("state", ["provisioned", "by-hand"])
+def test_killed_in_the_crash_experiment_the_vm_heals_itself(machines: Machines, state: str) -> None:
+    if state == "provisioned":
+        machines.provisioned()
+    else:
+        if not machines.box.has_snapshot(STUDENT, state):
+            solve(machines, IN_TMUX)
+            machines.keep(state)
+        machines.restore(state)
+    before = how_the_workers_run(machines)
+    grade = subprocess.Popen(
+        [*LABCTL, "grade", STUDENT, "--json"],
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: listening(machines) < 6, 120)
+    finally:
+        grade.send_signal(signal.SIGKILL)
+        grade.wait()
+    killed = time.monotonic()
+    wait_until(lambda: listening(machines) == 6, 60)
+    wait_until(lambda: how_the_workers_run(machines) == before, 60 - (time.monotonic() - killed))
+    host = machines.grade("--no-disrupt", expected=0)
+    assert host["score"] == host["max_score"]
+
+
+def wait_until(condition: object, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < until, f"it did not happen within {seconds:.0f} s"
+        time.sleep(0.5)
+
+
+def test_a_vm_that_is_down_is_an_error_and_no_zero(machines: Machines) -> None:
+    done = labctl("grade", "student1@127.0.0.1:1", "--json")
+    assert done.returncode == 3
+    (host,) = json.loads(done.stdout)["hosts"]
+    assert host["status"] == "error"
+    assert "unreachable" in host["error"]
+    assert host["checks"] == []
