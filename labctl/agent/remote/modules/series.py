@@ -1,0 +1,25 @@
+"""The rounds of a task's loop, one after another; a failing round does not stop the later ones."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from typing import Any
+
+from ..outcome import Context, Failed
+
+
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """``module`` is an op's name, ``steps`` its arguments for each round, ``seconds`` one round's time."""
+    module = importlib.import_module("..." + args["module"], __name__)
+    results = []
+    for index, step in enumerate(args["steps"]):
+        if index and args.get("pause"):
+            time.sleep(min(float(args["pause"]), ctx.remaining()))
+        inner = Context(min(ctx.deadline, time.monotonic() + float(args["seconds"])), ctx.check, ctx.diff)
+        try:
+            value = module.run(step, inner)
+        except Failed as err:
+            value = dict(err.fields, failed=True, msg=err.msg)
+        results.append(value)
+    return {"results": results, "failed": any(bool(value.get("failed")) for value in results)}

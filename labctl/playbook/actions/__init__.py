@@ -1,0 +1,1 @@
+"""Modules, or parts of them, that are done on the controller."""

@@ -1,0 +1,239 @@
+"""Playbooks over hosts: preflight, then play after play, the hosts of each side by side."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from labctl.batch import DEFAULT_FORKS, fan_out
+from labctl.deadline import Deadline
+from labctl.errors import HostError, PlaybookError, UnknownHost
+from labctl.inventory import Host, Inventory
+from labctl.playbook.host import PlayOnHost, Session, Setting
+from labctl.playbook.model import Block, Play, Playbook, Task
+from labctl.playbook.preflight import preflight
+from labctl.playbook.prepare import Mode
+from labctl.playbook.result import HostRun, RunResult, TaskResult
+from labctl.playbook.state import World
+from labctl.playbook.tags import Tags
+from labctl.playbook.template import Templar
+
+#: A VM's whole setup may take this long: a first run fetches and unpacks packages.
+SETUP_SECONDS = 3600.0
+
+
+class Observer(Protocol):
+    """Told what happens, one call at a time, from whatever thread it happens in."""
+
+    def play(self, name: str, hosts: Sequence[str]) -> None: ...
+
+    def task(self, host: str, result: TaskResult) -> None: ...
+
+    def host_lost(self, host: str, cause: str, message: str, hint: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line chose. ``seconds`` bounds each VM's whole run."""
+
+    check: bool = False
+    diff: bool = False
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+    extra_vars: Mapping[str, Any] = field(default_factory=dict)
+    forks: int = DEFAULT_FORKS
+    seconds: float = SETUP_SECONDS
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A play and the chosen hosts that it names."""
+
+    playbook: Playbook
+    play: Play
+    templar: Templar
+    hosts: tuple[Host, ...]
+
+
+class Run:
+    """One run of one or more playbooks. ``cancel`` may be called from another thread or a signal."""
+
+    def __init__(
+        self,
+        playbooks: Sequence[Playbook],
+        inventory: Inventory,
+        hosts: Sequence[Host],
+        options: RunOptions,
+        observer: Observer | None = None,
+    ) -> None:
+        self.options = options
+        self.name = ", ".join(playbook.path.stem for playbook in playbooks)
+        self._observer = observer
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self.tags = Tags.of(options.tags, options.skip_tags)
+        self.mode = Mode(check=options.check, diff=options.diff)
+        self.world = World(inventory, hosts, options.extra_vars, self._facts_of_run())
+        self.steps = _steps(playbooks, self.world, hosts, options)
+        self.records = {host.name: HostRun(host.name) for host in hosts}
+        self._sessions: dict[str, Session] = {}
+        self._hosts = {host.name: host for host in hosts}
+
+    def _facts_of_run(self) -> dict[str, Any]:
+        return {
+            "ansible_check_mode": self.options.check,
+            "ansible_diff_mode": self.options.diff,
+            "ansible_forks": self.options.forks,
+            "ansible_verbosity": 0,
+            "ansible_run_tags": list(self.options.tags) or ["all"],
+            "ansible_skip_tags": list(self.options.skip_tags),
+        }
+
+    def preflight(self) -> None:
+        """Find every mistake that can be found without a VM. Raises PlaybookError; nothing connects."""
+        scratch = World(self.world.inventory, list(self._hosts.values()), self.world.extra, self.world.run)
+        for step in self.steps:
+            names = [host.name for host in step.hosts]
+            for host in step.hosts:
+                setting = self._setting(step, names, scratch)
+                preflight(setting, host.name)
+
+    def execute(self) -> RunResult:
+        """Run everything; one host's failure ends its own part only."""
+        self.preflight()
+        deadline = Deadline.after(self.options.seconds)
+        for host in self._hosts.values():
+            self._sessions[host.name] = Session(host, deadline, become=_needs_root(self.steps))
+        try:
+            for step in self.steps:
+                self._step(step)
+        finally:
+            for session in self._sessions.values():
+                session.close()
+        return self.result()
+
+    def result(self) -> RunResult:
+        """What has been done so far; complete once ``execute`` has returned."""
+        return RunResult(self.name, tuple(self.records.values()), self.options.check, self._cancelled)
+
+    def cancel(self) -> None:
+        """End the work on every VM: the agents stop when their connections close."""
+        self._cancelled = True
+        for session in self._sessions.values():
+            session.close()
+
+    def _step(self, step: _Step) -> None:
+        hosts = [host for host in step.hosts if not self.records[host.name].over]
+        if not hosts or self._cancelled:
+            return
+        names = [host.name for host in hosts]
+        self._tell("play", step.play.name, names)
+        setting = self._setting(step, names, self.world)
+
+        def work(host: Host) -> None:
+            record, session = self.records[host.name], self._sessions[host.name]
+            started = time.monotonic()
+            try:
+                PlayOnHost(setting, session, record).run()
+            finally:
+                record.seconds += time.monotonic() - started
+                record.connections, record.round_trips = session.counts
+
+        for name, outcome in fan_out(hosts, work, forks=self.options.forks).items():
+            if isinstance(outcome, HostError) and not self._cancelled:
+                record = self.records[name]
+                record.error, record.cause, record.hint = outcome.message, outcome.cause, outcome.hint
+                self._tell("host_lost", name, outcome.cause, outcome.message, outcome.hint)
+
+    def _setting(self, step: _Step, names: Sequence[str], world: World) -> Setting:
+        return Setting(
+            play=step.play,
+            world=world,
+            templar=step.templar,
+            playbook_dir=step.playbook.directory.resolve(),
+            play_hosts=names,
+            mode=self.mode,
+            tags=self.tags,
+            on_task=lambda host, result: self._tell("task", host, result),
+        )
+
+    def _tell(self, what: str, *values: Any) -> None:
+        if self._observer is not None and not self._cancelled:
+            with self._lock:
+                getattr(self._observer, what)(*values)
+
+
+def run_playbook(
+    playbooks: Playbook | Sequence[Playbook],
+    inventory: Inventory,
+    hosts: Sequence[Host],
+    options: RunOptions | None = None,
+    observer: Observer | None = None,
+) -> RunResult:
+    """Run playbooks in order over ``hosts``, one connection per host for all of them."""
+    listed = [playbooks] if isinstance(playbooks, Playbook) else list(playbooks)
+    return Run(listed, inventory, hosts, options or RunOptions(), observer).execute()
+
+
+def _steps(
+    playbooks: Sequence[Playbook], world: World, hosts: Sequence[Host], options: RunOptions
+) -> tuple[_Step, ...]:
+    chosen = {host.name for host in hosts}
+    steps = []
+    patterns = []
+    for playbook in playbooks:
+        templar = Templar((playbook.directory.resolve(), *playbook.template_dirs))
+        for play in playbook.plays:
+            pattern = _pattern(play, options)
+            patterns.append(pattern)
+            named = _named(world.inventory, hosts, pattern)
+            mine = tuple(host for host in hosts if host.name in named & chosen)
+            steps.append(_Step(playbook, play, templar, mine))
+    if not any(step.hosts for step in steps):
+        raise PlaybookError(
+            f"no play of {', '.join(str(playbook.path) for playbook in playbooks)} is for "
+            f"{', '.join(sorted(chosen)) or 'no host'}",
+            hint=f"the plays' hosts: {', '.join(dict.fromkeys(patterns))}. Put the VM into such a group",
+        )
+    return tuple(steps)
+
+
+def _pattern(play: Play, options: RunOptions) -> str:
+    value = play.hosts.value
+    text = ":".join(map(str, value)) if isinstance(value, list) else str(value)
+    for name, replacement in options.extra_vars.items():
+        text = text.replace("{{ " + name + " }}", str(replacement)).replace(
+            "{{" + name + "}}", str(replacement)
+        )
+    if "{{" in text:
+        raise PlaybookError(f"hosts: {text!r} needs a variable given with -e", place=play.hosts.place)
+    return text.replace(",", ":")
+
+
+def _named(inventory: Inventory, hosts: Sequence[Host], pattern: str) -> set[str]:
+    """The hosts a play names; a group that the inventory does not have names none, as in Ansible."""
+    if pattern in ("all", "*"):
+        return {host.name for host in hosts}
+    try:
+        named = {host.name for host in inventory.select([pattern])}
+    except UnknownHost:
+        named = set()
+    return named | {host.name for host in hosts if host.name == pattern}
+
+
+def _needs_root(steps: Sequence[_Step]) -> bool:
+    """Whether any task may become another user: the agent then runs as root."""
+
+    def any_of(items: Sequence[Task | Block]) -> bool:
+        for item in items:
+            if isinstance(item, Block):
+                if any_of((*item.body, *item.rescue, *item.always)):
+                    return True
+            elif item.privilege.become is not None and item.privilege.become.value is not False:
+                return True
+        return False
+
+    return any(any_of((*section, *step.play.handlers)) for step in steps for section in step.play.sections)

@@ -1,0 +1,159 @@
+"""The words that plays, blocks and tasks may hold, and what to say about the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from labctl.documents import Map, nearest
+from labctl.errors import Place, PlaybookError
+
+_SHARED = frozenset({"name", "tags", "vars", "become", "become_user", "become_method", "environment"})
+_INHERITED = _SHARED | {"when", "check_mode", "diff", "no_log", "ignore_errors", "timeout"}
+
+PLAY = _SHARED | {
+    "hosts",
+    "gather_facts",
+    "vars_files",
+    "pre_tasks",
+    "tasks",
+    "post_tasks",
+    "handlers",
+    "force_handlers",
+    "check_mode",
+    "diff",
+    "no_log",
+    "ignore_errors",
+    "timeout",
+}
+BLOCK = _INHERITED | {"block", "rescue", "always"}
+TASK = _INHERITED | {
+    "action",
+    "args",
+    "loop",
+    "with_items",
+    "with_list",
+    "loop_control",
+    "register",
+    "notify",
+    "changed_when",
+    "failed_when",
+    "until",
+    "retries",
+    "delay",
+}
+HANDLER = TASK | {"listen"}
+
+# Ansible's words that this engine does not carry out. A playbook that uses one is valid, only not here.
+NOT_COVERED = frozenset(
+    {
+        "any_errors_fatal",
+        "async",
+        "become_exe",
+        "become_flags",
+        "collections",
+        "connection",
+        "debugger",
+        "delegate_facts",
+        "delegate_to",
+        "fact_path",
+        "gather_subset",
+        "gather_timeout",
+        "ignore_unreachable",
+        "local_action",
+        "max_fail_percentage",
+        "module_defaults",
+        "order",
+        "poll",
+        "port",
+        "remote_user",
+        "roles",
+        "run_once",
+        "serial",
+        "strategy",
+        "throttle",
+        "vars_prompt",
+        "with_dict",
+        "with_file",
+        "with_fileglob",
+        "with_first_found",
+        "with_flattened",
+        "with_indexed_items",
+        "with_inventory_hostnames",
+        "with_lines",
+        "with_nested",
+        "with_password",
+        "with_random_choice",
+        "with_sequence",
+        "with_subelements",
+        "with_together",
+    }
+)
+
+# Modules of Ansible that this engine does not carry out: named so that nobody hunts for a typing error.
+MODULES_NOT_COVERED = frozenset(
+    {
+        "add_host",
+        "apt_key",
+        "apt_repository",
+        "assemble",
+        "async_status",
+        "authorized_key",
+        "cron",
+        "deb822_repository",
+        "debconf",
+        "dnf",
+        "dpkg_selections",
+        "fetch",
+        "find",
+        "get_url",
+        "getent",
+        "git",
+        "group_by",
+        "hostname",
+        "import_playbook",
+        "import_role",
+        "import_tasks",
+        "include_role",
+        "include_tasks",
+        "include_vars",
+        "iptables",
+        "known_hosts",
+        "package",
+        "package_facts",
+        "pip",
+        "raw",
+        "reboot",
+        "script",
+        "service_facts",
+        "slurp",
+        "synchronize",
+        "sysctl",
+        "tempfile",
+        "unarchive",
+        "uri",
+        "wait_for_connection",
+        "yum",
+    }
+)
+
+ENGINE_HINT = (
+    "it is Ansible's, and labctl's own engine does not carry it out: run this playbook with ansible-playbook"
+)
+
+
+def check_words(mapping: Map, known: Iterable[str], what: str) -> None:
+    """Every key of ``mapping`` must be one of ``known``."""
+    words = set(known)
+    for key in mapping:
+        if key not in words:
+            raise unknown_word(key, words, what, mapping.key_at(key))
+
+
+def unknown_word(word: Any, known: Iterable[str], what: str, place: Place) -> PlaybookError:
+    """The error for a word that stands where one of ``known`` should."""
+    if word in NOT_COVERED:
+        return PlaybookError(f"{word!r} is not covered", hint=ENGINE_HINT, place=place)
+    near = nearest(str(word), known)
+    hint = f"did you mean {near!r}?" if near else f"{what} may hold: {', '.join(sorted(known))}"
+    return PlaybookError(f"{word!r} is not a word that {what} may hold", hint=hint, place=place)

@@ -1,0 +1,103 @@
+"""Checking a task's arguments as written: names, literal values, and the files they name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labctl.documents import Map, Seq, nearest
+from labctl.errors import Place, PlaybookError
+from labctl.playbook.lookups import LookupFailed, find_file
+from labctl.playbook.schema import BadValue, Module, coerce_param, relations
+from labctl.playbook.template import Templar, is_template
+
+
+def check_args(module: Module, args: Map, place: Place, templar: Templar) -> None:
+    """Raise PlaybookError for the first thing that is wrong in ``args``.
+
+    ``place`` is where the module is named: what is missing is reported there.
+    """
+    given: set[str] = set()
+    dynamic = False
+    for word in args:
+        name = module.canonical(word) if isinstance(word, str) else None
+        if name is None:
+            if module.open_ended and isinstance(word, str) and word.isidentifier():
+                templar.check(args[word], args.at(word))
+                continue
+            raise _unknown(module, word, args.key_at(word))
+        if name in given:
+            raise PlaybookError(f"{module.name}: {name!r} is given twice", place=args.key_at(word))
+        given.add(name)
+        dynamic = _check_value(module, name, args, word, templar) or dynamic
+    wrong = relations(module, given)
+    if wrong and not (dynamic and "only one of" in wrong):
+        # With a template, one of two rival parameters may still turn out as `omit`.
+        raise PlaybookError(wrong, place=place)
+    if module.name == "assert":
+        _check_assertions(args, templar)
+    _check_source_file(module, args, templar)
+
+
+def _unknown(module: Module, word: Any, place: Place) -> PlaybookError:
+    near = nearest(str(word), module.spelled)
+    hint = f"did you mean {near!r}?" if near else f"it has: {', '.join(sorted(module.params))}"
+    return PlaybookError(f"{module.name} has no parameter {word!r}", hint=hint, place=place)
+
+
+def _check_value(module: Module, name: str, args: Map, word: str, templar: Templar) -> bool:
+    """Check one literal value; returns whether it is (or holds) a template, known only later."""
+    value, place = args[word], args.at(word)
+    if module.name == "assert" and name == "that":
+        return False
+    templar.check(value, place)
+    if _is_dynamic(value):
+        return True
+    if value is None:
+        return False
+    try:
+        coerce_param(module.params[name], value)
+        if module.params[name].kind == "mode":
+            _check_mode_literal(value, place)
+    except BadValue as err:
+        raise PlaybookError(f"{module.name}: {word}: {err}", place=place) from err
+    return False
+
+
+def _is_dynamic(value: Any) -> bool:
+    if isinstance(value, str):
+        return is_template(value)
+    if isinstance(value, dict):
+        return any(_is_dynamic(item) for item in value.values())
+    return isinstance(value, list) and any(_is_dynamic(item) for item in value)
+
+
+def _check_mode_literal(value: Any, place: Place) -> None:
+    """``mode: 644`` is a decimal number in YAML, and 01204 in octal: nobody means that."""
+    written = place.text[place.column - 1 :]
+    if isinstance(value, int) and place.line and not written.startswith("0"):
+        raise BadValue(f'{value} is a decimal number here: write it in quotes, mode: "{value:04d}"')
+
+
+def _check_assertions(args: Map, templar: Templar) -> None:
+    that = args.get("that")
+    if isinstance(that, Seq):
+        for index, one in enumerate(that):
+            templar.check_expression(one, that.at(index))
+    else:
+        templar.check_expression(that, args.at("that"))
+
+
+def _check_source_file(module: Module, args: Map, templar: Templar) -> None:
+    """A template or file that a task sends must be there, and a template must compile."""
+    source = args.get("src")
+    if module.name not in ("template", "copy") or not isinstance(source, str) or is_template(source):
+        return
+    remote = args.get("remote_src", False)
+    if module.name == "copy" and (remote is not False and str(remote).lower() not in ("no", "false")):
+        return
+    try:
+        found = find_file(source, templar.directories, "templates" if module.name == "template" else "files")
+    except LookupFailed as err:
+        raise PlaybookError(f"{module.name}: {err}", place=args.at("src")) from err
+    if module.name == "template":
+        templar.load_file(found)

@@ -1,0 +1,253 @@
+"""One task on one host, made ready: conditions judged, loop unrolled, arguments rendered and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from labctl.agent import Op
+from labctl.errors import PlaybookError
+from labctl.playbook.actions import here, send
+from labctl.playbook.model import Source, Task
+from labctl.playbook.result import masked
+from labctl.playbook.schema import BadValue, complete, to_bool
+from labctl.playbook.template import OMIT
+from labctl.playbook.variables import Layer, Scope
+
+#: Stands for "the user we logged in as", who is known once the agent has said hello.
+LOGIN_USER = "\0login"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One round of a task's loop, or the whole of a task without one.
+
+    ``value`` is known for what was skipped or done here; ``op`` is what the VM still has to do.
+    """
+
+    scope: Scope
+    args: Mapping[str, Any]
+    value: Mapping[str, Any] | None = None
+    label: str | None = None
+    element: Any = None
+    remote_args: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A task ready to be run. ``name`` is rendered."""
+
+    task: Task
+    name: str
+    items: tuple[Item, ...]
+    looped: bool
+    check: bool
+    diff: bool
+    hidden: bool
+    ignore_errors: bool
+    user: str | None
+    seconds: float
+    isolated: bool
+    notify: tuple[str, ...]
+    handler: bool = False
+
+    @property
+    def remote(self) -> bool:
+        return any(item.value is None for item in self.items)
+
+    @property
+    def judged_here(self) -> bool:
+        """Whether only the controller can say if it failed: nothing may follow it in its batch."""
+        conditions = [source.value for source in self.task.failed_when]
+        return bool(self.task.until) or (bool(conditions) and conditions != [False])
+
+    @property
+    def never_fails(self) -> bool:
+        return [source.value for source in self.task.failed_when] == [False]
+
+    def op(self) -> Op:
+        """The agent's request: the module itself, or a series of it for a loop."""
+        todo = [item for item in self.items if item.value is None]
+        stop = not (self.ignore_errors or self.judged_here or self.never_fails)
+        common: dict[str, Any] = {
+            "isolated": self.isolated,
+            "user": self.user,
+            "stop_on_failure": stop,
+            "check": self.check,
+            "diff": self.diff and not self.hidden,
+        }
+        if not self.looped:
+            return Op(self.task.module.op, todo[0].remote_args, deadline=self.seconds, **common)
+        steps = [dict(item.remote_args) for item in todo]
+        pause = self.task.loop.pause if self.task.loop else 0.0
+        deadline = (self.seconds + pause) * len(steps)
+        args = {"module": self.task.module.op, "steps": steps, "pause": pause, "seconds": self.seconds}
+        return Op("modules.series", args, deadline=deadline, **common)
+
+
+@dataclass(frozen=True)
+class Mode:
+    """The run's own wishes. ``quiet``: rendered only to find mistakes, nothing is done here."""
+
+    check: bool = False
+    diff: bool = False
+    quiet: bool = False
+
+
+def prepare(task: Task, scope: Scope, mode: Mode) -> Prepared:
+    """Make ``task`` ready on the host whose ``scope`` is given.
+
+    Raises PlaybookError for what is wrong in it, NeedsResult or NeedsFacts when it depends on what
+    only the VM can tell.
+    """
+    templar = scope.templar
+    scope.touched = False
+    check = _flag(task.check_mode, scope, mode.check)
+    items: list[Item]
+    if task.loop is None:
+        items = [_item(task, scope, check=check, quiet=mode.quiet)]
+    else:
+        items = [
+            _looped(task, scope, element, index, check=check, quiet=mode.quiet)
+            for index, element in enumerate(_elements(task, scope))
+        ]
+    timeout = task.timeout and float(_number(task.timeout, scope))
+    return Prepared(
+        task=task,
+        name=_name(task, scope),
+        items=tuple(items),
+        looped=task.loop is not None,
+        check=check,
+        diff=_flag(task.diff, scope, mode.diff),
+        hidden=_flag(task.no_log, scope, False),
+        ignore_errors=_flag(task.ignore_errors, scope, False),
+        user=_user(task, scope),
+        seconds=timeout or _seconds(task, items),
+        isolated=task.module.isolated or bool(timeout),
+        notify=tuple(str(templar.render(source.value, source.place, scope)) for source in task.notify),
+    )
+
+
+def _seconds(task: Task, items: list[Item]) -> float:
+    """How long the VM may take. wait_for's own timeout is the author's word."""
+    longest = task.module.seconds
+    for item in items:
+        for word in ("timeout", "lock_timeout", "delay"):
+            value = item.remote_args.get(word)
+            if isinstance(value, int | float):
+                longest = max(longest, value + 15.0)
+    return longest
+
+
+def _looped(task: Task, scope: Scope, element: Any, index: int, *, check: bool, quiet: bool) -> Item:
+    loop = task.loop
+    assert loop is not None
+    values = {loop.variable: element, "ansible_loop_var": loop.variable}
+    if loop.index:
+        values[loop.index] = index
+    inner = scope.with_layer(Layer("loop", values, "remote" if scope.touched else "final"))
+    item = _item(task, inner, check=check, quiet=quiet)
+    label = inner.templar.render(loop.label.value, loop.label.place, inner) if loop.label else _shown(element)
+    return replace(item, label=str(label), element=element)
+
+
+def _shown(element: Any) -> str:
+    return str(masked(element) if isinstance(element, Mapping) else element)
+
+
+def _elements(task: Task, scope: Scope) -> list[Any]:
+    loop = task.loop
+    assert loop is not None
+    value = scope.templar.render(loop.items.value, loop.items.place, scope)
+    if not isinstance(value, list):
+        raise PlaybookError(
+            f"the loop gave {type(value).__name__} {value!r}, not a list", place=loop.items.place
+        )
+    if loop.flatten:
+        return [one for part in value for one in (part if isinstance(part, list) else [part])]
+    return value
+
+
+def _item(task: Task, scope: Scope, *, check: bool, quiet: bool) -> Item:
+    for condition in task.when:
+        if not scope.templar.truth(condition.value, condition.place, scope):
+            value = {
+                "changed": False,
+                "skipped": True,
+                "skip_reason": "Conditional result was False",
+                "false_condition": condition.value,
+            }
+            return Item(scope, {}, value)
+    module = task.module
+    scope.touched = False
+    if module.name == "assert":
+        return Item(scope, {}, here.run_assert(task, scope))
+    rendered = scope.templar.render(task.args.value, task.args.place, scope)
+    given = {name: value for name, value in rendered.items() if value is not OMIT}
+    try:
+        args = complete(module, given)
+    except BadValue as err:
+        raise PlaybookError(f"{module.name}: {err}", place=task.args.place) from err
+    if module.where == "here":
+        value = here.run(module.name, args, scope, task) if not quiet or module.name == "set_fact" else {}
+        return Item(scope, args, value)
+    remote = send.complete(task, args, scope) if module.where == "send" else dict(args)
+    environment = _environment(task, scope)
+    if environment:
+        remote["_environment"] = environment
+    if module.name == "shell":
+        remote["_uses_shell"] = True
+    return Item(scope, args, None, remote_args=remote)
+
+
+def _environment(task: Task, scope: Scope) -> dict[str, str]:
+    merged: dict[str, str] = {}
+    for source in task.environment:
+        value = scope.templar.render(source.value, source.place, scope)
+        if not isinstance(value, Mapping):
+            raise PlaybookError(f"environment takes a mapping, not {value!r}", place=source.place)
+        merged.update({str(name): str(item) for name, item in value.items()})
+    return merged
+
+
+def _name(task: Task, scope: Scope) -> str:
+    if task.name is None:
+        return task.module.name
+    try:
+        return str(scope.templar.render(task.name.value, task.name.place, scope))
+    except PlaybookError:
+        return str(task.name.value)  # a name is no reason to fail; Ansible shows it unrendered too
+
+
+def _flag(source: Source | None, scope: Scope, default: bool) -> bool:
+    if source is None:
+        return default
+    try:
+        return to_bool(scope.templar.render(source.value, source.place, scope))
+    except BadValue as err:
+        raise PlaybookError(str(err), place=source.place) from err
+
+
+def _number(source: Source, scope: Scope) -> float:
+    value = scope.templar.render(source.value, source.place, scope)
+    try:
+        return float(value)
+    except (TypeError, ValueError) as err:
+        raise PlaybookError(f"{value!r} is not a number", place=source.place) from err
+
+
+def number_of(source: Source | None, scope: Scope, default: float) -> float:
+    """``retries`` or ``delay``, rendered."""
+    return default if source is None else _number(source, scope)
+
+
+def _user(task: Task, scope: Scope) -> str | None:
+    """Whom the task runs as: None for root."""
+    if not _flag(task.privilege.become, scope, False):
+        return LOGIN_USER
+    if task.privilege.user is None:
+        return None
+    source = task.privilege.user
+    user = str(scope.templar.render(source.value, source.place, scope))
+    return None if user == "root" else user

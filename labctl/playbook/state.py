@@ -1,0 +1,140 @@
+"""What is known about each host during a run, and the scope that a task on it sees."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from labctl.inventory import Host, Inventory
+from labctl.playbook.model import Play, Task
+from labctl.playbook.template import Templar
+from labctl.playbook.variables import FACT_NAMES, HostVars, Layer, Scope
+
+_FACTS_WANTED: dict[str, Any] = dict.fromkeys([*FACT_NAMES, "ansible_facts"])
+
+
+@dataclass
+class HostState:
+    """One host's variables that the run itself made.
+
+    ``results`` are registered results and facts set from a VM's data; ``facts_set`` are facts set
+    from the playbook's own data. A name is in one of them only, the one set last.
+    """
+
+    host: Host
+    facts: dict[str, Any] | None = None
+    results: dict[str, Any] = field(default_factory=dict)
+    facts_set: dict[str, Any] = field(default_factory=dict)
+    pending: dict[str, Any] = field(default_factory=dict)
+
+    def learn_facts(self, facts: Mapping[str, Any]) -> None:
+        """Keep gathered facts under both of Ansible's spellings."""
+        bare = {str(name).removeprefix("ansible_"): value for name, value in facts.items()}
+        self.facts = {f"ansible_{name}": value for name, value in bare.items()}
+        self.facts["ansible_facts"] = bare
+
+    def register(self, name: str, value: Any) -> None:
+        self.facts_set.pop(name, None)
+        self.results[name] = value
+
+    def set_fact(self, name: str, value: Any, *, remote: bool) -> None:
+        """``remote``: data from a VM took part in it."""
+        self.register(name, value)
+        if not remote:
+            del self.results[name]
+            self.facts_set[name] = value
+
+
+class World:
+    """Everything that scopes are made of: the inventory, every host's state, the run's options."""
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        hosts: Sequence[Host],
+        extra: Mapping[str, Any],
+        run: Mapping[str, Any],
+    ) -> None:
+        self.inventory = inventory
+        self.extra = extra
+        self.run = run
+        self.states = {host.name: HostState(host) for host in inventory.hosts.values()}
+        for host in hosts:
+            self.states.setdefault(host.name, HostState(host))
+        groups = {name: list(group.hosts) for name, group in inventory.groups.items()}
+        groups.setdefault("all", list(self.states))
+        grouped = {name for key, names in groups.items() if key not in ("all", "ungrouped") for name in names}
+        groups["ungrouped"] = [name for name in self.states if name not in grouped]
+        self.groups = groups
+
+    def scope(
+        self,
+        host: str,
+        templar: Templar,
+        *,
+        play: Play | None = None,
+        task: Task | None = None,
+        playbook_dir: Path | None = None,
+        play_hosts: Sequence[str] = (),
+    ) -> Scope:
+        """What a task sees, strongest first, in Ansible's order of precedence."""
+        state = self.states[host]
+        layers = [
+            Layer("magic", self._magic(state, templar, play, playbook_dir, play_hosts), "final"),
+            Layer("-e", self.extra),
+            Layer("results not known yet", state.pending, "pending"),
+            Layer("results", state.results, "remote"),
+            Layer("set_fact", state.facts_set, "final"),
+        ]
+        if task is not None:
+            layers.extend(Layer("vars", variables) for variables in reversed(task.vars))
+        if play is not None:
+            layers.extend(Layer("vars_files", variables) for variables in reversed(play.vars_files))
+            layers.append(Layer("vars", play.vars))
+        if state.facts is not None:
+            layers.append(Layer("facts", state.facts, "remote"))
+        elif play is None or play.gather_facts:
+            layers.append(Layer("facts", _FACTS_WANTED, "facts"))
+        layers.append(Layer("inventory", state.host.variables))
+        layers.append(Layer("defaults", _defaults(state.host), "final"))
+        return Scope(templar, layers)
+
+    def _magic(
+        self,
+        state: HostState,
+        templar: Templar,
+        play: Play | None,
+        playbook_dir: Path | None,
+        play_hosts: Sequence[str],
+    ) -> dict[str, Any]:
+        host = state.host
+        magic: dict[str, Any] = {
+            "inventory_hostname": host.name,
+            "inventory_hostname_short": host.name.split(".")[0],
+            "group_names": sorted(host.groups),
+            "groups": self.groups,
+            "hostvars": HostVars(list(self.states), lambda name: self.scope(name, templar)),
+            **self.run,
+        }
+        if self.inventory.path is not None:
+            magic["inventory_file"] = str(self.inventory.path)
+            magic["inventory_dir"] = str(self.inventory.path.parent)
+        if playbook_dir is not None:
+            magic["playbook_dir"] = str(playbook_dir)
+        if play is not None:
+            hosts = list(play_hosts)
+            magic["ansible_play_name"] = play.name
+            for word in ("ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_batch", "play_hosts"):
+                magic[word] = hosts
+        return magic
+
+
+def _defaults(host: Host) -> dict[str, Any]:
+    return {
+        "ansible_host": host.address,
+        "ansible_port": host.port,
+        "ansible_user": host.user,
+        "ansible_managed": "Ansible managed",
+    }

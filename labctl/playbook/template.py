@@ -1,0 +1,410 @@
+"""Jinja as Ansible uses it, in a sandbox, with every error at its place in the user's file.
+
+A template string is rendered once, and what came out is data: it is never looked at for templates
+again. So text from a VM cannot become a template, however it reaches a variable. A string that is
+one expression keeps the expression's type (``"{{ 5 }}"`` is a number), as in ansible-core 2.19.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from jinja2 import FileSystemLoader, StrictUndefined, Template, Undefined, nodes, pass_context
+from jinja2.debug import rewrite_traceback_stack
+from jinja2.exceptions import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
+from jinja2.nativetypes import NativeCodeGenerator
+from jinja2.runtime import Context
+from jinja2.sandbox import SandboxedEnvironment
+from jinja2.utils import missing
+
+from labctl.documents import Map, Seq, nearest
+from labctl.errors import Place, PlaybookError
+from labctl.playbook.filters import FILTERS, TESTS
+from labctl.playbook.lookups import LOOKUPS, LookupFailed
+
+if TYPE_CHECKING:
+    from labctl.playbook.variables import Scope
+
+# The scope travels through Jinja under a name that no template can write.
+SCOPE = " scope"
+
+_RENDER_ERRORS = (
+    TemplateError,
+    LookupFailed,
+    TypeError,
+    ValueError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+)
+
+
+class Omit:
+    """The value of ``omit``: an argument that has it counts as not given."""
+
+    def __repr__(self) -> str:
+        return "omit"
+
+
+OMIT = Omit()
+
+
+def _concat(chunks: Iterable[Any]) -> Any:
+    kept = [chunk for chunk in chunks if chunk is not None]
+    for chunk in kept:
+        if isinstance(chunk, Undefined):
+            chunk._fail_with_undefined_error()
+    if not kept:
+        return None
+    return kept[0] if len(kept) == 1 else "".join(str(chunk) for chunk in kept)
+
+
+class _Codegen(NativeCodeGenerator):
+    def _output_const_repr(self, group: Iterable[Any]) -> str:
+        constants = list(group)
+        return repr(constants[0]) if len(constants) == 1 else repr("".join(map(str, constants)))
+
+
+class _Context(Context):
+    def resolve_or_missing(self, key: str) -> Any:
+        if key in self.vars:
+            return self.vars[key]
+        scope: Scope | None = self.parent.get(SCOPE)
+        if scope is not None:
+            value = scope.lookup(key)
+            if value is not missing:
+                return value
+        return self.parent.get(key, missing)
+
+
+class _Environment(SandboxedEnvironment):
+    code_generator_class = _Codegen
+    context_class = _Context
+    concat = staticmethod(_concat)
+
+
+@pass_context
+def _lookup(context: Context, name: str, *terms: Any, **options: Any) -> Any:
+    found = _query(context, name, *terms, **options)
+    if len(found) == 1:
+        return found[0]
+    return ",".join(str(one) for one in found)
+
+
+@pass_context
+def _query(context: Context, name: str, *terms: Any, **options: Any) -> list[Any]:
+    short = name.removeprefix("ansible.builtin.")
+    if short not in LOOKUPS:
+        raise LookupFailed(f"there is no lookup {name!r}: {', '.join(sorted(LOOKUPS))} are covered")
+    for term in terms:
+        if isinstance(term, Undefined):
+            term._fail_with_undefined_error()
+    return LOOKUPS[short](context.parent[SCOPE], [str(term) for term in terms], options)
+
+
+def is_template(text: str) -> bool:
+    """Whether Jinja has anything to do in ``text``."""
+    return "{{" in text or "{%" in text or "{#" in text
+
+
+class Templar:
+    """Renders strings, expressions and files; one per playbook, shared by the hosts' threads."""
+
+    def __init__(self, directories: Sequence[Path] = ()) -> None:
+        self.directories = tuple(directories)
+        self._environment = _make_environment(self.directories, trim_blocks=True, lstrip_blocks=False)
+        self._compiled: dict[str, Template] = {}
+        self._expressions: dict[str, Any] = {}
+        self._files: dict[tuple[Path, bool, bool], Template] = {}
+
+    # -- rendering -------------------------------------------------------------------------
+
+    def render(self, value: Any, place: Place, scope: Scope) -> Any:
+        """``value`` with every template string in it rendered, as plain dicts and lists."""
+        if isinstance(value, str):
+            return self.render_text(value, place, scope) if is_template(value) else value
+        if isinstance(value, Mapping):
+            at = value.at if isinstance(value, Map) else lambda _key: place
+            return {
+                self.render(key, place, scope): self.render(item, at(key), scope)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple):
+            where = value.at if isinstance(value, Seq) else lambda _index: place
+            return [self.render(item, where(index), scope) for index, item in enumerate(value)]
+        return value
+
+    def render_text(self, source: str, place: Place, scope: Scope) -> Any:
+        """One template string; the native value when it is a single expression."""
+        template = self._compile(source, place)
+        try:
+            return _finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
+        except _RENDER_ERRORS as err:
+            _fail(err, source, place, scope)
+
+    def evaluate(self, expression: Any, place: Place, scope: Scope) -> Any:
+        """The value of a bare expression, as ``when`` and ``that`` hold it."""
+        if not isinstance(expression, str):
+            return expression
+        if is_template(expression):
+            return self.render_text(expression, place, scope)
+        compiled = self._compile_expression(expression, place)
+        try:
+            return _finished(compiled({SCOPE: scope}))
+        except _RENDER_ERRORS as err:
+            _fail(err, expression, place, scope)
+
+    def truth(self, expression: Any, place: Place, scope: Scope) -> bool:
+        """A condition. Ansible's rule since 2.19: it must be true or false, not merely something."""
+        value = self.evaluate(expression, place, scope)
+        if isinstance(value, bool):
+            return value
+        raise PlaybookError(
+            f"the condition {expression!r} gave {type(value).__name__} {value!r}, not true or false",
+            hint="compare it with something, or write  | bool  for text, | length > 0  for a list",
+            place=place,
+        )
+
+    def render_file(
+        self, path: Path, scope: Scope, *, trim_blocks: bool = True, lstrip_blocks: bool = False
+    ) -> str:
+        """A template file as text; errors are at the template's own line."""
+        template = self.load_file(path, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
+        try:
+            rendered = _concat(template.root_render_func(template.new_context({SCOPE: scope})))
+        except _RENDER_ERRORS as err:
+            _fail_in_file(err, path, scope)
+        return "" if rendered is None else str(rendered)
+
+    # -- compiling -------------------------------------------------------------------------
+
+    def load_file(self, path: Path, *, trim_blocks: bool = True, lstrip_blocks: bool = False) -> Template:
+        """A template file, read and compiled. Raises PlaybookError at the template's line."""
+        key = (path, trim_blocks, lstrip_blocks)
+        if key in self._files:
+            return self._files[key]
+        try:
+            source = path.read_text(encoding="utf-8")
+        except OSError as err:
+            raise PlaybookError(f"cannot read the template: {err.strerror}", place=Place(path)) from err
+        except UnicodeDecodeError as err:
+            raise PlaybookError("the template is not UTF-8 text", place=Place(path)) from err
+        environment = self._environment
+        if (trim_blocks, lstrip_blocks) != (True, False):
+            environment = _make_environment(
+                self.directories, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks
+            )
+        try:
+            _check_names(environment.parse(source), lambda line: _file_place(path, line))
+            code = environment.compile(source, name=path.name, filename=str(path))
+        except TemplateSyntaxError as err:
+            raise PlaybookError(
+                f"the template is wrong: {err.message}", place=_file_place(path, err.lineno)
+            ) from err
+        template = environment.template_class.from_code(environment, code, environment.globals)
+        self._files[key] = template
+        return template
+
+    def check(self, value: Any, place: Place) -> None:
+        """Compile every template string in ``value``: what is wrong shows before anything runs."""
+        if isinstance(value, str):
+            if is_template(value):
+                self._compile(value, place)
+        elif isinstance(value, Mapping):
+            at = value.at if isinstance(value, Map) else lambda _key: place
+            for key, item in value.items():
+                self.check(item, at(key))
+        elif isinstance(value, list):
+            where = value.at if isinstance(value, Seq) else lambda _index: place
+            for index, item in enumerate(value):
+                self.check(item, where(index))
+
+    def check_expression(self, expression: Any, place: Place) -> None:
+        """The same for a bare expression."""
+        if isinstance(expression, str) and is_template(expression):
+            self._compile(expression, place)
+        elif isinstance(expression, str):
+            self._compile_expression(expression, place)
+
+    def names(self, text: str) -> set[str]:
+        """The variables a template string mentions; text that cannot be parsed mentions none."""
+        try:
+            parsed = self._environment.parse(text)
+        except TemplateSyntaxError:
+            return set()
+        return {name.name for name in parsed.find_all(nodes.Name) if name.ctx == "load"}
+
+    def _compile(self, source: str, place: Place) -> Template:
+        if source not in self._compiled:
+            try:
+                _check_names(self._environment.parse(source), lambda line: text_place(source, place, line))
+                self._compiled[source] = self._environment.from_string(source)
+            except TemplateSyntaxError as err:
+                raise _syntax_error(err, source, place) from err
+        return self._compiled[source]
+
+    def _compile_expression(self, source: str, place: Place) -> Any:
+        if source not in self._expressions:
+            try:
+                tree = self._environment.parse("{{ (" + source + ") }}")
+                _check_names(tree, lambda line: text_place(source, place, line))
+                self._expressions[source] = self._environment.compile_expression(
+                    source, undefined_to_none=False
+                )
+            except TemplateSyntaxError as err:
+                raise _syntax_error(err, source, place) from err
+        return self._expressions[source]
+
+
+def _make_environment(directories: Sequence[Path], *, trim_blocks: bool, lstrip_blocks: bool) -> _Environment:
+    environment = _Environment(
+        undefined=StrictUndefined,
+        trim_blocks=trim_blocks,
+        lstrip_blocks=lstrip_blocks,
+        keep_trailing_newline=True,
+        extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
+        loader=FileSystemLoader([str(directory) for directory in directories]),
+        autoescape=False,  # configuration files, not HTML
+    )
+    environment.filters.update(FILTERS)
+    environment.tests.update(TESTS)
+    environment.globals.update(lookup=_lookup, query=_query, q=_query, omit=OMIT)
+    return environment
+
+
+def _finished(value: Any) -> Any:
+    """A rendered value with nothing of Jinja left in it. An undefined part is an error here."""
+    if isinstance(value, Undefined):
+        value._fail_with_undefined_error()
+    if isinstance(value, str | int | float | bool | Omit) or value is None:
+        return value
+    if isinstance(value, Mapping):
+        return {key: _finished(item) for key, item in value.items()}
+    if isinstance(value, Iterable):
+        return [_finished(item) for item in value]
+    return str(value)
+
+
+# -- errors ------------------------------------------------------------------------------------
+
+
+def _check_names(tree: nodes.Template, place_of: Any) -> None:
+    """Unknown filters, tests and lookups are found before anything runs, wherever they stand."""
+    environment = tree.environment
+    if environment is None:
+        return
+    for node in tree.find_all((nodes.Filter, nodes.Test)):
+        kind = "filter" if isinstance(node, nodes.Filter) else "test"
+        known = environment.filters if kind == "filter" else environment.tests
+        if node.name not in known and node.name.removeprefix("ansible.builtin.") not in known:
+            raise PlaybookError(
+                f"there is no {kind} {node.name!r}",
+                hint=_did_you_mean(node.name, known),
+                place=place_of(node.lineno),
+            )
+    for call in tree.find_all(nodes.Call):
+        named = isinstance(call.node, nodes.Name) and call.node.name in ("lookup", "query", "q")
+        if named and call.args and isinstance(call.args[0], nodes.Const):
+            name = str(call.args[0].value)
+            if name.removeprefix("ansible.builtin.") not in LOOKUPS:
+                covered = ", ".join(sorted(LOOKUPS))
+                raise PlaybookError(
+                    f"there is no lookup {name!r}",
+                    hint=_did_you_mean(name, LOOKUPS) or f"these are covered: {covered}",
+                    place=place_of(call.lineno),
+                )
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = nearest(word, known)
+    return f"did you mean {near!r}?" if near else ""
+
+
+def text_place(source: str, place: Place, line: int) -> Place:
+    """Where line ``line`` of a template string stands in its file.
+
+    A block scalar (``|`` or ``>``) starts one line below its indicator.
+    """
+    if not place.line:
+        return place
+    block = place.text[place.column - 1 : place.column] in ("|", ">")
+    if not block and (line <= 1 or "\n" not in source):
+        return place
+    return replace(
+        place, line=place.line + line - (0 if block else 1), column=1, text=_line_of(place, line, block)
+    )
+
+
+def _line_of(place: Place, line: int, block: bool) -> str:
+    return _file_place(place.path, place.line + line - (0 if block else 1)).text
+
+
+def _file_place(path: Path, line: int | None) -> Place:
+    number = line or 1
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    text = lines[number - 1] if 0 < number <= len(lines) else ""
+    return Place(path, number, len(text) - len(text.lstrip()) + 1, text)
+
+
+def _syntax_error(err: TemplateSyntaxError, source: str, place: Place) -> PlaybookError:
+    return PlaybookError(
+        f"the template {_shown(source)} is wrong: {err.message}", place=text_place(source, place, err.lineno)
+    )
+
+
+def _shown(source: str) -> str:
+    first = source.strip().splitlines()[0] if source.strip() else source
+    return repr(first if len(first) <= 60 else first[:57] + "...")
+
+
+def _message(err: BaseException, scope: Scope) -> tuple[str, str]:
+    if isinstance(err, UndefinedError):
+        message = str(err.message or err)
+        parts = message.split("'")
+        if message.endswith("is undefined") and len(parts) > 1:
+            return f"the variable {parts[1]!r} is not defined", _did_you_mean(parts[1], scope.names())
+        return message, ""
+    if isinstance(err, TemplateNotFound):
+        return f"the template {err.name!r} is nowhere to be found", ""
+    if isinstance(err, TemplateError | LookupFailed):
+        return str(err), ""
+    if isinstance(err, RecursionError):
+        return "nested too deeply", ""
+    return f"{type(err).__name__}: {err}", ""
+
+
+def _fail(err: BaseException, source: str, place: Place, scope: Scope) -> NoReturn:
+    message, hint = _message(err, scope)
+    line = _deepest_line(err, {"<template>"})[1]
+    raise PlaybookError(
+        f"{message} (in {_shown(source)})", hint=hint, place=text_place(source, place, line)
+    ) from err
+
+
+def _fail_in_file(err: BaseException, path: Path, scope: Scope) -> NoReturn:
+    message, hint = _message(err, scope)
+    where, line = _deepest_line(err, None)
+    raise PlaybookError(message, hint=hint, place=_file_place(Path(where) if where else path, line)) from err
+
+
+def _deepest_line(err: BaseException, names: set[str] | None) -> tuple[str, int]:
+    """The innermost template frame of an exception being handled: its file name and line."""
+    if isinstance(err, TemplateSyntaxError):
+        return err.filename or "", err.lineno
+    rewritten = rewrite_traceback_stack()
+    found = ("", 1)
+    walk = rewritten.__traceback__
+    while walk is not None:
+        filename = walk.tb_frame.f_code.co_filename
+        ours = filename in names if names is not None else "__jinja_exception__" in walk.tb_frame.f_globals
+        if ours and filename != "<template>" or (names is not None and ours):
+            found = (filename, walk.tb_lineno)
+        walk = walk.tb_next
+    return found

@@ -1,0 +1,184 @@
+"""Where a template's names are found: layers in Ansible's order of precedence, rendered on demand.
+
+A variable may refer to others; each is rendered when it is first needed and remembered for the
+scope's life (one task on one host). Layers of kind "final" hold data that is used as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from jinja2 import StrictUndefined
+from jinja2.exceptions import UndefinedError
+from jinja2.utils import missing
+
+from labctl.documents import Map
+from labctl.errors import Place, PlaybookError
+from labctl.playbook.template import Templar
+
+# What labctl/agent/remote/facts.py gathers, under Ansible's old injected names as well.
+FACT_NAMES = frozenset(
+    {
+        "ansible_all_ipv4_addresses",
+        "ansible_all_ipv6_addresses",
+        "ansible_architecture",
+        "ansible_date_time",
+        "ansible_default_ipv4",
+        "ansible_default_ipv6",
+        "ansible_distribution",
+        "ansible_distribution_major_version",
+        "ansible_distribution_release",
+        "ansible_distribution_version",
+        "ansible_domain",
+        "ansible_env",
+        "ansible_fqdn",
+        "ansible_hostname",
+        "ansible_interfaces",
+        "ansible_kernel",
+        "ansible_machine",
+        "ansible_memtotal_mb",
+        "ansible_mounts",
+        "ansible_nodename",
+        "ansible_os_family",
+        "ansible_pkg_mgr",
+        "ansible_processor_vcpus",
+        "ansible_python_version",
+        "ansible_service_mgr",
+        "ansible_system",
+        "ansible_user_id",
+        "ansible_virtualization_type",
+    }
+)
+
+
+class NeedsResult(Exception):
+    """A name whose task has been planned but not run yet: run what is planned, then try again."""
+
+
+class NeedsFacts(Exception):
+    """A fact is wanted and the facts have not been fetched yet."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One level of precedence.
+
+    kind: "source" (templates, rendered on use), "final" (data), "remote" (data a VM had a part in),
+    "pending" (results not known yet), "facts" (facts not fetched yet).
+    """
+
+    name: str
+    values: Mapping[str, Any]
+    kind: Literal["source", "final", "remote", "pending", "facts"] = "source"
+
+
+class Scope:
+    """What one task on one host can see. ``layers`` come strongest first."""
+
+    def __init__(self, templar: Templar, layers: Sequence[Layer]) -> None:
+        self.templar = templar
+        self.layers = tuple(layers)
+        self.touched = False  # whether data that a VM had a part in was read since this was last cleared
+        self._known: dict[str, tuple[Any, bool]] = {}
+        self._open: list[str] = []
+
+    def with_layer(self, layer: Layer) -> Scope:
+        """A scope with one more layer, the strongest."""
+        return Scope(self.templar, (layer, *self.layers))
+
+    def names(self) -> set[str]:
+        """Every name that is defined, for "did you mean"."""
+        return {str(name) for layer in self.layers for name in layer.values}
+
+    def lookup(self, name: str) -> Any:
+        """The value of ``name``, or Jinja's ``missing``.
+
+        Raises NeedsResult or NeedsFacts for what only a VM can tell, PlaybookError for a template
+        that fails for another reason than an undefined name.
+        """
+        if name in self._known:
+            value, touched = self._known[name]
+            self.touched = self.touched or touched
+            return value
+        for layer in self.layers:
+            if name not in layer.values:
+                continue
+            if layer.kind == "pending":
+                raise NeedsResult(name)
+            if layer.kind == "facts":
+                raise NeedsFacts(name)
+            before, self.touched = self.touched, layer.kind == "remote"
+            value = self._render(name, layer) if layer.kind == "source" else layer.values[name]
+            self._known[name] = (value, self.touched)
+            self.touched = self.touched or before
+            return value
+        return missing
+
+    def _render(self, name: str, layer: Layer) -> Any:
+        if name in self._open:
+            chain = " -> ".join([*self._open[self._open.index(name) :], name])
+            raise PlaybookError(
+                f"variables refer to each other in a circle: {chain}", place=_place(layer, name)
+            )
+        self._open.append(name)
+        try:
+            return self.templar.render(layer.values[name], _place(layer, name), self)
+        except PlaybookError as err:
+            if isinstance(err.__cause__, UndefinedError):
+                # `default` and `is defined` must see a variable made of an undefined one as undefined.
+                return StrictUndefined(hint=f"{name!r} cannot be made: {err.message}", name=name)
+            raise
+        finally:
+            self._open.pop()
+
+
+def _place(layer: Layer, name: str) -> Place:
+    values = layer.values
+    return values.at(name) if isinstance(values, Map) else Place(Path(f"<{layer.name}>"))
+
+
+class ScopeView(Mapping[str, Any]):
+    """A scope as a mapping: what ``hostvars['name']`` is."""
+
+    def __init__(self, scope: Scope, asking: Scope | None = None) -> None:
+        self._scope = scope
+        self._asking = asking
+
+    def __getitem__(self, name: str) -> Any:
+        value = self._scope.lookup(name)
+        if value is missing:
+            raise KeyError(name)
+        if self._asking is not None and self._scope.touched:
+            self._asking.touched = True
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._scope.names()))
+
+    def __len__(self) -> int:
+        return len(self._scope.names())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and any(name in layer.values for layer in self._scope.layers)
+
+
+class HostVars(Mapping[str, Any]):
+    """``hostvars``: every host's variables, each made when it is asked for."""
+
+    def __init__(self, names: Sequence[str], scope_of: Callable[[str], Scope]) -> None:
+        self._names = tuple(names)
+        self._scope_of = scope_of
+
+    def __getitem__(self, host: str) -> ScopeView:
+        if host not in self._names:
+            raise KeyError(host)
+        return ScopeView(self._scope_of(host))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
