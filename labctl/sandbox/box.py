@@ -1,0 +1,335 @@
+"""The sandbox as a whole: brings its VMs up and down, and answers for them."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from labctl.errors import SandboxError
+from labctl.sandbox import accel, clock, image, inventory, network, paths, seed, ssh, state, vm
+from labctl.sandbox.progress import Reporter, Steps, silent
+from labctl.sandbox.qmp import Qmp, snapshot_names
+from labctl.sandbox.ssh import Finished
+from labctl.sandbox.state import State, Vm
+
+BOOT_SECONDS = 180.0
+_SNAPSHOT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
+# The NFS lab's secret: a word a student can type
+_SYLLABLES = tuple(first + second for first in "bdfgklmnprstvz" for second in "aeiou")
+
+
+@dataclass(frozen=True)
+class VmStatus:
+    """One VM as seen now. ``state``: ``running``, ``starting`` (no SSH yet) or ``stopped`` (crashed, half made)."""
+
+    name: str
+    state: str
+    address: str
+    ports: dict[int, int]
+    lan_address: str
+    pid: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """The sandbox as seen now; ``vms`` is empty when there is none. ``accel`` is ``kvm``, ``tcg`` or empty."""
+
+    name: str
+    up: bool
+    accel: str
+    inventory: Path | None
+    vms: tuple[VmStatus, ...]
+
+
+class Sandbox:
+    """A handle on one sandbox, which may or may not be up. Making one does nothing; safe to make many."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self.name = name
+        self.directory = directory
+
+    @classmethod
+    def open(cls, name: str | None = None) -> Sandbox:
+        """The sandbox called ``name``, else LABCTL_SANDBOX, else ``default``."""
+        chosen = paths.sandbox_name(name)
+        return cls(chosen, paths.sandbox_dir(chosen))
+
+    @property
+    def inventory_path(self) -> Path:
+        """Where ``up`` writes the inventory; there is a file only while the sandbox is up."""
+        return self.directory / inventory.FILE
+
+    # -- up and down ---------------------------------------------------------------------------
+
+    def up(self, students: int | None = None, progress: Reporter = silent) -> Path:
+        """Bring up ``staff2`` and ``student1`` .. ``studentN``; returns the inventory's path.
+
+        VMs that run are left alone, those beyond ``students`` too; missing ones are added, crashed and half-made
+        ones made anew. Without ``students``: as many as there are, else 1. SandboxError, with the end of
+        the console, when a VM does not answer SSH within 180 s.
+        """
+        if students is not None:
+            network.vm_names(students)
+        with state.locked(self.directory):
+            try:
+                return self._up(students, progress)
+            except BaseException:
+                # keep what runs; drop what would only look like a sandbox
+                if state.load(self.directory) is None:
+                    self._remove()
+                raise
+
+    def _up(self, students: int | None, progress: Reporter) -> Path:
+        known = state.load(self.directory)
+        count = students or max(1, len(known.vms) - 1 if known else 1)
+        wanted = network.vm_names(count)
+        whole = known is not None and all(
+            name in known.vms and known.vms[name].ready and state.runs(self.directory, known.vms[name])
+            for name in {*wanted, *known.vms}
+        )
+        if known is not None and whole and set(vm.existing(self.directory)) == set(known.vms):
+            return inventory.write(self.directory, known)
+        # Wanted, or there before and crashed: a VM is only ever dropped by down
+        names = tuple(dict.fromkeys((*wanted, *(known.vms if known else ()))))
+        base = image.ensure(progress)
+        steps = Steps("sandbox", 3 + len(names), progress)
+        if known is None:
+            self._remove_contents()
+            known = self._create(base)
+        else:
+            for stray in set(vm.existing(self.directory)) - set(known.vms):
+                vm.remove(self.directory, stray)
+        steps.step("checking whether KVM works")
+        known = replace(
+            known, accel=accel.choose(base.kernel, base.initrd, paths.cache_dir()), image=base.digest
+        )
+        return self._boot(known, names, base, steps)
+
+    def _create(self, base: image.Image) -> State:
+        """Fresh keys and names; nothing runs yet."""
+        private, public = seed.make_key(f"labctl-sandbox-{self.name}")
+        key = self.directory / ssh.KEY
+        key.touch(mode=0o600)
+        key.write_text(private, encoding="ascii")
+        (self.directory / f"{ssh.KEY}.pub").write_text(public + "\n", encoding="ascii")
+        word = "".join(secrets.choice(_SYLLABLES) for _ in range(4))
+        return State(self.name, network.new_multicast(), word, base.digest, "tcg")
+
+    def _boot(self, known: State, names: tuple[str, ...], base: image.Image, steps: Steps) -> Path:
+        boot = vm.Boot(self.name, self.directory, base, known.accel, known.multicast)
+        authorized = (self.directory / f"{ssh.KEY}.pub").read_text(encoding="ascii").strip()
+        todo = [
+            name
+            for name in names
+            if name not in known.vms
+            or not known.vms[name].ready
+            or not state.runs(self.directory, known.vms[name])
+        ]
+        steps.step(f"starting {', '.join(todo)} ({known.accel}, {vm.MEMORY_MB} MB each)")
+        for name in todo:
+            vm.remove(self.directory, name)
+            # a VM made anew keeps its host key: whoever knew it still does
+            known = known.with_vm(self._identity(known.vms.get(name), name))
+        self._write_known_hosts(known)
+        # before anything runs: whatever happens now, the next command knows what to look for
+        state.save(self.directory, known)
+        try:
+            for name in todo:
+                one = known.vms[name]
+                contents = seed.files(
+                    name, machine_id=one.machine_id, host_key=one.host_key, authorized=authorized
+                )
+                known = known.with_vm(vm.start(boot, one, seed.archive(contents)))
+                state.save(self.directory, known)
+            steps.step("waiting for SSH")
+            waiting = [known.vms[name] for name in todo]
+            self._in_parallel(waiting, lambda one: self._wait(one, steps))
+        except BaseException:
+            for name in todo:
+                vm.remove(self.directory, name)
+            raise
+        for name in todo:
+            known = known.with_vm(replace(known.vms[name], ready=True))
+        state.save(self.directory, known)
+        return inventory.write(self.directory, known)
+
+    def _identity(self, before: Vm | None, name: str) -> Vm:
+        address = network.outside_address(self.name, name)
+        ports = network.choose_ports(address)
+        if before is not None:
+            return replace(before, ports=ports, pid=0, ticks=0, ready=False)
+        private, _ = seed.make_key(name)
+        return Vm(name, address, uuid.uuid4().hex, private, ports)
+
+    def _write_known_hosts(self, known: State) -> None:
+        lines = [
+            seed.known_hosts_line(one.address, one.ports[network.SSH], seed.public_of(one.host_key))
+            for one in known.vms.values()
+        ]
+        new = self.directory / f"{ssh.KNOWN_HOSTS}.new"
+        new.write_text("".join(lines), encoding="ascii")
+        new.replace(self.directory / ssh.KNOWN_HOSTS)
+
+    @staticmethod
+    def _in_parallel(vms: Iterable[Vm], work: Callable[[Vm], None]) -> None:
+        """Do ``work`` on all at once; the first failure is raised when all have ended."""
+        pool = ThreadPoolExecutor(max_workers=network.MAX_STUDENTS + 1)
+        try:
+            jobs = [pool.submit(work, one) for one in vms]
+            for job in jobs:
+                job.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _wait(self, one: Vm, steps: Steps) -> None:
+        """Until SSH lets us in, the clock is right; then counts a step."""
+        deadline = time.monotonic() + BOOT_SECONDS
+        port = one.ports[network.SSH]
+        while not ssh.answers(one.address, port):
+            if not state.runs(self.directory, one):
+                raise SandboxError(
+                    f"{one.name} ended while it was starting; its console's last lines:\n"
+                    f"{vm.console_tail(self.directory, one.name)}"
+                )
+            if "Kernel panic" in vm.console_tail(self.directory, one.name, 60) or time.monotonic() > deadline:
+                raise SandboxError(
+                    f"{one.name} did not answer SSH within {BOOT_SECONDS:.0f} s; its console's last lines:\n"
+                    f"{vm.console_tail(self.directory, one.name)}"
+                )
+            time.sleep(0.2)
+        done = ssh.run(self.directory, one, "true", timeout=60)
+        if done.status != 0:
+            raise SandboxError(f"{one.name} lets nobody in: {done.stderr.strip()}")
+        clock.set_clock(self._socket(one.name, vm.CLOCK))
+        steps.step(f"{one.name} is up: {one.address} port {port}")
+
+    def down(self, progress: Reporter = silent) -> bool:
+        """End the VMs and delete every file; False if there was nothing. Disks and snapshots are gone after."""
+        if not self.directory.exists():
+            return False
+        with state.locked(self.directory):
+            steps = Steps("sandbox", 1, progress)
+            self._remove()
+            steps.step("the VMs are ended and their files deleted")
+        return True
+
+    def _remove_contents(self) -> None:
+        for name in vm.existing(self.directory):
+            vm.remove(self.directory, name)
+        for entry in self.directory.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def _remove(self) -> None:
+        self._remove_contents()
+        self.directory.rmdir()
+        for parent in (paths.sandboxes_dir(), paths.sandboxes_dir().parent):
+            try:
+                parent.rmdir()
+            except OSError:
+                return
+
+    # -- questions -----------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """What there is now; starts and stops nothing."""
+        known = state.load(self.directory)
+        if known is None:
+            left = tuple(VmStatus(name, "stopped", "", {}, "", 0) for name in vm.existing(self.directory))
+            return Status(self.name, False, "", None, left)
+        vms = tuple(
+            VmStatus(
+                one.name, self._state_of(one), one.address, one.ports, network.lan_address(one.name), one.pid
+            )
+            for one in sorted(known.vms.values(), key=lambda one: network.number(one.name))
+        )
+        up = bool(vms) and all(one.state == "running" for one in vms)
+        return Status(self.name, up, known.accel, self.inventory_path if up else None, vms)
+
+    def _state_of(self, one: Vm) -> str:
+        if not state.runs(self.directory, one):
+            return "stopped"
+        return "running" if one.ready else "starting"
+
+    def is_up(self) -> bool:
+        """Whether there are VMs, all of them run, and the inventory is there. Reads a few files, starts nothing."""
+        known = state.load(self.directory)
+        return (
+            known is not None
+            and bool(known.vms)
+            and all(one.ready and state.runs(self.directory, one) for one in known.vms.values())
+            and self.inventory_path.exists()
+        )
+
+    def vm(self, name: str) -> Vm:
+        """The running VM called ``name``. SandboxError that says which there are."""
+        known = state.load(self.directory)
+        if known is None:
+            raise SandboxError(f"sandbox {self.name!r} is not up", hint="labctl sandbox up")
+        one = known.vms.get(name)
+        if one is None:
+            raise SandboxError(
+                f"sandbox {self.name!r} has no VM {name!r}", hint=f"it has {', '.join(known.vms)}"
+            )
+        if not state.runs(self.directory, one):
+            raise SandboxError(f"{name} does not run", hint="labctl sandbox up mends it")
+        return one
+
+    # -- work on one VM ------------------------------------------------------------------------
+
+    def ssh_argv(self, name: str, *, batch: bool = False) -> list[str]:
+        """The ``ssh`` command line for the VM, without a command; ``batch`` never asks anything."""
+        return ssh.argv(self.directory, self.vm(name), batch=batch)
+
+    def run(
+        self, name: str, command: str | Sequence[str], timeout: float = 60.0, *, stdin: str | None = None
+    ) -> Finished:
+        """Run a shell line (or an argv) as the VM's user; see ``ssh.run``."""
+        return ssh.run(self.directory, self.vm(name), command, timeout=timeout, stdin=stdin)
+
+    def snapshot(self, name: str, tag: str) -> None:
+        """Keep the running VM's disk and memory under ``tag``, in place of an earlier one of that name."""
+        self._check_tag(tag)
+        with self._qmp(name) as monitor:
+            monitor.monitor(f"savevm {tag}")
+
+    def restore(self, name: str, tag: str) -> None:
+        """Put the VM back to ``tag``; returns when its clock is right. Its connections of before are dead."""
+        self._check_tag(tag)
+        with self._qmp(name) as monitor:
+            if tag not in snapshot_names(monitor.monitor("info snapshots")):
+                raise SandboxError(
+                    f"{name} has no snapshot {tag!r}", hint=f"labctl sandbox snapshot {name} {tag}"
+                )
+            monitor.monitor(f"loadvm {tag}")
+        clock.set_clock(self._socket(name, vm.CLOCK))
+
+    def snapshots(self, name: str) -> list[str]:
+        """The names of the VM's snapshots."""
+        with self._qmp(name) as monitor:
+            return snapshot_names(monitor.monitor("info snapshots"))
+
+    def has_snapshot(self, name: str, tag: str) -> bool:
+        return tag in self.snapshots(name)
+
+    def _qmp(self, name: str) -> Qmp:
+        return Qmp(self._socket(self.vm(name).name, vm.QMP))
+
+    def _socket(self, name: str, file: str) -> Path:
+        return state.vm_dir(self.directory, name) / file
+
+    @staticmethod
+    def _check_tag(tag: str) -> None:
+        if not _SNAPSHOT_NAME.fullmatch(tag):
+            raise SandboxError(
+                f"{tag!r} cannot name a snapshot", hint="a letter first, then letters, digits, . _ and -"
+            )

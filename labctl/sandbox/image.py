@@ -1,0 +1,243 @@
+"""The VMs' common disk, kernel and first boot stage: built once per recipe, kept in the user's cache.
+
+Built beside its final place and renamed into it, so a directory with the right name is a whole image.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from labctl.errors import SandboxError
+from labctl.sandbox import paths, sources
+from labctl.sandbox.progress import Reporter, Steps, silent
+
+GUEST = Path(__file__).parent / "guest"
+PARTS = ("customize.sh", "init", "prepare.py")
+VERSION = "1"
+SUITE = "bookworm"
+# The file system; the file is sparse and takes what is used, about 350 MB
+DISK_SIZE = "3G"
+
+INSTALLED = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "openssh-server", "sudo", "ufw", "python3", "iproute2", "iptables", "netbase", "iputils-ping", "ca-certificates", "less", "procps", "nano", "tmux", "bind9-dnsutils"]
+# Not installed, but ready in apt's cache with all they depend on: what the labs install
+CACHED = (
+    ["nfs-common", "nfs-kernel-server", "bind9", "bind9-utils", "dnsutils", "haproxy", "python3-tornado", "curl", "dnsmasq"]
+)
+# Documentation and translations: a third of the files, and writing files is what an emulated dpkg does slowly
+EXCLUDED = ("doc", "man", "info", "locale", "lintian")
+
+# mmdebstrap's (I:) and customize.sh's (labctl:) own words -> what to tell the user; in this order
+_STAGES = (
+    ("I: running apt-get update", "reading package lists"),
+    ("I: downloading packages", "downloading Debian"),
+    ("I: extracting archives", "unpacking Debian"),
+    ("I: installing essential packages", "installing the base system"),
+    ("I: installing remaining packages", "installing systemd, SSH, Python, ufw"),
+    ("labctl: fetching", "fetching the kernel and the labs' packages"),
+    ("labctl: installing the kernel", "installing the kernel's modules"),
+    ("labctl: making the first", "making the first boot stage"),
+    ("labctl: setting", "setting the machine up"),
+    ("labctl: writing", "writing the disk"),
+)
+_FIRST_FD = 50
+_TAIL = 15
+
+
+@dataclass(frozen=True)
+class Image:
+    """Three files of one build; ``digest`` names the recipe they were made from."""
+
+    digest: str
+    disk: Path
+    kernel: Path
+    initrd: Path
+
+
+def digest() -> str:
+    """Twelve hex digits that change when anything the image is made from changes."""
+    recipe = hashlib.sha256()
+    for text in (VERSION, SUITE, DISK_SIZE, *INSTALLED, "/", *CACHED, "/", *EXCLUDED):
+        recipe.update(text.encode() + b"\0")
+    for part in PARTS:
+        recipe.update((GUEST / part).read_bytes() + b"\0")
+    return recipe.hexdigest()[:12]
+
+
+def find(cache: Path, wanted: str | None = None) -> Image | None:
+    """The finished image of this recipe, if it is there."""
+    name = wanted or digest()
+    directory = cache / f"image-{name}"
+    image = Image(name, directory / "disk.img", directory / "vmlinuz", directory / "initrd")
+    return image if directory.is_dir() and image.disk.is_file() else None
+
+
+def ensure(report: Reporter = silent) -> Image:
+    """The image, built first if need be. SandboxError with the end of the build's log if it cannot be."""
+    cache = paths.cache_dir()
+    image = find(cache)
+    if image is not None:
+        return image
+    cache.mkdir(parents=True, exist_ok=True)
+    with _building(cache, report):
+        # somebody else may have built it while we waited
+        return find(cache) or _build(cache, report)
+
+
+@contextlib.contextmanager
+def _building(cache: Path, report: Reporter) -> Iterator[None]:
+    """Only one build at a time on this cache."""
+    with (cache / "image.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            Steps("image", 1, report).note("another labctl is building the image; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def command(directory: Path, *, root: bool) -> list[str]:
+    """mmdebstrap's argv; the results go where the environment of ``_build`` says."""
+    program = shutil.which("mmdebstrap")
+    if program is None:
+        raise SandboxError(
+            "mmdebstrap is missing", hint="labctl doctor says what else is; apt-get install mmdebstrap"
+        )
+    argv = [
+        program,
+        "--variant=apt",
+        f"--mode={'root' if root else 'unshare'}",
+        "--format=null",
+        "--skip=cleanup/apt",
+    ]
+    argv += [
+        f"--aptopt={option}" for option in ('Acquire::Languages "none"', 'APT::Install-Recommends "false"')
+    ]
+    argv += [f"--aptopt={option}" for option in sources.apt_options()]
+    argv += [
+        "--dpkgopt=force-unsafe-io",
+        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in EXCLUDED),
+    ]
+    argv += [f"--include={','.join(INSTALLED)}"]
+    argv += ['--customize-hook=mkdir -p "$1/usr/share/labctl"']
+    # "upload" reads as the caller: the root of a user namespace may not search the caller's home
+    argv += [
+        f"--customize-hook=upload {directory / name} /usr/share/labctl/{name}"
+        for name in ("init", "prepare.py")
+    ]
+    argv += [f"--customize-hook={(GUEST / 'customize.sh').read_text(encoding='utf-8')}"]
+    return [*argv, SUITE, "/dev/null", *sources.debian_sources(SUITE)]
+
+
+def _build(cache: Path, report: Reporter) -> Image:
+    name = digest()
+    for stale in cache.glob("image-*.part"):
+        _remove(stale)
+    part = cache / f"image-{name}.part"
+    part.mkdir()
+    steps = Steps("image", len(_STAGES) + 1, report)
+    try:
+        for file in ("init", "prepare.py"):
+            # mmdebstrap splits its special hooks at blanks: no path of ours may have one in it
+            shutil.copyfile(GUEST / file, part / file)
+        _mmdebstrap(part, steps)
+    except BaseException:
+        _remove(part)
+        raise
+    for file in ("init", "prepare.py"):
+        (part / file).unlink()
+    part.replace(cache / f"image-{name}")
+    # Images of other recipes. A VM that still runs on one keeps its open file.
+    for other in cache.glob("image-*"):
+        if other.is_dir() and other.name != f"image-{name}":
+            _remove(other)
+    steps.step("done")
+    image = find(cache, name)
+    if image is None:
+        raise SandboxError(f"the image vanished from {cache}")
+    return image
+
+
+def _mmdebstrap(part: Path, steps: Steps) -> None:
+    """Run the build; its output goes to the log and, as far as it names a stage, to ``steps``."""
+    root = os.geteuid() == 0
+    environment = {
+        **os.environ,
+        "LC_ALL": "C.UTF-8",
+        "LABCTL_SIZE": DISK_SIZE,
+        "LABCTL_DEBS": " ".join(CACHED),
+    }
+    if root:
+        # a build that was killed leaves its files where the next one looks for leftovers
+        environment["TMPDIR"] = str(part)
+    log: list[str] = []
+    with contextlib.ExitStack() as stack:
+        handles = []
+        for number, (variable, file) in enumerate(
+            (("LABCTL_DISK", "disk.img"), ("LABCTL_KERNEL", "vmlinuz"), ("LABCTL_INITRD", "initrd"))
+        ):
+            opened = stack.enter_context((part / file).open("wb"))
+            # open to all for the namespace's root, who is nobody outside; no one else can search the cache's parent
+            os.fchmod(opened.fileno(), 0o666)
+            # well above 9: mmdebstrap has dash write to descriptors of its own, and dash knows one digit only
+            handle = fcntl.fcntl(opened.fileno(), fcntl.F_DUPFD, _FIRST_FD + number)
+            stack.callback(os.close, handle)
+            handles.append(handle)
+            environment[variable] = f"/proc/self/fd/{handle}"
+        build = stack.enter_context(
+            subprocess.Popen(
+                command(part, root=root),
+                env=environment,
+                pass_fds=handles,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        )
+        try:
+            for line in build.stdout or ():
+                log.append(line.rstrip())
+                for words, meaning in _STAGES:
+                    if line.startswith(words):
+                        steps.step(meaning)
+            status = build.wait()
+        except BaseException:
+            _interrupt(build)
+            raise
+        for handle in handles:
+            os.fchmod(handle, 0o644)
+    (part / "build.log").write_text("\n".join(log) + "\n", encoding="utf-8")
+    if status != 0:
+        wrong = [line for line in log if re.match(r"E: |.*[Ee]rror", line)] or log
+        raise SandboxError(
+            "the VM image could not be built:\n  " + "\n  ".join(wrong[-_TAIL:]),
+            hint="labctl doctor says what this machine lacks; the build needs a Debian mirror",
+        )
+
+
+def _interrupt(build: subprocess.Popen[str]) -> None:
+    """Stop a build so that it can take its mounts and files away; the whole session if it will not."""
+    with contextlib.suppress(ProcessLookupError):
+        build.terminate()
+        try:
+            build.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(build.pid, signal.SIGKILL)
+            build.wait(10)
+
+
+def _remove(directory: Path) -> None:
+    """Delete what a build left. A mount below it stays untouched: mounts end with the build's own namespace."""
+    shutil.rmtree(directory, ignore_errors=True)

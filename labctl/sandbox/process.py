@@ -1,0 +1,80 @@
+"""Which QEMU process is ours, and how to end it without ever hitting another.
+
+A pid is reused; a pid with its start time is not. A VM's process is also told by its command line,
+which names the VM's own pid file: that finds it when the state file was lost or never written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from pathlib import Path
+
+PROC = Path("/proc")
+_START_TIME = 19  # index after the ")" of the name: field 22 of proc(5)'s stat, in clock ticks since boot
+
+
+def start_ticks(pid: int) -> int | None:
+    """When ``pid`` started, in clock ticks since boot; None if it does not run (or is a zombie)."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = stat[stat.rindex(")") + 1 :].split()
+    return None if fields[0] in "ZX" else int(fields[_START_TIME])
+
+
+def arguments(pid: int) -> list[str]:
+    """The process's argv; empty if it is gone."""
+    try:
+        raw = (PROC / str(pid) / "cmdline").read_bytes()
+    except OSError:
+        return []
+    return os.fsdecode(raw).rstrip("\0").split("\0")
+
+
+def is_ours(pid: int, pidfile: Path, ticks: int | None = None) -> bool:
+    """Whether ``pid`` is the QEMU that was told to write ``pidfile`` (and, if known, started at ``ticks``)."""
+    started = start_ticks(pid)
+    if started is None or (ticks is not None and ticks != started):
+        return False
+    argv = arguments(pid)
+    return "qemu" in argv[0] and str(pidfile) in argv if argv else False
+
+
+def find(pidfile: Path) -> list[int]:
+    """Every running QEMU that was told to write ``pidfile``."""
+    pids = (int(entry) for entry in os.listdir(PROC) if entry.isdigit())
+    return [pid for pid in pids if is_ours(pid, pidfile)]
+
+
+def end(pid: int, pidfile: Path, *, grace: float = 3.0) -> None:
+    """End our QEMU: SIGTERM, after ``grace`` seconds SIGKILL; returns when it is gone. Others are not touched."""
+    try:
+        handle = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        # checked after the handle is held: from here on the pid cannot come to mean another process
+        if not is_ours(pid, pidfile):
+            return
+        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, number)
+            if select.select([handle], [], [], patience)[0]:
+                return
+    finally:
+        os.close(handle)
+
+
+def wait_gone(pid: int, seconds: float) -> bool:
+    """Whether ``pid`` ended within ``seconds``."""
+    deadline = time.monotonic() + seconds
+    while start_ticks(pid) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
