@@ -27,7 +27,10 @@ _SYLLABLES = tuple(first + second for first in "bdfgklmnprstvz" for second in "a
 
 @dataclass(frozen=True)
 class VmStatus:
-    """One VM as seen now. ``state``: ``running``, ``starting`` (no SSH yet) or ``stopped`` (crashed, half made)."""
+    """One VM as seen now.
+
+    ``state`` is ``running``, ``starting`` (SSH has not answered) or ``stopped`` (crashed or half made).
+    """
 
     name: str
     state: str
@@ -39,7 +42,7 @@ class VmStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The sandbox as seen now; ``vms`` is empty when there is none. ``accel`` is ``kvm``, ``tcg`` or empty."""
+    """The sandbox as seen now; without one ``vms`` and ``accel`` (``kvm`` or ``tcg``) are empty."""
 
     name: str
     up: bool
@@ -71,9 +74,9 @@ class Sandbox:
     def up(self, students: int | None = None, progress: Reporter = silent) -> Path:
         """Bring up ``staff2`` and ``student1`` .. ``studentN``; returns the inventory's path.
 
-        VMs that run are left alone, those beyond ``students`` too; missing ones are added, crashed and half-made
-        ones made anew. Without ``students``: as many as there are, else 1. SandboxError, with the end of
-        the console, when a VM does not answer SSH within 180 s.
+        VMs that run are left alone, those beyond ``students`` too; missing ones are added, crashed and
+        half-made ones made anew. Without ``students``: as many as there are, else 1. SandboxError,
+        with the end of the console, when a VM does not answer SSH within 180 s.
         """
         if students is not None:
             network.vm_names(students)
@@ -211,7 +214,7 @@ class Sandbox:
         steps.step(f"{one.name} is up: {one.address} port {port}")
 
     def down(self, progress: Reporter = silent) -> bool:
-        """End the VMs and delete every file; False if there was nothing. Disks and snapshots are gone after."""
+        """End the VMs and delete every file, disks and snapshots too; False if there was nothing."""
         if not self.directory.exists():
             return False
         with state.locked(self.directory):
@@ -261,7 +264,7 @@ class Sandbox:
         return "running" if one.ready else "starting"
 
     def is_up(self) -> bool:
-        """Whether there are VMs, all of them run, and the inventory is there. Reads a few files, starts nothing."""
+        """Whether there are VMs, they all run, and there is an inventory. Reads a few files only."""
         known = state.load(self.directory)
         return (
             known is not None

@@ -15,7 +15,8 @@ _RETRY = 1.0
 def set_clock(path: Path, *, timeout: float = 15.0) -> float:
     """Tell the VM the time until it confirms; returns how many seconds ago the time it confirmed was.
 
-    ``path`` is the Unix socket behind the serial port. SandboxError if nothing was confirmed in ``timeout`` seconds.
+    ``path`` is the Unix socket behind the serial port. SandboxError after
+    ``timeout`` seconds without an answer.
     """
     deadline = time.monotonic() + timeout
     sent: dict[bytes, float] = {}

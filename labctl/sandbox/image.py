@@ -28,11 +28,12 @@ SUITE = "bookworm"
 # The file system; the file is sparse and takes what is used, about 350 MB
 DISK_SIZE = "3G"
 
-INSTALLED = ["systemd", "systemd-sysv", "udev", "dbus", "kmod", "openssh-server", "sudo", "ufw", "python3", "iproute2", "iptables", "netbase", "iputils-ping", "ca-certificates", "less", "procps", "nano", "tmux", "bind9-dnsutils"]
+INSTALLED = """
+systemd systemd-sysv udev dbus kmod openssh-server sudo ufw python3 iproute2 iptables netbase iputils-ping
+ca-certificates less procps nano tmux bind9-dnsutils
+"""
 # Not installed, but ready in apt's cache with all they depend on: what the labs install
-CACHED = (
-    ["nfs-common", "nfs-kernel-server", "bind9", "bind9-utils", "dnsutils", "haproxy", "python3-tornado", "curl", "dnsmasq"]
-)
+CACHED = "nfs-common nfs-kernel-server bind9 bind9-utils dnsutils haproxy python3-tornado curl dnsmasq"
 # Documentation and translations: a third of the files, and writing files is what an emulated dpkg does slowly
 EXCLUDED = ("doc", "man", "info", "locale", "lintian")
 
@@ -66,7 +67,7 @@ class Image:
 def digest() -> str:
     """Twelve hex digits that change when anything the image is made from changes."""
     recipe = hashlib.sha256()
-    for text in (VERSION, SUITE, DISK_SIZE, *INSTALLED, "/", *CACHED, "/", *EXCLUDED):
+    for text in (VERSION, SUITE, DISK_SIZE, INSTALLED, CACHED, *EXCLUDED):
         recipe.update(text.encode() + b"\0")
     for part in PARTS:
         recipe.update((GUEST / part).read_bytes() + b"\0")
@@ -117,7 +118,7 @@ def command(directory: Path, *, root: bool) -> list[str]:
         "--variant=apt",
         f"--mode={'root' if root else 'unshare'}",
         "--format=null",
-        "--skip=cleanup/apt",
+        "--skip=cleanup",
     ]
     argv += [
         f"--aptopt={option}" for option in ('Acquire::Languages "none"', 'APT::Install-Recommends "false"')
@@ -127,7 +128,7 @@ def command(directory: Path, *, root: bool) -> list[str]:
         "--dpkgopt=force-unsafe-io",
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in EXCLUDED),
     ]
-    argv += [f"--include={','.join(INSTALLED)}"]
+    argv += [f"--include={','.join(INSTALLED.split())}"]
     argv += ['--customize-hook=mkdir -p "$1/usr/share/labctl"']
     # "upload" reads as the caller: the root of a user namespace may not search the caller's home
     argv += [
@@ -174,7 +175,7 @@ def _mmdebstrap(part: Path, steps: Steps) -> None:
         **os.environ,
         "LC_ALL": "C.UTF-8",
         "LABCTL_SIZE": DISK_SIZE,
-        "LABCTL_DEBS": " ".join(CACHED),
+        "LABCTL_DEBS": CACHED,
     }
     if root:
         # a build that was killed leaves its files where the next one looks for leftovers
@@ -186,7 +187,7 @@ def _mmdebstrap(part: Path, steps: Steps) -> None:
             (("LABCTL_DISK", "disk.img"), ("LABCTL_KERNEL", "vmlinuz"), ("LABCTL_INITRD", "initrd"))
         ):
             opened = stack.enter_context((part / file).open("wb"))
-            # open to all for the namespace's root, who is nobody outside; no one else can search the cache's parent
+            # open to all for the namespace's root, who is nobody outside, until the build is over
             os.fchmod(opened.fileno(), 0o666)
             # well above 9: mmdebstrap has dash write to descriptors of its own, and dash knows one digit only
             handle = fcntl.fcntl(opened.fileno(), fcntl.F_DUPFD, _FIRST_FD + number)
@@ -239,5 +240,5 @@ def _interrupt(build: subprocess.Popen[str]) -> None:
 
 
 def _remove(directory: Path) -> None:
-    """Delete what a build left. A mount below it stays untouched: mounts end with the build's own namespace."""
+    """Delete what a build left; its mounts ended with the build's own namespace."""
     shutil.rmtree(directory, ignore_errors=True)

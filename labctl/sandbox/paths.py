@@ -13,7 +13,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,30}")
 
 
 def sandbox_name(name: str | None = None) -> str:
-    """The sandbox meant: ``name``, else ``LABCTL_SANDBOX``, else ``default``. SandboxError if it is no name."""
+    """The sandbox meant: ``name``, else ``LABCTL_SANDBOX``, else ``default``. SandboxError if no name."""
     chosen = name or os.environ.get("LABCTL_SANDBOX") or DEFAULT_NAME
     if not NAME.fullmatch(chosen):
         raise SandboxError(

@@ -37,7 +37,7 @@ def arguments(pid: int) -> list[str]:
 
 
 def is_ours(pid: int, pidfile: Path, ticks: int | None = None) -> bool:
-    """Whether ``pid`` is the QEMU that was told to write ``pidfile`` (and, if known, started at ``ticks``)."""
+    """Whether ``pid`` is the QEMU that was told to write ``pidfile`` (and started at ``ticks``)."""
     started = start_ticks(pid)
     if started is None or (ticks is not None and ticks != started):
         return False
@@ -47,12 +47,12 @@ def is_ours(pid: int, pidfile: Path, ticks: int | None = None) -> bool:
 
 def find(pidfile: Path) -> list[int]:
     """Every running QEMU that was told to write ``pidfile``."""
-    pids = (int(entry) for entry in os.listdir(PROC) if entry.isdigit())
+    pids = (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
     return [pid for pid in pids if is_ours(pid, pidfile)]
 
 
 def end(pid: int, pidfile: Path, *, grace: float = 3.0) -> None:
-    """End our QEMU: SIGTERM, after ``grace`` seconds SIGKILL; returns when it is gone. Others are not touched."""
+    """End our QEMU, and no other process: SIGTERM, ``grace`` seconds later SIGKILL. Waits for its end."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:

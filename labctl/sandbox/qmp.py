@@ -44,8 +44,7 @@ class Qmp:
         try:
             self._socket = self._stack.enter_context(connect_unix(self._path, self._timeout))
             self._lines = self._stack.enter_context(self._socket.makefile("rb"))
-            if "QMP" not in self._read():
-                raise SandboxError(f"{self._path} does not speak QMP")
+            self._read(expect="QMP")
             self.execute("qmp_capabilities")
         except OSError as error:
             self._stack.close()
@@ -63,7 +62,7 @@ class Qmp:
     ) -> None:
         self._stack.close()
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self, expect: str = "") -> dict[str, Any]:
         line = self._lines.readline()
         if not line:
             raise SandboxError(f"QEMU closed {self._path}")
@@ -71,7 +70,7 @@ class Qmp:
             message = json.loads(line)
         except ValueError:
             message = None
-        if not isinstance(message, dict):
+        if not isinstance(message, dict) or (expect and expect not in message):
             raise SandboxError(f"{self._path} does not speak QMP")
         return message
 

@@ -39,6 +39,7 @@ address add 10.0.2.15/32 dev eth0
 route add 10.0.2.2/32 dev eth0
 route add 10.0.2.3/32 dev eth0
 route add default via 10.0.2.2
+link set eth1 addrgenmode none
 link set eth1 up
 address add {lan}/24 broadcast + dev eth1
 """

@@ -57,7 +57,7 @@ def run(
 ) -> Finished:
     """Run a shell line (or an argv, which is quoted) as the VM's user.
 
-    A non-zero exit status is returned, not raised; SandboxError if SSH failed or ``timeout`` seconds are over.
+    A non-zero exit status is returned, not raised. SandboxError if SSH failed or took over ``timeout`` s.
     """
     line = command if isinstance(command, str) else shlex.join(command)
     began = time.monotonic()

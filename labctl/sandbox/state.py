@@ -36,7 +36,7 @@ class Vm:
 
 @dataclass(frozen=True)
 class State:
-    """One sandbox. ``image`` is the digest of the image its disks lie on; ``secret`` the lab's secret word."""
+    """One sandbox. ``image`` is the digest of the image below its disks, ``secret`` the lab's."""
 
     name: str
     multicast: str

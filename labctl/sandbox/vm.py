@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ QMP = "qmp.sock"
 CLOCK = "clock.sock"
 _CODE_CACHE_MB = 96
 _CMDLINE = (
-    # names the first card eth0; spends no time on CPU bugs that an emulator does not have, nor on calibrating timers
+    # names the first card eth0; spends no time on CPU bugs that an emulator has not, nor on timers
     "console=ttyS0 quiet net.ifnames=0 mitigations=off no_timer_check tsc=reliable apparmor=0 selinux=0 "
     "audit=0 random.trust_cpu=on panic=5"
 )
@@ -109,6 +108,6 @@ def console_tail(directory: Path, name: str, lines: int = 15) -> str:
 def existing(directory: Path) -> list[str]:
     """Names of the VMs that have files, in use or left over."""
     try:
-        return sorted(os.listdir(directory / "vms"))
+        return sorted(entry.name for entry in (directory / "vms").iterdir())
     except OSError:
         return []

@@ -52,7 +52,10 @@ rm -rf "$stage" "$root/tmp/kernel"
 
 say "setting the machine up"
 chroot "$root" python3 /usr/share/labctl/prepare.py
-rm -f "$root/etc/apt/apt.conf.d/99mmdebstrap" "$root"/etc/ssh/ssh_host_* "$root"/var/log/*.log
+# what keeps services from being started while packages are installed here must not go into the image
+mv "$root/sbin/start-stop-daemon.REAL" "$root/sbin/start-stop-daemon"
+rm -f "$root/usr/sbin/policy-rc.d" "$root"/etc/apt/apt.conf.d/*mmdebstrap "$root"/etc/dpkg/dpkg.cfg.d/*mmdebstrap
+rm -f "$root"/etc/ssh/ssh_host_* "$root"/var/log/*.log
 rm -rf "$root"/var/lib/apt/lists/* "$root/var/cache/apt/pkgcache.bin" "$root/var/cache/apt/srcpkgcache.bin"
 mkdir -p "$root/var/lib/apt/lists/partial"
 chroot "$root" apt-get -q -y -o Dir::Etc::sourcelist=/etc/apt/sources.list.d/labctl.list -o Dir::Etc::sourceparts=- update

@@ -97,7 +97,18 @@ done
 """,
 }
 
-MASKED = ["apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer", "e2scrub_reap.service", "fstrim.timer", "getty.target", "getty@tty1.service", "systemd-logind.service", "systemd-pstore.service", "systemd-random-seed.service", "systemd-firstboot.service", "systemd-binfmt.service", "proc-sys-fs-binfmt_misc.automount", "dev-hugepages.mount", "dev-mqueue.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount", "sys-kernel-config.mount", "sys-fs-fuse-connections.mount", "kmod-static-nodes.service", "modprobe@configfs.service", "modprobe@drm.service", "modprobe@fuse.service", "modprobe@efi_pstore.service", "modprobe@dm_mod.service", "modprobe@loop.service", "systemd-networkd-wait-online.service", "systemd-remount-fs.service", "serial-getty@ttyS0.service", "serial-getty@ttyS1.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service", "systemd-hwdb-update.service", "systemd-machine-id-commit.service"]
+# What a VM that lives an hour and has no screen need not start
+MASKED = """
+apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service
+fstrim.timer getty.target getty@tty1.service systemd-logind.service systemd-pstore.service
+systemd-random-seed.service systemd-firstboot.service systemd-binfmt.service
+proc-sys-fs-binfmt_misc.automount dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount
+sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount kmod-static-nodes.service
+modprobe@configfs.service modprobe@drm.service modprobe@fuse.service modprobe@efi_pstore.service
+modprobe@dm_mod.service modprobe@loop.service systemd-remount-fs.service
+serial-getty@ttyS0.service serial-getty@ttyS1.service systemd-update-utmp.service
+systemd-update-utmp-runlevel.service systemd-hwdb-update.service systemd-machine-id-commit.service
+"""
 
 ENABLED = ["labctl-network.service", "labctl-clock.service", "ssh.service"]
 
@@ -121,9 +132,10 @@ def main() -> None:
         if path.is_symlink():
             path.unlink()
         path.write_text(text, encoding="utf-8")
+        path.chmod(0o644)
     index_archives()
     subprocess.run(["/usr/bin/systemctl", "enable", *ENABLED], check=True)
-    subprocess.run(["/usr/bin/systemctl", "mask", *MASKED], check=True)
+    subprocess.run(["/usr/bin/systemctl", "mask", *MASKED.split()], check=True)
     subprocess.run(["/usr/bin/systemctl", "set-default", "multi-user.target"], check=True)
     subprocess.run(
         ["/usr/bin/debconf-set-selections"],
