@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any, Dict
+from typing import Any
 
 from ..command import run_command
 from ..outcome import Context
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """``hostname``, ``fqdn`` and ``addresses`` (IPv4 and IPv6, no loopback)."""
     addresses = []
     done = run_command(["ip", "-j", "address"], timeout=ctx.remaining())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Dict, List
+from typing import Any
 
 from ..command import run_command
 from ..outcome import Context
@@ -13,15 +13,17 @@ CONFIG = "/etc/bind/named.conf"
 TEXT_CAP = 262144
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
-    """``zone`` in. Out: the check of the whole configuration, its normal form, and the zone's file and records.
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """``zone`` in. Out: the check of the whole configuration, its normal form, and the zone's file and
+    records.
 
-    ``records`` is the zone as ``named-compilezone`` prints it, one record a line; empty when it does not load.
+    ``records`` is the zone as ``named-compilezone`` prints it, one record a line; empty when it does not
+    load.
     """
     zone = str(args["zone"])
     config = config_in_use()
     check = run_command(["named-checkconf", config], timeout=ctx.remaining())
-    result: Dict[str, Any] = {
+    result: dict[str, Any] = {
         "installed": not check.missing,
         "config": config,
         "config_valid": check.rc == 0,
@@ -62,7 +64,7 @@ def config_in_use() -> str:
     return CONFIG
 
 
-def argv_of(pid: int) -> List[str]:
+def argv_of(pid: int) -> list[str]:
     try:
         with open("/proc/%d/cmdline" % pid, "rb") as handle:
             return handle.read().decode("utf-8", "replace").split("\0")[:-1]
@@ -77,7 +79,9 @@ def zone_file(text: str, zone: str) -> str:
     ends with a brace at the same indentation.
     """
     block = re.search(
-        r'^(\s*)zone "%s\.?"[^\n]*\{\n(.*?)^\1\};' % re.escape(zone), text, re.MULTILINE | re.DOTALL | re.IGNORECASE
+        r'^(\s*)zone "%s\.?"[^\n]*\{\n(.*?)^\1\};' % re.escape(zone),
+        text,
+        re.MULTILINE | re.DOTALL | re.IGNORECASE,
     )
     if block is None:
         return ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any, Dict
+from typing import Any
 
 from ..outcome import Context
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+def run(args: dict[str, Any], _ctx: Context) -> dict[str, Any]:
     """``path`` in; ``exists``, ``entries`` (sorted, at most 500), ``error`` (an errno name) out."""
     try:
         entries = sorted(os.listdir(str(args["path"])))

@@ -10,12 +10,12 @@ import errno
 import socket
 import struct
 import time
-from typing import Any, Dict, Tuple
+from typing import Any
 
 from ..outcome import Context
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """``server``, ``port``, ``tcp``, ``query`` (base64), ``wait`` (seconds a try), ``tries`` in.
 
     ``status`` out: answered, timeout, refused (nobody listens), unreachable; ``response`` is base64.
@@ -41,7 +41,7 @@ def family_of(server: str) -> int:
     return socket.AF_INET6 if ":" in server else socket.AF_INET
 
 
-def ask_udp(server: str, port: int, query: bytes, wait: float) -> Tuple[str, bytes]:
+def ask_udp(server: str, port: int, query: bytes, wait: float) -> tuple[str, bytes]:
     until = time.monotonic() + wait
     with socket.socket(family_of(server), socket.SOCK_DGRAM) as link:
         try:
@@ -55,20 +55,20 @@ def ask_udp(server: str, port: int, query: bytes, wait: float) -> Tuple[str, byt
                 response = link.recv(65535)
                 if response[:2] == query[:2]:
                     return "answered", response
-        except socket.timeout:
+        except TimeoutError:
             return "timeout", b""
         except OSError as err:
             return trouble(err), b""
 
 
-def ask_tcp(server: str, port: int, query: bytes, wait: float) -> Tuple[str, bytes]:
+def ask_tcp(server: str, port: int, query: bytes, wait: float) -> tuple[str, bytes]:
     until = time.monotonic() + wait
     try:
         with socket.create_connection((server, port), timeout=wait) as link:
             link.sendall(struct.pack("!H", len(query)) + query)
             size = struct.unpack("!H", receive(link, 2, until))[0]
             return "answered", receive(link, size, until)
-    except socket.timeout:
+    except TimeoutError:
         return "timeout", b""
     except OSError as err:
         return trouble(err), b""
@@ -79,7 +79,7 @@ def receive(link: socket.socket, size: int, until: float) -> bytes:
     while len(data) < size:
         left = until - time.monotonic()
         if left <= 0:
-            raise socket.timeout
+            raise TimeoutError
         link.settimeout(left)
         piece = link.recv(size - len(data))
         if not piece:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import errno
-from typing import Any, Dict
+from typing import Any
 
 from ..outcome import Context
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
-    """``path``, ``cap`` in; ``exists``, ``text`` (UTF-8, replaced where it is not), ``truncated``, ``error`` out."""
+def run(args: dict[str, Any], _ctx: Context) -> dict[str, Any]:
+    """``path``, ``cap`` in; ``exists``, ``text`` (UTF-8, replaced where it is not), ``truncated``, ``error``
+    out.
+    """
     cap = int(args["cap"])
     try:
         with open(str(args["path"]), "rb") as handle:

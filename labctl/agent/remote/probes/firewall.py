@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from ..command import run_command
 from ..outcome import Context
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """``installed``, ``active`` and the rule lines as ``ufw status`` prints them."""
     done = run_command(["ufw", "status"], timeout=ctx.remaining())
     if done.missing:
         return {"installed": False, "active": False, "rules": []}
     lines = [line.rstrip() for line in done.out.splitlines()]
     active = any(line.lower().startswith("status: active") for line in lines)
-    rules = [line for line in lines if " ALLOW" in line or " DENY" in line or " REJECT" in line or " LIMIT" in line]
+    rules = [
+        line for line in lines if " ALLOW" in line or " DENY" in line or " REJECT" in line or " LIMIT" in line
+    ]
     return {"installed": True, "active": active, "rules": rules[:200]}

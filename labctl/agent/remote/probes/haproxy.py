@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
-from typing import Any, Dict, List
+from typing import Any
 
 from ..command import run_command
 from ..outcome import Context
@@ -16,8 +16,10 @@ TEXT_CAP = 131072
 SOCKET = "/run/haproxy/admin.sock"
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
-    """Out: ``files``, their ``text``, what ``haproxy -c`` says, and ``show stat`` from the admin socket ("" without)."""
+def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """Out: ``files``, their ``text``, what ``haproxy -c`` says, and ``show stat`` from the admin socket (""
+    without).
+    """
     files = files_in_use()
     text = ""
     for path in files:
@@ -40,9 +42,9 @@ def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
     }
 
 
-def files_in_use() -> List[str]:
+def files_in_use() -> list[str]:
     """Every -f of the oldest haproxy that runs, else Debian's place."""
-    for pid in sorted((int(name) for name in os.listdir("/proc") if name.isdigit())):
+    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
         argv = argv_of(pid)
         if argv and os.path.basename(argv[0]) == "haproxy":
             files = [argv[at + 1] for at, word in enumerate(argv[:-1]) if word == "-f"]

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import errno
 import http.client
-import socket
 import time
-from typing import Any, Dict
+from typing import Any
 
 from ..outcome import Context
 
 BODY_CAP = 65536
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
-    """``address``, ``port``, ``path``, ``count``, ``wait`` (seconds for one), ``body`` (bytes kept) in; ``replies`` out.
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """``address``, ``port``, ``path``, ``count``, ``wait`` (seconds for one), ``body`` (bytes kept) in;
+    ``replies`` out.
 
     Stops early when three in a row could not connect: the rest would say the same.
     """
@@ -33,7 +33,7 @@ def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
     return {"replies": replies, "seconds": round(time.monotonic() - began, 4)}
 
 
-def get(address: str, port: int, path: str, wait: float, keep: int) -> Dict[str, Any]:
+def get(address: str, port: int, path: str, wait: float, keep: int) -> dict[str, Any]:
     """One GET. ``status`` 0 means that no HTTP answer came, and ``error`` says why."""
     link = http.client.HTTPConnection(address, port, timeout=wait)
     try:
@@ -41,8 +41,10 @@ def get(address: str, port: int, path: str, wait: float, keep: int) -> Dict[str,
         response = link.getresponse()
         body = response.read(min(keep, BODY_CAP))
         return {"status": response.status, "body": body.decode("utf-8", "replace"), "error": ""}
-    except socket.timeout:
+    except TimeoutError:
         error = "timeout"
+    except http.client.RemoteDisconnected:
+        error = "reset"
     except http.client.HTTPException:
         error = "not-http"
     except OSError as err:

@@ -12,15 +12,17 @@ import os
 import select
 import signal
 import time
-from typing import Any, Dict, List
+from typing import Any
 
 from ..outcome import Context
 
 NETWORK = ("nfs", "nfs4")
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
-    """``touch`` in (seconds for one mount); ``mounts`` out: network mounts, and what each said when touched."""
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """``touch`` in (seconds for one mount); ``mounts`` out: network mounts, and what each said when
+    touched.
+    """
     limit = min(float(args.get("touch", 8.0)), max(1.0, ctx.remaining() - 2.0))
     with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
         rows = parse(table.read())
@@ -29,7 +31,7 @@ def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
     return {"mounts": network, "others": len(rows) - len(network)}
 
 
-def parse(text: str) -> List[Dict[str, Any]]:
+def parse(text: str) -> list[dict[str, Any]]:
     """mountinfo's lines (proc(5)); the options of the mount and of its super block both count for rw/ro."""
     rows = []
     for line in text.splitlines():
@@ -59,7 +61,7 @@ def unescape(text: str) -> str:
     return text
 
 
-def touch_all(mounts: List[Dict[str, Any]], limit: float) -> None:
+def touch_all(mounts: list[dict[str, Any]], limit: float) -> None:
     """List each mount in a child of its own, all at once, for at most ``limit`` seconds."""
     running = {}
     for mount in mounts:
@@ -95,7 +97,7 @@ def touch(target: str, handle: int) -> None:
     """In the child: list the mount, write what came of it to the pipe, end without any clean-up."""
     try:
         entries = sorted(os.listdir(target))[:500]
-        said: Dict[str, Any] = {"answers": "yes", "entries": entries, "error": ""}
+        said: dict[str, Any] = {"answers": "yes", "entries": entries, "error": ""}
     except OSError as err:
         said = {"answers": "error", "entries": [], "error": errno.errorcode.get(err.errno or 0, "EIO")}
     data = json.dumps(said).encode()
@@ -104,7 +106,7 @@ def touch(target: str, handle: int) -> None:
     os._exit(0)
 
 
-def finish(mount: Dict[str, Any], text: bytes) -> None:
+def finish(mount: dict[str, Any], text: bytes) -> None:
     try:
         mount.update(json.loads(text.decode()))
     except ValueError:

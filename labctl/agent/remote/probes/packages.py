@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List
+from typing import Any
 
 from ..command import run_command
 from ..outcome import Context
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
-    """``names`` in, ``packages`` out: name, dpkg's status word ("installed", "config-files", "absent" ...), version."""
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """``names`` in, ``packages`` out: name, dpkg's status word ("installed", "config-files", "absent" ...),
+    version.
+    """
     names = [str(name) for name in args["names"]]
     done = run_command(
         ["dpkg-query", "-W", "-f=${Package}\\t${db:Status-Status}\\t${Version}\\n", "--"] + names,
         timeout=ctx.remaining(),
     )
-    found: Dict[str, List[str]] = {}
+    found: dict[str, list[str]] = {}
     for line in done.out.splitlines():
         fields = line.split("\t")
         if len(fields) == 3 and (fields[0] not in found or fields[1] == "installed"):
@@ -23,5 +25,7 @@ def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
     packages = []
     for name in names:
         status, version = found.get(name, ["absent", ""])
-        packages.append({"name": name, "status": "absent" if status == "not-installed" else status, "version": version})
+        packages.append(
+            {"name": name, "status": "absent" if status == "not-installed" else status, "version": version}
+        )
     return {"packages": packages}

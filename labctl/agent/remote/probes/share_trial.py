@@ -1,7 +1,7 @@
 """Try to write on an NFS share, mounted for the trial where nobody else sees it.
 
-The op runs in a process of its own; it takes a private mount namespace, so the mount is gone with the process,
-however that ends, and neither the student's mounts nor any directory change.
+The op runs in a process of its own; it takes a private mount namespace, so the mount is gone with the
+process, however that ends, and neither the student's mounts nor any directory change.
 """
 
 from __future__ import annotations
@@ -9,23 +9,26 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from typing import Any, Dict
+from typing import Any
 
 from ..command import run_command
 from ..outcome import Context
 
 CLONE_NEWNS = 0x00020000
 MS_REC_PRIVATE = 0x4000 | 0x40000
-# bounded in the kernel too: a server that does not answer gives an error instead of a process that cannot be killed
+# bounded in the kernel too: a server that does not answer gives an error instead of a process that cannot be
+# killed
 OPTIONS = "soft,timeo=50,retrans=2,retry=0"
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
-    """``sources`` (tried in order) and ``name`` in; what mounting and creating the file ``name`` came to, out."""
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    """``sources`` (tried in order) and ``name`` in; what mounting and creating the file ``name`` came to,
+    out.
+    """
     name = str(args["name"])
     if "/" in name or not name.startswith(".labctl-"):
         raise ValueError("the name of the trial file must start with .labctl-")
-    result: Dict[str, Any] = {"mounted": "", "message": "", "entries": [], "create": "", "seconds": 0.0}
+    result: dict[str, Any] = {"mounted": "", "message": "", "entries": [], "create": "", "seconds": 0.0}
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) or libc.mount(b"none", b"/", None, MS_REC_PRIVATE, None):
         result["message"] = "no private mount namespace: " + os.strerror(ctypes.get_errno())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import Any, Dict, List, Tuple
+from typing import Any
 
 from ..outcome import Context
 
@@ -13,14 +13,14 @@ LISTEN = "0A"
 UNCONNECTED = "07"
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+def run(args: dict[str, Any], _ctx: Context) -> dict[str, Any]:
     """``listening`` out: proto ("tcp", "udp"), address, port, pid (0 when not found), process name."""
     ports = {int(port) for port in args.get("ports", [])}
     rows = [row for row in listeners() if not ports or row["port"] in ports]
     return {"listening": rows[:500]}
 
 
-def listeners() -> List[Dict[str, Any]]:
+def listeners() -> list[dict[str, Any]]:
     """Every listening TCP socket and unconnected UDP socket, with the processes that hold it."""
     owners = socket_owners()
     rows = []
@@ -28,12 +28,18 @@ def listeners() -> List[Dict[str, Any]]:
         for address, port, inode in read_table("/proc/net/" + table, family):
             for pid in owners.get(inode, [0])[:16]:
                 rows.append(
-                    {"proto": table[:3], "address": address, "port": port, "pid": pid, "process": name_of(pid)}
+                    {
+                        "proto": table[:3],
+                        "address": address,
+                        "port": port,
+                        "pid": pid,
+                        "process": name_of(pid),
+                    }
                 )
     return rows
 
 
-def read_table(path: str, family: int) -> List[Tuple[str, int, int]]:
+def read_table(path: str, family: int) -> list[tuple[str, int, int]]:
     """(address, port, inode) of the listening rows of one of the kernel's socket tables."""
     try:
         with open(path) as table:
@@ -57,9 +63,9 @@ def address_of(text: str, family: int) -> str:
     return socket.inet_ntop(socket.AF_INET if family == 4 else socket.AF_INET6, swapped)
 
 
-def socket_owners() -> Dict[int, List[int]]:
+def socket_owners() -> dict[int, list[int]]:
     """Inode of a socket -> pids that hold it open."""
-    owners: Dict[int, List[int]] = {}
+    owners: dict[int, list[int]] = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         folder = "/proc/" + pid + "/fd"
         try:

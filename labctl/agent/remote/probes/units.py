@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any
 
 from ..command import run_command
 from ..outcome import Context
@@ -18,7 +18,7 @@ FIELDS = {
 }
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """``names`` in; ``systemd`` (is it there?) and ``units`` out, one for each name, in order."""
     names = [str(name) for name in args["names"]]
     units = []
@@ -28,7 +28,7 @@ def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
             ["systemctl", "show", "--property=" + ",".join(FIELDS), "--", name], timeout=ctx.remaining()
         )
         systemd = systemd and done.rc == 0
-        unit: Dict[str, Any] = dict.fromkeys(FIELDS.values(), "")
+        unit: dict[str, Any] = dict.fromkeys(FIELDS.values(), "")
         unit["name"] = name
         for line in done.out.splitlines():
             key, equals, value = line.partition("=")

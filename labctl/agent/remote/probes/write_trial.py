@@ -1,7 +1,7 @@
 """Write a fresh file through a mount and read it back; it is removed again, also when nobody asks for that.
 
-``action`` "write" leaves a process behind that removes the file after ``keep`` seconds, so that a grader that dies
-leaves nothing on the student's share; ``action`` "remove" removes it now.
+``action`` "write" leaves a process behind that removes the file after ``keep`` seconds, so that a grader that
+dies leaves nothing on the student's share; ``action`` "remove" removes it now.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ import errno
 import os
 import re
 import time
-from typing import Any, Dict
+from typing import Any
 
 from ..outcome import Context
 
 NAME = re.compile(r"\.labctl-[0-9a-f]{8,64}\Z")
 
 
-def run(args: Dict[str, Any], ctx: Context) -> Dict[str, Any]:
+def run(args: dict[str, Any], _ctx: Context) -> dict[str, Any]:
     """``directory``, ``name``, ``action`` in; ``done`` and ``error`` (an errno name) out."""
     name = str(args["name"])
     if not NAME.match(name):

@@ -1,0 +1,1 @@
+"""Graders of the bundled course: one package per lab."""

@@ -1,0 +1,147 @@
+"""Question 3, part 3: workers crash, and the balancer copes. All of it is one experiment on the VM, undone
+after.
+"""
+
+from __future__ import annotations
+
+import re
+
+from labctl.grading import Judgement, See, Target, check, failed, passed, unjudged
+from labctl.probes import CrashReport, config_check, crash_experiment
+
+from .balancing import configured
+from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
+
+#: Seconds for a slow VM to notice what its health checks' own timing allows, and the most that is waited.
+SLACK, LONGEST = 6.0, 40.0
+#: Seconds in which six workers start again and answer.
+START = 15.0
+
+_CRASHED = re.compile(r"Crashing ID (\d+)!")
+
+
+@check(
+    "lb.crash-down",
+    question="3e",
+    points=2,
+    after=("lb.workers", "lb.frontend", "lb.all-up"),
+    disruptive=True,
+)
+def crash_down(_vm: Target, see: See) -> Judgement:
+    """A crashed worker is noticed: its server goes DOWN."""
+    report = experiment(see)
+    if report.refused:
+        return _not_run(report)
+    number = crashed(report)
+    if number is None:
+        said = str(report.crash.replies[0]) if report.crash.replies else "no answer"
+        return failed(
+            expected="Crashing ID ...! when /crash is asked for on port 7000",
+            seen=said,
+            hint="the balancer must pass every path on to the workers, and they must be the lab's server.py",
+        )
+    if report.down.reached:
+        names = ", ".join(one.name for one in report.down.servers if one.status.startswith("DOWN"))
+        return passed(f"ID {number} crashed; {names} DOWN after {report.down.seconds:.0f} s")
+    return failed(
+        expected="DOWN for its server, within the time of your health checks",
+        seen=f"not DOWN after {report.down.seconds:.0f} s",
+        hint="how often does HAProxy look, and how often must a check fail before it counts (inter, fall)?",
+    )
+
+
+@check("lb.crash-rotation", question="3e", points=2, after=("lb.crash-down",), disruptive=True)
+def crash_rotation(_vm: Target, see: See) -> Judgement:
+    """The other workers carry on without errors."""
+    report = experiment(see)
+    if report.refused:
+        return _not_run(report)
+    gone = crashed(report)
+    replies = report.rotation.replies
+    bad = [str(one) for one in replies if one.status != 200 or worker_id(one.body) is None]
+    ids = {worker_id(one.body) for one in replies} - {None}
+    rest = {port - WORKERS.start for port in configured(see(config_check()).balancer(WORKERS))} - {gone}
+    if not bad and ids == rest:
+        return passed(f"{len(replies)} requests, IDs {', '.join(str(one) for one in sorted(rest))}")
+    return failed(
+        expected="answers from all workers that are left, and nothing else",
+        seen=f"{len(bad)} of {len(replies)} failed: {bad[0]}" if bad else f"only IDs {sorted(map(str, ids))}",
+        hint="requests went to a server that does not answer: which servers are checked, and how?",
+    )
+
+
+@check("lb.crash-503", question="3f", points=2, after=("lb.workers", "lb.frontend"), disruptive=True)
+def crash_503(_vm: Target, see: See) -> Judgement:
+    """With every worker crashed the balancer answers 503."""
+    report = experiment(see)
+    if report.refused:
+        return _not_run(report)
+    replies = report.empty.replies
+    if replies and all(one.status == 503 for one in replies):
+        return passed("503 Service Unavailable")
+    return failed(
+        expected="HTTP status 503 from the balancer",
+        seen=", ".join(str(one) for one in replies) or "no answer",
+        hint="HAProxy can only give an HTTP status where it speaks HTTP: which mode is the frontend in?",
+    )
+
+
+@check("lb.recovered", question="3e", points=1, after=("lb.all-up", "lb.crash-503"), disruptive=True)
+def recovered(_vm: Target, see: See) -> Judgement:
+    """When the workers are back, every server goes UP again."""
+    report = experiment(see)
+    if report.refused:
+        return _not_run(report)
+    if not report.restored:
+        problems = "; ".join(report.problems) or "they do not run as they did before"
+        return unjudged(
+            f"the workers could not be put back as they were: {problems}", "staff: look at this VM"
+        )
+    if report.up.reached:
+        return passed(f"all UP {report.up.seconds:.0f} s after the workers were back, each as it was before")
+    return failed(
+        expected="UP for every server once its worker is back",
+        seen=", ".join(f"{one.name} {one.status}" for one in report.up.servers if one.status[:2] != "UP"),
+        hint="how often must a check succeed before a server counts as UP again (inter, rise)?",
+    )
+
+
+def experiment(see: See) -> CrashReport:
+    """The one experiment that all these checks look at."""
+    found = see(config_check())
+    backend = found.balancer(WORKERS)
+    servers = backend.servers if backend else ()
+    checked = [one for one in servers if one.check]
+    falls = max((one.inter * one.fall for one in checked), default=0.0)
+    rises = max((one.inter * one.rise for one in checked), default=0.0)
+    return see(
+        crash_experiment(
+            workers=WORKERS,
+            balancer=FRONTEND,
+            stats=STATS,
+            stats_path=STATS_PATH,
+            proxy=backend.name if backend else "",
+            down_within=min(falls + SLACK, LONGEST) if checked else 1.0,
+            up_within=min(rises + START, LONGEST) if checked else 1.0,
+            config=_socket_line(found.text),
+        )
+    )
+
+
+def _socket_line(text: str) -> str:
+    """The line that names HAProxy's admin socket: all of the configuration that the experiment needs."""
+    found = re.search(r"^\s*stats\s+socket\s+\S+", text, re.MULTILINE)
+    return found.group(0) if found else ""
+
+
+def crashed(report: CrashReport) -> int | None:
+    """The id of the worker that /crash through the balancer ended."""
+    found = _CRASHED.search(report.crash.replies[0].body) if report.crash.replies else None
+    return int(found.group(1)) if found else None
+
+
+def _not_run(report: CrashReport) -> Judgement:
+    return unjudged(f"the experiment was not begun: {report.refused}", "nothing was touched")
+
+
+CHECKS = (crash_down, crash_rotation, crash_503, recovered)

@@ -1,0 +1,225 @@
+"""Question 1: the staff's share, mounted and written to."""
+
+from __future__ import annotations
+
+from labctl.grading import Judgement, See, Target, check, failed, only_with_staff, passed, unjudged
+from labctl.probes import (
+    Mount,
+    Mounts,
+    Request,
+    ShareTrial,
+    directory,
+    mounts,
+    packages,
+    share_trial,
+    write_trial,
+)
+
+from .facts import PRIVATE, PUBLIC
+
+
+@check("nfs.package", question="1a", points=1)
+def package(_vm: Target, see: See) -> Judgement:
+    """The NFS client tools are installed."""
+    if see(packages("nfs-common")).installed("nfs-common"):
+        return passed("nfs-common is installed")
+    return failed(
+        expected="the package nfs-common, installed",
+        seen="it is not installed",
+        hint="mount needs a helper for NFS, which comes in a package: see the lab's first step",
+    )
+
+
+@check("nfs.mounted", question="1a", points=1, after=("nfs.package",))
+def mounted(vm: Target, see: See) -> Judgement:
+    """Something from the staff's server is mounted over NFS."""
+    found = see(mounts())
+    ours = from_staff(vm, found)
+    if ours:
+        return passed(", ".join(f"{one.source} on {one.target} ({one.fstype})" for one in ours[:3]))
+    other = ", ".join(f"{one.source} on {one.target}" for one in found.mounts[:3])
+    return failed(
+        expected=f"a mount of type nfs or nfs4 from {vm.nfs_server or 'the staff server'}",
+        seen=f"only {other}" if other else "no NFS mount at all",
+        hint="df -hT shows what is mounted and of which type; a mount made by hand is gone after a reboot",
+    )
+
+
+@check("nfs.source", question="1f", points=2, after=("nfs.mounted",))
+def source(vm: Target, see: See) -> Judgement:
+    """Your own private directory is what is mounted."""
+    ours = from_staff(vm, see(mounts()))
+    mine = private(vm, ours)
+    if mine:
+        return passed(mine.source)
+    return failed(
+        expected=f"{PRIVATE}/{vm.lab_user or '<your username>'} from the staff's server",
+        seen=", ".join(one.source for one in ours[:3]),
+        hint="unmount the first directory, then mount the other one: its path ends in your username",
+    )
+
+
+@check("nfs.responds", question="1f", points=1, after=("nfs.source",))
+def responds(vm: Target, see: See) -> Judgement:
+    """The mount answers when it is touched."""
+    found, trial = see(mounts(), public_trial(vm))
+    mine = private(vm, from_staff(vm, found))
+    if mine and mine.answers == "yes":
+        return passed(f"{mine.target} can be listed")
+    said = (
+        "whoever touches it hangs"
+        if mine and mine.answers == "hung"
+        else f"error {mine.error if mine else ''}"
+    )
+    # A server that answers nobody is not the student's fault: only a mount that is stale while a fresh one
+    # works is.
+    if not trial.mounted:
+        return unjudged(f"{said}; a fresh mount does not work either: {trial.message}")
+    return failed(
+        expected="a directory that can be listed",
+        seen=f"{said}, while a fresh mount from the same server works",
+        hint="the mount is stale: unmount it (umount has an option for one that hangs), then mount again",
+    )
+
+
+@check("nfs.read-write", question="1f", points=1, after=("nfs.source",))
+def read_write(vm: Target, see: See) -> Judgement:
+    """The private directory is mounted for reading and writing."""
+    mine = private(vm, from_staff(vm, see(mounts())))
+    if mine and mine.writable:
+        return passed("rw")
+    return failed(
+        expected="the mount option rw",
+        seen="ro",
+        hint="the options of a mount stand in the last column of `mount`; this share may be written to",
+    )
+
+
+@check("nfs.item", question="1f", points=1, after=("nfs.responds",))
+def item(vm: Target, see: See) -> Judgement:
+    """You made something in your private directory."""
+    mine = private(vm, from_staff(vm, see(mounts())))
+    things = items(mine.entries) if mine else ()
+    if things:
+        return passed(", ".join(things[:5]))
+    return failed(
+        expected="at least one file or directory of yours",
+        seen="the directory is empty",
+        hint="create something there; the directory belongs to root, so mind who you are when you do",
+    )
+
+
+@check("nfs.item-on-server", question="1f", points=1, after=("nfs.source",), applies=only_with_staff)
+def item_on_server(vm: Target, see: See) -> Judgement:
+    """The staff's server holds what you made."""
+    found, theirs = see(mounts(), directory(f"{PRIVATE}/{vm.lab_user}", on="staff"))
+    if not theirs.exists:
+        return unjudged(f"the server has no {PRIVATE}/{vm.lab_user}", "staff: run the staff playbook")
+    things = items(theirs.entries)
+    mine = private(vm, from_staff(vm, found))
+    if things and (mine is None or mine.answers != "yes" or set(things) & set(mine.entries)):
+        return passed(", ".join(things[:5]))
+    return failed(
+        expected=f"something in {PRIVATE}/{vm.lab_user} on the server",
+        seen="nothing there that your VM shows too" if things else "the directory is empty on the server",
+        hint="create it inside the mounted directory, while it is mounted: df PATH tells where PATH is",
+    )
+
+
+@check("nfs.write", question="1f", points=2, after=("nfs.responds", "nfs.read-write"), disruptive=True)
+def write(vm: Target, see: See) -> Judgement:
+    """A fresh file can be written through the mount."""
+    mine = private(vm, from_staff(vm, see(mounts())))
+    trial = see(write_trial(vm.nonce, mine.target if mine else "", f"{PRIVATE}/{vm.lab_user}"))
+    if trial.written:
+        return passed("written, read back, removed")
+    return failed(
+        expected="a file that can be written and read back",
+        seen=f"error {trial.error}",
+        hint="try it as root: touch a file in the mounted directory and read what the error says",
+    )
+
+
+@check(
+    "nfs.write-on-server",
+    question="1f",
+    points=1,
+    after=("nfs.write",),
+    disruptive=True,
+    applies=only_with_staff,
+)
+def write_on_server(vm: Target, see: See) -> Judgement:
+    """A fresh file written on your VM appears on the staff's server."""
+    mine = private(vm, from_staff(vm, see(mounts())))
+    trial = see(write_trial(vm.nonce, mine.target if mine else "", f"{PRIVATE}/{vm.lab_user}"))
+    if trial.on_server == "seen":
+        return passed("seen on the server")
+    return failed(
+        expected="the file on the server too",
+        seen="it was written on the VM, and the server does not have it",
+        hint="the directory you write to is not the server's: look at df for that very path",
+    )
+
+
+def _knows_server(vm: Target) -> str:
+    return "" if vm.nfs_server or vm.nfs_server_address else "checked by staff"
+
+
+@check("nfs.public-readonly", question="1d", points=1, after=("nfs.package",), applies=_knows_server)
+def public_readonly(vm: Target, see: See) -> Judgement:
+    """The public share can be mounted here and refuses writing."""
+    trial = see(public_trial(vm))
+    if trial.create == "EROFS":
+        return passed("creating a file there: Read-only file system")
+    if not trial.mounted:
+        return unjudged(f"the public share could not be mounted for a trial: {trial.message}")
+    return unjudged(
+        f"creating a file on the public share: {trial.create}", "staff: look at the server's exports"
+    )
+
+
+def public_trial(vm: Target) -> Request[ShareTrial]:
+    """The request to mount the public share for a moment, by the server's name and, failing that, its
+    address.
+    """
+    servers = [one for one in (vm.nfs_server, vm.nfs_server_address) if one]
+    return share_trial(vm.nonce, *[f"{server}:{PUBLIC}" for server in dict.fromkeys(servers)])
+
+
+def from_staff(vm: Target, found: Mounts) -> tuple[Mount, ...]:
+    """The mounts from the staff's server, by whichever name or address it was mounted."""
+    known = {one for one in (vm.nfs_server, vm.nfs_server_address) if one}
+    return tuple(
+        one
+        for one in found.mounts
+        if (one.server.rstrip(".").lower() in known or one.server_address in known)
+        or (not known and one.path.startswith((PUBLIC, PRIVATE)))
+    )
+
+
+def private(vm: Target, ours: tuple[Mount, ...]) -> Mount | None:
+    """The student's private directory among the mounts; the last one made when there are several."""
+    if not vm.lab_user:
+        mine = [one for one in ours if one.path.startswith(f"{PRIVATE}/")]
+    else:
+        mine = [one for one in ours if one.path == f"{PRIVATE}/{vm.lab_user}"]
+    return mine[-1] if mine else None
+
+
+def items(entries: tuple[str, ...]) -> tuple[str, ...]:
+    """What a student made: without a grader's trial files and the kernel's own."""
+    return tuple(one for one in entries if not one.startswith((".labctl-", ".nfs")))
+
+
+CHECKS = (
+    package,
+    mounted,
+    source,
+    responds,
+    read_write,
+    item,
+    item_on_server,
+    write,
+    write_on_server,
+    public_readonly,
+)

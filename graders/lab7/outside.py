@@ -1,0 +1,80 @@
+"""Question 2: the DNS server as the rest of the world sees it, asked for names nobody can have prepared
+for.
+"""
+
+from __future__ import annotations
+
+from labctl.grading import Judgement, See, Target, check, failed, only_from_elsewhere, passed
+from labctl.probes import DnsAnswer, Firewall, Request, dns_query, ufw_status, zone_check
+
+from .facts import ZONE
+
+#: An entry of an access list that covers more than this many networks lets the world in.
+WIDEST_PREFIX = 8
+
+
+@check("dns.outside-udp", question="2d", points=1, after=("dns.answers",))
+def outside_udp(vm: Target, see: See) -> Judgement:
+    """Your server answers the world over UDP."""
+    answer, firewall = see(fresh(vm, tcp=False), ufw_status())
+    return _reach(answer, firewall, "UDP")
+
+
+@check("dns.outside-tcp", question="2d", points=1, after=("dns.answers",))
+def outside_tcp(vm: Target, see: See) -> Judgement:
+    """Your server answers the world over TCP."""
+    answer, firewall = see(fresh(vm, tcp=True), ufw_status())
+    return _reach(answer, firewall, "TCP")
+
+
+@check("dns.no-open-recursion", question="2d", points=2, after=("dns.answers",), applies=only_from_elsewhere)
+def no_open_recursion(vm: Target, see: See) -> Judgement:
+    """Your server does not resolve other people's names for the world."""
+    answers = see(fresh(vm, tcp=False), fresh(vm, tcp=True))
+    heard = [one for one in answers if one.answered]
+    if not heard:
+        return passed("nobody outside reaches the server")
+    if not any(one.recursion for one in heard):
+        return passed("recursion is not offered outside")
+    # The grader itself may sit in a network that is allowed: being offered recursion is only a fault
+    # where the configuration offers it to everybody.
+    allowed = see(zone_check(ZONE)).recursion_for()
+    wide = [entry for entry in allowed if is_world(entry)]
+    if not wide:
+        return passed(f"only for {', '.join(allowed[:8])}")
+    return failed(
+        expected="recursion for localhost and the campus networks only",
+        seen=f"recursion for {', '.join(wide)}",
+        hint="who may ask for your zone and who may have other names resolved are two settings; "
+        "the second follows the first when it is left out",
+    )
+
+
+def fresh(vm: Target, *, tcp: bool) -> Request[DnsAnswer]:
+    """A name that has never been asked for: whoever says that it does not exist, and says so with authority,
+    has the zone.
+    """
+    return dns_query(f"{vm.nonce}.{ZONE}", "A", at=vm.address, port=vm.port(53), tcp=tcp, vantage="outside")
+
+
+def _reach(answer: DnsAnswer, firewall: Firewall, how: str) -> Judgement:
+    if answer.authoritative and answer.rcode in ("NXDOMAIN", "NOERROR"):
+        return passed(f"an authoritative answer over {how}")
+    if answer.answered:
+        hint = "the server is reached and does not want to answer for your zone: may everybody ask it?"
+    elif firewall.active:
+        hint = "ufw is on: which rule lets port 53 in, for which protocols? And where does BIND listen?"
+    else:
+        hint = "on which addresses does the server listen? ss -tulpn tells"
+    return failed(expected=f"an authoritative answer from outside over {how}", seen=str(answer), hint=hint)
+
+
+def is_world(entry: str) -> bool:
+    """An access list's entry that lets (nearly) everybody in."""
+    if entry == "any":
+        return True
+    network, _, prefix = entry.partition("/")
+    return prefix.isdigit() and int(prefix) < WIDEST_PREFIX and network[:1].isalnum()
+
+
+CHECKS = (outside_udp, outside_tcp, no_open_recursion)

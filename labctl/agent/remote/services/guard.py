@@ -1,0 +1,179 @@
+"""The dead man's switch: a process on the VM that restores the workers when the grader cannot.
+
+``arm`` forks a watcher that belongs to nobody (own session, own cgroup, no descriptor of the agent but one
+end of a socket pair) and holds what was captured in its own memory. It restores when it is told to, when the
+agent's end of the pair closes (the agent was killed, the connection was cut, labctl died), when the lease is
+not renewed in time (the connection hangs), or at the hard limit. Only the watcher ever restores, so that
+never two do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any
+
+from . import revive
+
+RENEW, RESTORE, DISARM = b"+", b"R", b"D"
+CGROUP_ROOT = "/sys/fs/cgroup/cgroup.procs"
+
+
+class Guard:
+    """The agent's end of an armed switch."""
+
+    def __init__(self, link: socket.socket, watcher: int) -> None:
+        self.link = link
+        self.watcher = watcher
+
+    def renew(self) -> bool:
+        """False when the watcher is gone or has begun to restore: nothing may be broken any more."""
+        if select.select([self.link], [], [], 0)[0]:
+            return False
+        return self.send(RENEW)
+
+    def send(self, word: bytes) -> bool:
+        try:
+            self.link.sendall(word)
+            return True
+        except OSError:
+            return False
+
+    def restore(self, wait: float) -> dict[str, Any]:
+        """Have it restored now; what the watcher did. The answer is there too when it acted by itself
+        before.
+        """
+        self.send(RESTORE)
+        until, data = time.monotonic() + wait, b""
+        while True:
+            left = until - time.monotonic()
+            if left <= 0 or not select.select([self.link], [], [], left)[0]:
+                break
+            piece = self.link.recv(65536)
+            if not piece:
+                break
+            data += piece
+        try:
+            told: dict[str, Any] = json.loads(data.decode("ascii"))
+            return told
+        except ValueError:
+            return {
+                "back": False,
+                "restarted": [],
+                "problems": ["the watcher gave no account"],
+                "why": "unknown",
+            }
+
+    def disarm(self) -> None:
+        self.send(DISARM)
+        self.link.close()
+
+
+#: The one switch that is armed in this agent. An agent serves one controller and one experiment at a time.
+armed: list[Guard] = []
+
+
+def arm(states: list[dict[str, Any]], lease: float, limit: float) -> Guard:
+    """Start the watcher. ``lease`` and ``limit`` are seconds: between two renewals, and in all."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            os.setsid()
+            if os.fork() == 0:
+                watch(theirs, states, lease, limit)
+        finally:
+            os._exit(0)
+    theirs.close()
+    os.waitpid(pid, 0)
+    ours.settimeout(5.0)
+    said = ours.recv(16)
+    ours.settimeout(None)
+    guard = Guard(ours, int(said or b"0"))
+    armed.append(guard)
+    return guard
+
+
+def watch(link: socket.socket, states: list[dict[str, Any]], lease: float, limit: float) -> None:
+    """The watcher's whole life."""
+    detach(link.fileno())
+    keep = [hold_cgroup(path) for path in sorted({one["cgroup"] for one in states if one["kind"] == "hand"})]
+    now = time.monotonic()
+    until, end = now + lease, now + limit
+    link.sendall(str(os.getpid()).encode())
+    why = ""
+    while not why:
+        left = min(until, end) - time.monotonic()
+        if left <= 0:
+            why = "lease" if until < end else "limit"
+            break
+        if not select.select([link], [], [], left)[0]:
+            continue
+        try:
+            word = link.recv(1)
+        except OSError:
+            word = b""
+        if word == RENEW:
+            until = time.monotonic() + lease
+        elif word == DISARM:
+            release(keep)
+            os._exit(0)
+        else:
+            why = "asked" if word == RESTORE else "lost"
+    account = revive.revive(states)
+    release(keep)
+    try:
+        link.sendall(json.dumps(dict(account, why=why)).encode("ascii"))
+        link.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+    os._exit(0)
+
+
+def detach(kept: int) -> None:
+    """Survive what ends the session that we come from."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGTERM, signal.SIGALRM):
+        signal.signal(number, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.chdir("/")
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 4096)
+    # out of the session's cgroup: a login manager that kills a session's processes must not find this one
+    try:
+        with open(CGROUP_ROOT, "w") as handle:
+            handle.write("0")
+    except OSError:
+        pass
+
+
+def hold_cgroup(path: str) -> int:
+    """Keep a login session's cgroup from vanishing while the workers, perhaps its last processes, are
+    down.
+    """
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        revive.join_cgroup(path)
+        while os.getppid() == parent:
+            time.sleep(0.5)
+    finally:
+        os._exit(0)
+
+
+def release(keep: list[int]) -> None:
+    for pid in keep:
+        try:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass

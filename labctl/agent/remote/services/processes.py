@@ -1,0 +1,284 @@
+"""How the processes behind some ports run, written down well enough to start them again the same way.
+
+A *root* is the oldest process of a family with one command line (a server that forked its workers): starting
+it again starts them all. It is run by a systemd unit ("unit", or "user-unit" for a user's own manager) or
+"hand".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import signal
+from typing import Any
+
+from ..command import run_command
+from ..probes.sockets import listeners
+
+# set anew by systemd at every start: they differ before and after without anything being different
+VOLATILE = ("INVOCATION_ID=", "JOURNAL_STREAM=", "SYSTEMD_EXEC_PID=", "MEMORY_PRESSURE_")
+UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]+\.service\Z")
+CONTAINED = re.compile(r"docker|containerd|libpod|lxc|machine\.slice")
+
+
+class Uncapturable(Exception):
+    """The processes cannot be written down well enough to promise that they come back."""
+
+
+def capture(ports: list[int], timeout: float) -> list[dict[str, Any]]:
+    """The roots of all listeners on ``ports``, each with the ports it serves. Raises Uncapturable."""
+    pids: dict[int, set[int]] = {}
+    for row in listeners():
+        if row["proto"] == "tcp" and row["port"] in ports and row["pid"]:
+            pids.setdefault(root_of(row["pid"]), set()).add(row["port"])
+    mine = ancestors(os.getpid())
+    states = []
+    for pid, served in sorted(pids.items()):
+        if pid <= 1 or pid in mine:
+            raise Uncapturable(
+                "port %s is held by process %d, which must not be stopped" % (min(served), pid)
+            )
+        states.append(describe(pid, sorted(served), timeout))
+    return states
+
+
+def status_of(pid: int) -> dict[str, str]:
+    fields = {}
+    with open("/proc/%d/status" % pid, errors="replace") as handle:
+        for line in handle:
+            key, _, value = line.partition(":")
+            fields[key] = value.strip()
+    return fields
+
+
+def raw(pid: int, name: str) -> str:
+    """A file of /proc/PID that holds bytes, kept exactly (surrogateescape) and fit for JSON."""
+    try:
+        with open("/proc/%d/%s" % (pid, name), "rb") as handle:
+            return handle.read().decode("utf-8", "surrogateescape")
+    except OSError:
+        return ""
+
+
+def parent_of(pid: int) -> int:
+    try:
+        return int(status_of(pid).get("PPid", "0"))
+    except (OSError, ValueError):
+        return 0
+
+
+def ancestors(pid: int) -> list[int]:
+    """``pid`` itself, its parent, and so on up to process 1."""
+    line = []
+    while pid > 0 and pid not in line:
+        line.append(pid)
+        pid = parent_of(pid)
+    return line
+
+
+def root_of(pid: int) -> int:
+    """The oldest ancestor with the same command line."""
+    command = raw(pid, "cmdline")
+    while True:
+        parent = parent_of(pid)
+        if parent <= 1 or raw(parent, "cmdline") != command:
+            return pid
+        pid = parent
+
+
+def family_of(root: int) -> list[int]:
+    """``root`` and all its descendants that run now."""
+    children: dict[int, list[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        children.setdefault(parent_of(int(name)), []).append(int(name))
+    family = [root]
+    for pid in family:
+        family.extend(children.get(pid, []))
+    return family
+
+
+def started_at(pid: int) -> int:
+    """The process's start in clock ticks since boot: with the pid it names a process for good. 0 when it is
+    gone.
+    """
+    text = raw(pid, "stat")
+    try:
+        return int(text.rpartition(")")[2].split()[19])
+    except (IndexError, ValueError):
+        return 0
+
+
+def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
+    """Everything that starting ``pid`` again takes. Raises Uncapturable."""
+    try:
+        status = status_of(pid)
+        exe, cwd = os.readlink("/proc/%d/exe" % pid), os.readlink("/proc/%d/cwd" % pid)
+        nice = os.getpriority(os.PRIO_PROCESS, pid)
+    except OSError as err:
+        raise Uncapturable("process %d ended while it was looked at: %s" % (pid, err))
+    cgroup = cgroup_of(pid)
+    if CONTAINED.search(cgroup):
+        raise Uncapturable("the workers run in a container (%s)" % cgroup)
+    kind, unit = manager_of(pid, cgroup, timeout)
+    uids, gids = status["Uid"].split(), status["Gid"].split()
+    return {
+        "pid": pid,
+        "started": started_at(pid),
+        "family": [[member, started_at(member)] for member in family_of(pid)],
+        "ports": ports,
+        "kind": kind,
+        "unit": unit,
+        "scripted": scripted(pid),
+        "uid": int(uids[1]),
+        "gid": int(gids[1]),
+        "groups": sorted(int(word) for word in status.get("Groups", "").split()),
+        "umask": int(status.get("Umask", "0022"), 8),
+        "ignored": int(status.get("SigIgn", "0"), 16),
+        "nice": nice,
+        "nofile": limits_of(pid),
+        "argv": raw(pid, "cmdline").split("\0")[:-1],
+        "environ": [entry for entry in raw(pid, "environ").split("\0") if entry],
+        "exe": exe,
+        "cwd": cwd,
+        "cgroup": cgroup,
+        "stdio": [stdio_of(pid, number) for number in (0, 1, 2)],
+    }
+
+
+def scripted(pid: int) -> bool:
+    """Its parent is a program with arguments (``sh run.sh``), which may start it again by itself; a login
+    shell won't.
+    """
+    parent = parent_of(pid)
+    return parent > 1 and len(raw(parent, "cmdline").split("\0")) > 2
+
+
+def limits_of(pid: int) -> list[int]:
+    import resource
+
+    return list(resource.prlimit(pid, resource.RLIMIT_NOFILE))
+
+
+def cgroup_of(pid: int) -> str:
+    """The path in the unified hierarchy, or "" where there is none."""
+    for line in raw(pid, "cgroup").splitlines():
+        if line.startswith("0::"):
+            return line[3:]
+    return ""
+
+
+def stdio_of(pid: int, number: int) -> dict[str, Any]:
+    """Where a standard stream goes: kind "file", "tty", "null" or "other", with the path and flags to open it
+    again.
+    """
+    try:
+        path = os.readlink("/proc/%d/fd/%d" % (pid, number))
+        flags = next(
+            int(line.split()[1], 8)
+            for line in raw(pid, "fdinfo/%d" % number).splitlines()
+            if line.startswith("flags:")
+        )
+    except (OSError, StopIteration, ValueError, IndexError):
+        return {"kind": "other", "path": "", "flags": 0}
+    flags &= os.O_ACCMODE | os.O_APPEND
+    if path == os.devnull:
+        return {"kind": "null", "path": path, "flags": flags}
+    if path.startswith("/dev/pts/") or path.startswith("/dev/tty"):
+        return {"kind": "tty", "path": path, "flags": flags}
+    if path.startswith("/") and os.path.isfile(path):
+        return {"kind": "file", "path": path, "flags": flags}
+    return {"kind": "other", "path": "", "flags": flags}
+
+
+def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
+    """("unit", name) when a unit runs ``pid`` and nothing but it; else ("hand", "").
+
+    Being in a service's cgroup proves little: without logind a shell's children sit in ssh.service, and a
+    cron job in cron.service. The unit must be the one whose main process this is (or a wrapper that started
+    it), and its cgroup must hold nothing else, or restarting it would stop what is not ours.
+    """
+    name = cgroup.rpartition("/")[2]
+    if not UNIT.match(name) or re.match(r"user@\d+\.service\Z", name):
+        return "hand", ""
+    user = re.search(r"/user@(\d+)\.service/", cgroup)
+    scope = user_manager(int(user.group(1))) if user else []
+    done = run_command(
+        scope + ["systemctl"] + (["--user"] if user else []) + ["show", "-p", "MainPID", "--", name],
+        timeout=timeout,
+    )
+    main = done.out.strip().rpartition("=")[2]
+    if not main.isdigit() or int(main) not in (pid, parent_of(pid)) or int(main) <= 1:
+        return "hand", ""
+    allowed = set(family_of(int(main)))
+    if os.getpid() in allowed or not members(cgroup) <= allowed:
+        return "hand", ""
+    return ("user-unit" if user else "unit"), name
+
+
+def user_manager(uid: int) -> list[str]:
+    """What to put before ``systemctl --user`` so that it talks to that user's own manager."""
+    return [
+        "setpriv",
+        "--reuid=%d" % uid,
+        "--clear-groups",
+        "env",
+        "XDG_RUNTIME_DIR=/run/user/%d" % uid,
+        "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/%d/bus" % uid,
+    ]
+
+
+def members(cgroup: str) -> set[int]:
+    try:
+        with open("/sys/fs/cgroup" + cgroup + "/cgroup.procs") as handle:
+            return {int(line) for line in handle.read().split()}
+    except (OSError, ValueError):
+        return set()
+
+
+def public(state: dict[str, Any]) -> dict[str, Any]:
+    """What of a state may leave the VM and is compared before and after: no pids, the environment as a
+    hash.
+    """
+    import pwd
+
+    try:
+        user = pwd.getpwuid(state["uid"]).pw_name
+    except KeyError:
+        user = str(state["uid"])
+    kept = sorted(entry for entry in state["environ"] if not entry.startswith(VOLATILE))
+    digest = hashlib.sha256("\0".join(kept).encode("utf-8", "surrogateescape")).hexdigest()
+    shown = {
+        key: state[key] for key in ("ports", "kind", "unit", "groups", "umask", "ignored", "nice", "nofile")
+    }
+    text = {key: clean(state[key]) for key in ("exe", "cwd", "cgroup")}
+    return dict(
+        shown,
+        **text,
+        user=user,
+        gid=state["gid"],
+        argv=[clean(word) for word in state["argv"]],
+        environ=digest,
+        stdio=["%s %s" % (one["kind"], clean(one["path"])) for one in state["stdio"]],
+    )
+
+
+def clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def alive(pid: int, started: int) -> bool:
+    return started != 0 and started_at(pid) == started
+
+
+def kill_family(state: dict[str, Any]) -> None:
+    """End what is left of a root's family, the parent first: it would start children again."""
+    known = [(int(pid), int(started)) for pid, started in state["family"]]
+    if alive(state["pid"], state["started"]):
+        known += [(pid, started_at(pid)) for pid in family_of(state["pid"])]
+    for pid, started in dict.fromkeys(known):
+        if alive(pid, started):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass

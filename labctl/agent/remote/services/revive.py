@@ -1,0 +1,167 @@
+"""Put captured processes back the way they were running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+from ..command import run_command
+from ..probes.sockets import listeners
+from .processes import alive, kill_family, root_of, user_manager
+
+CGROUPS = "/sys/fs/cgroup"
+#: How long a unit or a server may take until all its ports listen, on a slow VM.
+START_SECONDS = 25.0
+
+
+def revive(states: list[dict[str, Any]]) -> dict[str, Any]:
+    """Restore every root that is not as it was. ``back`` is true when all ports listen again."""
+    problems: list[str] = []
+    touched = []
+    for state in states:
+        if untouched(state):
+            continue
+        touched.append(state["unit"] or " ".join(state["argv"][:2]))
+        try:
+            if state["kind"] == "hand":
+                by_hand(state)
+            else:
+                by_unit(state, problems)
+        except OSError as err:
+            problems.append("%s: %s" % (touched[-1], err))
+    wanted = {port for state in states for port in state["ports"]}
+    back = wait_for(wanted, START_SECONDS)
+    if not back:
+        problems.append("not listening again: %s" % sorted(wanted - listening(wanted)))
+    return {"back": back, "restarted": touched, "problems": problems}
+
+
+def untouched(state: dict[str, Any]) -> bool:
+    """Nothing happened to this root: it and its whole family run, and its ports listen."""
+    whole = all(alive(pid, started) for pid, started in state["family"])
+    return whole and set(state["ports"]) <= listening(set(state["ports"]))
+
+
+def listening(ports: set[int]) -> set[int]:
+    return {row["port"] for row in listeners() if row["proto"] == "tcp"} & ports
+
+
+def wait_for(ports: set[int], seconds: float) -> bool:
+    until = time.monotonic() + seconds
+    while not ports <= listening(ports):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.2)
+    return True
+
+
+def by_unit(state: dict[str, Any], problems: list[str]) -> None:
+    """``systemctl restart``; the start limit is lifted first, or quick restarts would be refused."""
+    argv = ["systemctl"]
+    if state["kind"] == "user-unit":
+        argv = user_manager(state["uid"]) + ["systemctl", "--user"]
+    run_command(argv + ["reset-failed", "--", state["unit"]], timeout=10.0)
+    # --no-block: a unit that is slow to start is waited for by its ports, not by this call
+    done = run_command(argv + ["restart", "--no-block", "--", state["unit"]], timeout=20.0)
+    if done.rc != 0:
+        problems.append("systemctl restart %s: %s" % (state["unit"], done.err.strip()[:300]))
+
+
+def by_hand(state: dict[str, Any]) -> None:
+    """End what is left, give a supervisor of its own the first turn, then start the root again."""
+    ports = set(state["ports"])
+    patience = 5.0 if supervisor_of(state) else 1.5 if state["scripted"] else 0.0
+    kill_family(state)
+    if patience and wait_for(ports, patience):
+        return
+    until = time.monotonic() + 5.0
+    while listening(ports) and time.monotonic() < until:
+        time.sleep(0.1)
+    start(state)
+
+
+def supervisor_of(state: dict[str, Any]) -> bool:
+    """Another family serves one of these ports already: something else started it again."""
+    return any(
+        row["port"] in state["ports"] and row["pid"] and root_of(row["pid"]) != state["pid"]
+        for row in listeners()
+        if row["proto"] == "tcp"
+    )
+
+
+def start(state: dict[str, Any]) -> None:
+    """Fork twice, so that the server belongs to init and to no session of ours, and become it."""
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    try:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        join_cgroup(state["cgroup"])
+        become(state)
+    finally:
+        os._exit(127)
+
+
+def join_cgroup(path: str) -> bool:
+    """Move this process into a cgroup, if that still exists."""
+    try:
+        with open(CGROUPS + path + "/cgroup.procs", "w") as handle:
+            handle.write("0")
+        return True
+    except OSError:
+        return False
+
+
+def become(state: dict[str, Any]) -> None:
+    """In the last child: everything that exec keeps, in the order in which permissions allow it."""
+    import resource
+
+    streams = [reopen(one) for one in state["stdio"]]
+    for number, handle in enumerate(streams):
+        os.dup2(handle, number)
+    os.closerange(3, 4096)
+    resource.setrlimit(resource.RLIMIT_NOFILE, tuple(state["nofile"]))
+    os.setpriority(os.PRIO_PROCESS, 0, state["nice"])
+    for number in range(1, signal.NSIG):
+        if number in (signal.SIGKILL, signal.SIGSTOP):
+            continue
+        ignored = state["ignored"] >> (number - 1) & 1
+        try:
+            signal.signal(number, signal.SIG_IGN if ignored else signal.SIG_DFL)
+        except (OSError, ValueError):
+            pass
+    os.setgroups(state["groups"])
+    os.setgid(state["gid"])
+    os.setuid(state["uid"])
+    os.umask(state["umask"])
+    os.chdir(state["cwd"])
+    entries = (entry.partition("=") for entry in state["environ"])
+    environ = {exact(key): exact(value) for key, _, value in entries}
+    argv = [exact(word) for word in state["argv"]]
+    if os.path.exists(state["exe"]):
+        os.execve(state["exe"], argv, environ)  # noqa: S606  the very argv that ran before
+    os.execvpe(argv[0], argv, environ)  # noqa: S606
+
+
+def exact(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def reopen(stream: dict[str, Any]) -> int:
+    """The stream's own file or terminal again where that exists, else /dev/null. Nothing is truncated or
+    created.
+    """
+    if stream["kind"] in ("file", "tty"):
+        flags = stream["flags"] | os.O_NOCTTY
+        if stream["kind"] == "file" and flags & os.O_ACCMODE != os.O_RDONLY:
+            flags |= os.O_APPEND
+        try:
+            return os.open(stream["path"], flags)
+        except OSError:
+            pass
+    return os.open(os.devnull, os.O_RDWR)

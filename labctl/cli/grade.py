@@ -1,0 +1,141 @@
+"""labctl grade: judge VMs, show scorecards."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import signal
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labctl.cli.context import Setting
+from labctl.cli.options import course_option, forks_option, inventory_option, json_option
+from labctl.errors import CourseError, HostError
+
+if TYPE_CHECKING:
+    from labctl.grading import Graded, Plan
+    from labctl.inventory import Host
+    from labctl.probes import StaffLink
+
+
+@click.command()
+@click.argument("vms", metavar="[VM]...", nargs=-1)
+@inventory_option
+@course_option
+@click.option("--lab", "lab_name", help="Which lab. Default: labctl.toml's.")
+@click.option(
+    "--only", multiple=True, metavar="ID", help="Only this check, section or question (and what it needs)."
+)
+@click.option("--no-disrupt", is_flag=True, help="Only look: no crash experiment, nothing written.")
+@click.option(
+    "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
+)
+@forks_option
+@json_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the JSON document to this file too.",
+)
+def grade(
+    vms: tuple[str, ...],
+    inventory: Path | None,
+    course: Path | None,
+    lab_name: str | None,
+    only: tuple[str, ...],
+    no_disrupt: bool,
+    deadline: float,
+    forks: int,
+    as_json: bool,
+    output: Path | None,
+) -> int:
+    """Check what VMs really do, and give points, reasons and hints.
+
+    Without a VM: this machine, as a student checks their own work.
+    """
+    from labctl.grading import load_lab, plan_for, run_document
+    from labctl.inventory import local_host
+    from labctl.probes import StaffLink
+
+    setting = Setting.current(inventory, course)
+    hosts = setting.select(vms) if vms else (local_host(),)
+    path = setting.course.graders / (lab_name or setting.course.default_lab)
+    lab = load_lab(path)
+    plan = plan_for(lab, only, disrupt=not no_disrupt, deadline=deadline)
+    if not plan.checks:
+        raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
+    staff = StaffLink(_staff_host(setting) if vms else None)
+    if output is not None and not output.parent.is_dir():
+        raise CourseError(f"{output.parent} is no directory")
+    started = datetime.now(UTC)
+    run = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    outcomes = _run(hosts, plan, staff, forks)
+    document = run_document(run, lab, started, outcomes)
+    text = json.dumps(document, indent=1)
+    if output is not None:
+        output.write_text(text + "\n", encoding="utf-8")
+    if as_json:
+        click.echo(text)
+    else:
+        _show(document)
+    return exit_status(document)
+
+
+def exit_status(document: dict[str, Any]) -> int:
+    """3 when some VM could not be judged or put back, 1 when a point is missing, 0 otherwise."""
+    hosts = document["hosts"]
+    if any(host["status"] == "error" or host["restored"] is False for host in hosts):
+        return 3
+    return 0 if all(host["score"] == host["max_score"] for host in hosts) else 1
+
+
+def _staff_host(setting: Setting) -> Host | None:
+    staff = setting.inventory.group_hosts("staff")
+    return staff[0] if staff else None
+
+
+def _run(hosts: tuple[Host, ...], plan: Plan, staff: StaffLink, forks: int) -> dict[str, Graded | HostError]:
+    from labctl.batch import fan_out
+    from labctl.grading import grade_host
+    from labctl.report.grade_console import progress_line
+
+    began = time.monotonic()
+    done = 0
+
+    def tell(host: Host, outcome: Graded | HostError) -> None:
+        nonlocal done
+        done += 1
+        said = (
+            outcome.message
+            if isinstance(outcome, HostError)
+            else f"{outcome.score:g} of {outcome.max_score:g}"
+        )
+        click.echo(progress_line(done, len(hosts), host.name, said, time.monotonic() - began), err=True)
+
+    if len(hosts) == 1:
+        click.echo(progress_line(0, 1, hosts[0].name, "looking", 0.0), err=True)
+
+    def interrupted(_signum: int, _frame: object) -> None:
+        # experiments under way restore first; the fan-out waits for them
+        plan.stop.set()
+        click.echo("interrupted: putting back what was changed", err=True)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupted)
+    try:
+        return fan_out(hosts, lambda host: grade_host(host, plan, staff), forks=forks, on_done=tell)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        staff.close()
+
+
+def _show(document: dict[str, Any]) -> None:
+    from labctl.report.grade_console import render_scorecard
+
+    click.echo(render_scorecard(document, tty=sys.stdout.isatty()), nl=False, color=True)

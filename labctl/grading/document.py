@@ -1,0 +1,122 @@
+"""The JSON document of a run: what ``grade --json`` prints, and what every other report is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from labctl.errors import HostError
+from labctl.grading.grade import Graded
+from labctl.grading.judge import Result
+from labctl.grading.lab import Lab
+from labctl.grading.verdict import Verdict
+
+SCHEMA = 1
+#: What a VM wrote is quoted up to so many characters in a verdict; the whole is in the evidence.
+QUOTE = 600
+
+
+def run_document(
+    run: str, lab: Lab, started: datetime, outcomes: Mapping[str, Graded | HostError]
+) -> dict[str, Any]:
+    """The document for a whole run, hosts in the order given."""
+    return {
+        "schema": SCHEMA,
+        "run": run,
+        "lab": lab.name,
+        "title": lab.title,
+        "sections": dict(lab.sections),
+        "started": _time(started),
+        "finished": _time(datetime.now(UTC)),
+        "hosts": [
+            _lost(name, one) if isinstance(one, HostError) else host_document(name, lab, one)
+            for name, one in outcomes.items()
+        ],
+    }
+
+
+def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
+    """One VM. ``score`` is null when some check could not be judged: what is known so far is in
+    ``score_so_far``.
+    """
+    problem = _problem(graded)
+    return {
+        "host": name,
+        "status": "graded" if graded.complete else "error",
+        "error": f"{problem.cause}: {problem.message}" if problem else None,
+        "error_cause": problem.cause if problem else None,
+        "error_hint": problem.hint if problem else "",
+        "score": graded.score if graded.complete else None,
+        "score_so_far": graded.score,
+        "max_score": graded.max_score,
+        "started": _time(graded.started),
+        "seconds": graded.seconds,
+        "restored": graded.restored,
+        "connections": graded.connections,
+        "round_trips": graded.round_trips,
+        "left_out": [{"id": key, "reason": reason} for key, reason in graded.left_out],
+        "checks": [_check(lab, one, graded) for one in graded.results],
+        "target": graded.target.to_json(),
+        "evidence": graded.evidence.to_json(),
+    }
+
+
+def _problem(graded: Graded) -> HostError | None:
+    """Why a VM's grade is not complete."""
+    if graded.complete:
+        return None
+    if graded.problem is not None:
+        return graded.problem
+    lost = [one.check.id for one in graded.results if one.verdict is Verdict.ERROR]
+    return Unjudged(f"{len(lost)} of {len(graded.results)} checks could not be judged: {', '.join(lost[:5])}")
+
+
+class Unjudged(HostError):
+    """Some checks of a VM came to ERROR."""
+
+    cause = "unjudged"
+
+
+def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
+    judgement = result.judgement
+    error = judgement.verdict is Verdict.ERROR
+    took = [graded.evidence.observed[r.key].seconds for r in result.used if r.key in graded.evidence.observed]
+    return {
+        "id": result.check.id,
+        "section": lab.section_of(result.check),
+        "question": result.check.question,
+        "title": result.check.title,
+        "verdict": judgement.verdict.value,
+        "score": None if error else result.score,
+        "max_score": result.check.points,
+        "expected": judgement.expected[:QUOTE],
+        "seen": judgement.seen[:QUOTE],
+        "hint": judgement.hint[:QUOTE],
+        "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
+        "seconds": round(max(took, default=0.0), 3),
+        "evidence": [one.id for one in result.used],
+    }
+
+
+def _lost(name: str, err: HostError) -> dict[str, Any]:
+    return {
+        "host": name,
+        "status": "error",
+        "error": f"{err.cause}: {err.message}",
+        "error_cause": err.cause,
+        "error_hint": err.hint,
+        "score": None,
+        "score_so_far": None,
+        "max_score": None,
+        "seconds": None,
+        "restored": None,
+        "connections": 0,
+        "round_trips": 0,
+        "left_out": [],
+        "checks": [],
+    }
+
+
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,140 @@
+"""The observations of one VM's run, and how a check gets at them.
+
+A run can be judged again from its evidence without the VM: the same checks over a store that is complete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, overload
+
+from labctl.probes import Malformed, Observed, Request, Unobserved, decode, encode
+
+T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+
+#: Raised with every change after which an old run's evidence does not mean the same any more.
+FORMAT = 1
+
+
+@dataclass
+class Evidence:
+    """Observations by their request's key. ``stored`` is JSON from an earlier run, decoded when a check
+    asks.
+    """
+
+    observed: dict[str, Observed[Any]] = field(default_factory=dict)
+    requests: dict[str, Request[Any]] = field(default_factory=dict)
+    stored: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def add(self, request: Request[Any], found: Observed[Any]) -> None:
+        self.observed[request.key] = found
+        self.requests[request.key] = request
+
+    def get(self, request: Request[T]) -> Observed[T] | None:
+        """The observation for ``request``; None when it has not been made."""
+        if request.key in self.observed:
+            return self.observed[request.key]
+        record = self.stored.get(request.key)
+        if record is None:
+            return None
+        found: Observed[T]
+        if record.get("error"):
+            error = record["error"]
+            found = Observed(Unobserved(str(error["cause"]), str(error["message"])))
+        else:
+            try:
+                found = Observed(decode(request.probe.shape, record["value"]), float(record["seconds"]))
+            except Malformed as err:
+                found = Observed(Unobserved("malformed", f"stored evidence: {err}"))
+        self.add(request, found)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """``{"format", "observations": {id: {"key", "vantage", "seconds", "value" | "error"}}}``."""
+        rows: dict[str, Any] = {}
+        for key, found in self.observed.items():
+            request = self.requests[key]
+            row: dict[str, Any] = {"key": key, "vantage": request.vantage, "seconds": found.seconds}
+            if isinstance(found.value, Unobserved):
+                row["error"] = {"cause": found.value.cause, "message": found.value.message}
+            else:
+                row["value"] = encode(found.value)
+            rows[request.id] = row
+        return {"format": FORMAT, "observations": rows}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Evidence:
+        """Evidence of an earlier run. Raises ``ValueError`` for another format."""
+        if data.get("format") != FORMAT:
+            raise ValueError(f"evidence of format {data.get('format')}; this version reads {FORMAT}")
+        return cls(stored={row["key"]: row for row in data["observations"].values()})
+
+
+class Wanted(Exception):
+    """A check needs observations that have not been made: it is called again when they have."""
+
+    def __init__(self, requests: tuple[Request[Any], ...]) -> None:
+        super().__init__("observations wanted")
+        self.requests = requests
+
+
+class NotObserved(Exception):
+    """An observation that a check needs could not be made."""
+
+    def __init__(self, request: Request[Any], why: Unobserved) -> None:
+        super().__init__(why.message)
+        self.request = request
+        self.why = why
+
+
+class See:
+    """What a check looks through: ``see(request)`` is the observation.
+
+    Several requests at once give a tuple, and are fetched together: ask for everything that does not depend
+    on an answer in one go. ``used`` records what the judgement rests on.
+    """
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self.used: list[Request[Any]] = []
+
+    @overload
+    def __call__(self, one: Request[A], /) -> A: ...
+    @overload
+    def __call__(self, one: Request[A], two: Request[B], /) -> tuple[A, B]: ...
+    @overload
+    def __call__(self, one: Request[A], two: Request[B], three: Request[C], /) -> tuple[A, B, C]: ...
+    @overload
+    def __call__(
+        self, one: Request[A], two: Request[B], three: Request[C], four: Request[D], /
+    ) -> tuple[A, B, C, D]: ...
+    def __call__(self, *requests: Request[Any]) -> Any:
+        found = self.all(requests)
+        return found[0] if len(found) == 1 else found
+
+    def all(self, requests: tuple[Request[A], ...] | list[Request[A]]) -> tuple[A, ...]:
+        """The observations for any number of requests of one kind, in order."""
+        values = []
+        for request, value in zip(requests, self._look(tuple(requests)), strict=True):
+            if isinstance(value, Unobserved):
+                raise NotObserved(request, value)
+            values.append(value)
+        return tuple(values)
+
+    def attempt(self, request: Request[A]) -> A | Unobserved:
+        """The observation, or why there is none: for checks that can do without."""
+        value: A | Unobserved = self._look((request,))[0]
+        return value
+
+    def _look(self, requests: tuple[Request[Any], ...]) -> list[Any]:
+        found = [self._evidence.get(request) for request in requests]
+        missing = tuple(request for request, one in zip(requests, found, strict=True) if one is None)
+        if missing:
+            raise Wanted(missing)
+        self.used.extend(request for request in requests if request not in self.used)
+        return [one.value for one in found if one is not None]

@@ -1,0 +1,53 @@
+"""What an experiment works with."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.agent import Agent, Op
+from labctl.deadline import Deadline
+from labctl.errors import AgentFault, HostError
+from labctl.probes import Observer
+
+
+class Interrupted(HostError):
+    """The user ended the run: an experiment under way restores first."""
+
+    cause = "interrupted"
+
+
+@dataclass
+class Bench:
+    """The VM's agent and the staff's server. ``stop`` is set when the user interrupts the run."""
+
+    observer: Observer
+    stop: threading.Event
+
+    @property
+    def agent(self) -> Agent:
+        """Raises :class:`AgentFault` when there is none (any more)."""
+        if self.observer.agent is None:
+            raise AgentFault(self.observer.no_agent.message)
+        return self.observer.agent
+
+    def check_stop(self) -> None:
+        if self.stop.is_set():
+            raise Interrupted("the run was interrupted")
+
+    def call(self, ops: list[Op], deadline: Deadline) -> list[Mapping[str, Any]]:
+        """The values of some ops, in order. Raises :class:`AgentFault` for one that has none or failed."""
+        values: dict[int, Mapping[str, Any]] = {}
+        problem = ""
+        # every result is read before anything is raised, or the next call would meet the rest of this one
+        for result in self.agent.call(ops, deadline):
+            if result.value is None or result.value.get("failed"):
+                said = result.error.message if result.error else str((result.value or {}).get("msg"))
+                problem = problem or f"{ops[result.index].name}: {said}"
+            else:
+                values[result.index] = result.value
+        if problem:
+            raise AgentFault(problem)
+        return [values[index] for index in range(len(ops))]

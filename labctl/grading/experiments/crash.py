@@ -1,0 +1,209 @@
+"""The crash experiment: one worker ends, then all, and everything is put back as it was.
+
+Nothing is broken before the undo is armed on the VM, and every step that breaks something renews the undo's
+lease in the same call: when the undo is gone, the call stops. See ``labctl/agent/remote/services/guard.py``.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from labctl.agent import Op
+from labctl.deadline import Deadline
+from labctl.errors import HostError
+from labctl.grading.experiments.bench import Bench
+from labctl.probes import CrashReport, Replies, Settled, WorkerGroup, decode, parse_state
+
+#: Seconds without word from the grader after which the VM heals itself. Starting six workers takes a slow VM
+#: another ten or so, and the whole is promised within 60.
+LEASE = 20.0
+#: Seconds after which the VM heals itself whatever the grader says.
+LIMIT = 150.0
+#: How long one call may wait for the health checks: well within the lease.
+SLICE = 8.0
+#: Requests after the crash: five ids three times over.
+ROTATION = 15
+#: Kept for restoring at the end, out of the experiment's own time.
+RESERVE = 40.0
+
+_CRASHED = re.compile(r"Crashing ID (\d+)!")
+
+
+def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashReport:
+    """Run it. Raises :class:`HostError` when it could not be observed to its end; the VM is restored in any
+    case.
+    """
+    began = time.monotonic()
+    ports = [int(port) for port in args["workers"]]
+    if deadline.remaining() < RESERVE + 25:
+        return CrashReport.not_begun("there is too little time left on this VM for the experiment")
+    (armed,) = bench.call(
+        [Op("services.arm", {"ports": ports, "lease": LEASE, "limit": LIMIT}, deadline=10.0)],
+        deadline.sooner(15),
+    )
+    if armed["refused"]:
+        return CrashReport.not_begun(str(armed["refused"])[:300])
+    work = Deadline(deadline.at - RESERVE)
+    seen: _Seen | None = None
+    try:
+        before = _groups(armed)
+        seen = _Steps(bench, args, ports, before, work).run()
+    finally:
+        # Also when a step failed or the user interrupted: the undo now, not when its lease ends.
+        restored = _restore(bench, Deadline.after(RESERVE))
+    up = _settle(
+        bench, args, up=len(ports), down=0, within=float(args["up_within"]), deadline=deadline, armed=False
+    )
+    (now,) = bench.call([Op("services.capture", {"ports": ports}, deadline=10.0)], deadline.sooner(15))
+    after = _groups(now)
+    return CrashReport(
+        refused="",
+        before=before,
+        crash=seen.crash,
+        down=seen.down,
+        rotation=seen.rotation,
+        last=seen.last,
+        empty=seen.empty,
+        restarted=tuple(str(word)[:200] for word in restored.get("restarted", [])),
+        problems=tuple(str(word)[:300] for word in restored.get("problems", [])),
+        after=after,
+        up=up,
+        restored=bool(restored.get("back")) and before == after,
+        seconds=round(time.monotonic() - began, 2),
+    )
+
+
+class _Seen:
+    """What the steps observed, as far as they came."""
+
+    def __init__(self) -> None:
+        none = Replies((), 0.0)
+        self.crash = self.rotation = self.last = self.empty = none
+        self.down = Settled(False, 0.0, ())
+
+
+class _Steps:
+    """The steps that break something, in order."""
+
+    def __init__(
+        self,
+        bench: Bench,
+        args: Mapping[str, Any],
+        ports: list[int],
+        groups: tuple[WorkerGroup, ...],
+        work: Deadline,
+    ) -> None:
+        self.bench = bench
+        self.args = args
+        self.ports = ports
+        self.groups = groups
+        self.work = work
+        self.seen = _Seen()
+
+    def run(self) -> _Seen:
+        seen = self.seen
+        balancer = int(self.args["balancer"])
+        (seen.crash,) = self.get([(balancer, "/crash", 1)])
+        crashed = _CRASHED.search(seen.crash.replies[0].body) if seen.crash.replies else None
+        if crashed:
+            # a unit per worker would bring this one back before the health checks notice
+            alone = [
+                g.unit for g in self.groups if g.kind == "unit" and g.ports == (8080 + int(crashed.group(1)),)
+            ]
+            self.hold(alone)
+            seen.down = self.settle(down=1)
+            (seen.rotation,) = self.get([(balancer, "/", ROTATION)])
+        self.hold_ready()
+        seen.last = self.crash_others()
+        (seen.empty,) = self.get([(balancer, "/", 3)])
+        return seen
+
+    def hold_ready(self) -> None:
+        self.bench.check_stop()
+
+    def crash_others(self) -> Replies:
+        """End the workers that are left, then keep units that start again by themselves from doing so."""
+        found = self.get([(port, "/crash", 1) for port in self.ports])
+        self.hold([group.unit for group in self.groups if group.kind == "unit"])
+        return Replies(
+            tuple(reply for one in found for reply in one.replies), sum(one.seconds for one in found)
+        )
+
+    def get(self, wanted: list[tuple[int, str, int]]) -> list[Replies]:
+        """GETs on the VM, in one call, after the lease was renewed."""
+        self.bench.check_stop()
+        ops = [_renew()]
+        for port, path, count in wanted:
+            args = {
+                "address": "127.0.0.1",
+                "port": port,
+                "path": path,
+                "count": count,
+                "wait": 4.0,
+                "body": 200,
+            }
+            ops.append(Op("probes.http", args, deadline=12.0, isolated=True))
+        values = self.bench.call(ops, self.work.sooner(18.0))
+        return [decode(Replies, value) for value in values[1:]]
+
+    def hold(self, units: list[str]) -> None:
+        if units:
+            stop = Op("services.hold", {"units": sorted(set(units))}, deadline=12.0, isolated=True)
+            self.bench.call([_renew(), stop], self.work.sooner(18.0))
+
+    def settle(self, *, down: int) -> Settled:
+        within = float(self.args["down_within"])
+        return _settle(self.bench, self.args, up=0, down=down, within=within, deadline=self.work, armed=True)
+
+
+def _renew() -> Op:
+    """First in every call: when the undo is not armed any more, the rest of the call is not run."""
+    return Op("services.renew", {}, deadline=5.0, stop_on_failure=True)
+
+
+def _settle(
+    bench: Bench,
+    args: Mapping[str, Any],
+    *,
+    up: int,
+    down: int,
+    within: float,
+    deadline: Deadline,
+    armed: bool,
+) -> Settled:
+    """Wait on the VM for so many servers up or down, in slices that renew the lease."""
+    began = time.monotonic()
+    until = deadline.sooner(within)
+    while True:
+        bench.check_stop()
+        wanted = {
+            "proxy": args["proxy"], "up": up, "down": down, "port": args["stats"], "path": args["stats_path"],
+            "config": args["config"],
+        }  # fmt: skip
+        wait = Op(
+            "services.await_servers", wanted, deadline=min(SLICE, until.remaining()) + 2.0, isolated=True
+        )
+        values = bench.call([_renew(), wait] if armed else [wait], deadline.sooner(SLICE + 8))
+        told = values[-1]
+        if told["reached"] or until.expired:
+            servers = parse_state(str(told["state"]))
+            mine = tuple(one for one in servers if one.proxy == args["proxy"])
+            return Settled(bool(told["reached"]), round(time.monotonic() - began, 2), mine)
+
+
+def _restore(bench: Bench, deadline: Deadline) -> Mapping[str, Any]:
+    """Have the VM's watcher restore. When the agent is lost it does so by itself; the reason is raised by
+    then.
+    """
+    try:
+        (told,) = bench.call([Op("services.restore", {}, deadline=35.0)], deadline)
+    except HostError as err:
+        return {"back": False, "problems": [f"restoring was left to the VM's own watcher: {err.message}"]}
+    return told
+
+
+def _groups(told: Mapping[str, Any]) -> tuple[WorkerGroup, ...]:
+    return tuple(decode(WorkerGroup, group) for group in told["groups"])

@@ -1,0 +1,164 @@
+"""Grading one VM: an agent, waves of observations, verdicts."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from labctl.agent import Agent, start_agent
+from labctl.deadline import Deadline
+from labctl.errors import AgentFault, DeadlineExceeded, HostError, PythonMissing, SudoRefused
+from labctl.grading import experiments
+from labctl.grading.check import Check
+from labctl.grading.evidence import Evidence
+from labctl.grading.judge import Result, judge
+from labctl.grading.lab import Lab
+from labctl.grading.target import Target, target_of
+from labctl.grading.verdict import Verdict
+from labctl.inventory import Host
+from labctl.probes import CrashReport, Observed, Observer, Request, StaffLink, Unobserved
+
+#: Seconds for one VM, whatever happens on it.
+VM_DEADLINE = 180.0
+#: Seconds for connecting and starting the agent.
+START_DEADLINE = 40.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does on each VM. ``stop`` is set when the user interrupts it."""
+
+    lab: Lab
+    checks: tuple[Check, ...]
+    deadline: float = VM_DEADLINE
+    stop: threading.Event = field(default_factory=threading.Event)
+
+
+@dataclass(frozen=True)
+class Graded:
+    """One VM's grade. ``left_out`` are the lab's checks that were not run, with the reason.
+
+    ``restored``: None when nothing was broken, else whether everything is as it was before.
+    """
+
+    target: Target
+    results: tuple[Result, ...]
+    evidence: Evidence
+    left_out: tuple[tuple[str, str], ...]
+    seconds: float
+    connections: int
+    round_trips: int
+    started: datetime
+    problem: HostError | None = None
+    restored: bool | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Every check came to PASS, FAIL or SKIP."""
+        return all(one.verdict is not Verdict.ERROR for one in self.results)
+
+    @property
+    def score(self) -> float:
+        return round(sum(one.score for one in self.results), 2)
+
+    @property
+    def max_score(self) -> float:
+        return round(sum(one.check.points for one in self.results), 2)
+
+
+def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
+    """Grade one VM by its absolute deadline.
+
+    Raises :class:`HostError` when the VM cannot be reached or is not the VM it should be. A VM that can be
+    reached and on which no agent starts is judged by what is seen from outside; the rest of its checks are
+    ERROR.
+    """
+    began, started = time.monotonic(), datetime.now(UTC)
+    deadline = Deadline.after(plan.deadline)
+    target = target_of(host, staff.host)
+    checks, left_out = _applicable(plan, target)
+    agent, problem = _start(host, deadline)
+    observer = Observer(agent, staff)
+    if problem is not None:
+        observer.no_agent = Unobserved(problem.cause, problem.message)
+    bench = experiments.Bench(observer, plan.stop)
+    observer.experiments = {
+        "crash": lambda args, until: experiments.crash(bench, args, until),
+        "write_trial": lambda args, until: experiments.write(bench, args, until),
+    }
+    evidence = Evidence()
+
+    def fetch(wave: Sequence[Request[Any]]) -> dict[str, Observed[Any]]:
+        bench.check_stop()
+        return observer.fetch(wave, deadline)
+
+    try:
+        results = judge(checks, target, evidence, fetch)
+    finally:
+        if observer.agent is not None:
+            observer.agent.close()
+    return Graded(
+        target=target,
+        results=tuple(results),
+        evidence=evidence,
+        left_out=left_out,
+        seconds=round(time.monotonic() - began, 2),
+        connections=agent.connections if agent else 0,
+        round_trips=agent.round_trips if agent else 0,
+        started=started,
+        problem=problem,
+        restored=_restored(evidence),
+    )
+
+
+def _start(host: Host, deadline: Deadline) -> tuple[Agent | None, HostError | None]:
+    try:
+        return start_agent(host, deadline.sooner(START_DEADLINE)), None
+    except (PythonMissing, SudoRefused, AgentFault) as err:
+        log.debug("no agent on %s: %s", host.name, err)
+        return None, err
+    except DeadlineExceeded as err:
+        raise DeadlineExceeded(
+            f"no agent within {START_DEADLINE:.0f} s: {err.message}", hint=err.hint
+        ) from err
+
+
+def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tuple[str, str], ...]]:
+    """The checks that apply to this VM; the lab's others with why they are left out."""
+    chosen: list[Check] = []
+    left_out: list[tuple[str, str]] = []
+    asked = {one.id for one in plan.checks}
+    for one in plan.lab.checks:
+        reason = one.applies(target) if one.applies else ""
+        if one.id not in asked:
+            left_out.append((one.id, "not asked for"))
+        elif reason:
+            left_out.append((one.id, reason))
+        else:
+            chosen.append(one)
+    return tuple(chosen), tuple(left_out)
+
+
+def _restored(evidence: Evidence) -> bool | None:
+    reports = [
+        found.value
+        for key, found in evidence.observed.items()
+        if evidence.requests[key].probe.name == "crash"
+    ]
+    if not reports:
+        return None
+    return all(isinstance(one, CrashReport) and one.restored for one in reports)
+
+
+def plan_for(
+    lab: Lab, only: Sequence[str] = (), *, disrupt: bool = True, deadline: float = VM_DEADLINE
+) -> Plan:
+    """The plan for a request; raises :class:`CourseError` for an unknown check."""
+    return Plan(lab, lab.choose(only, disrupt), deadline)

@@ -1,0 +1,136 @@
+"""Judging: checks over evidence, and the waves in which missing evidence is fetched.
+
+A check that asks for something not observed yet is stopped and called again later. All requests of all
+stopped checks make one wave; what changes the VM is only fetched when everything that merely looks has been
+seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from labctl.grading.check import Check
+from labctl.grading.evidence import Evidence, NotObserved, See, Wanted
+from labctl.grading.target import Target
+from labctl.grading.verdict import Judgement, Verdict
+from labctl.probes import Observed, Request, Unobserved
+
+#: A lab whose checks still ask after so many waves asks without end.
+MAX_WAVES = 12
+
+Fetch = Callable[[Sequence[Request[Any]]], Mapping[str, Observed[Any]]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """A check and what it came to. ``blocked_by`` is the first check that failed before this one, for a
+    SKIP.
+    """
+
+    check: Check
+    judgement: Judgement
+    score: float
+    used: tuple[Request[Any], ...] = ()
+    blocked_by: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.judgement.verdict
+
+
+def judge(
+    checks: Sequence[Check],
+    target: Target,
+    evidence: Evidence,
+    fetch: Fetch | None = None,
+) -> list[Result]:
+    """Judge all ``checks``, in order. Without ``fetch`` (a stored run) what is not in the evidence is an
+    ERROR.
+
+    ``fetch`` is called with each wave's requests; what it does not return counts as not observed. The
+    evidence given is added to.
+    """
+    for _ in range(MAX_WAVES):
+        results, wanted = _round(checks, target, evidence)
+        if not wanted:
+            return results
+        if fetch is None:
+            missing = Unobserved("not-recorded", "this is not in the stored evidence of that run")
+            for request in wanted:
+                evidence.add(request, Observed(missing))
+            continue
+        looking = [request for request in wanted if not request.disruptive]
+        # one disruptive request at a time, and alone: two experiments would disturb each other
+        wave = looking or wanted[:1]
+        found = fetch(wave)
+        lost = Unobserved("agent-fault", "nothing came back for this observation")
+        for request in wave:
+            evidence.add(request, found.get(request.key) or Observed(lost))
+    endless = Judgement(Verdict.ERROR, 0.0, seen=f"checks still asked for more after {MAX_WAVES} waves")
+    results, _ = _round(checks, target, evidence)
+    return [one if one.verdict is not Verdict.ERROR else Result(one.check, endless, 0.0) for one in results]
+
+
+def _round(
+    checks: Sequence[Check], target: Target, evidence: Evidence
+) -> tuple[list[Result], list[Request[Any]]]:
+    """Every check as far as the evidence goes, and the requests that are missing, each once."""
+    results: dict[str, Result] = {}
+    wanted: dict[str, Request[Any]] = {}
+    for one in checks:
+        before = [results[needed] for needed in one.after if needed in results]
+        blocked = _blocked(one, before)
+        if blocked:
+            results[one.id] = blocked
+            continue
+        see = See(evidence)
+        try:
+            judgement = one.judge(target, see)
+        except Wanted as need:
+            # What looks is fetched ahead, before it is known whether the checks before pass: it saves round
+            # trips. What changes the VM waits for them.
+            undecided = any(earlier.judgement is _PENDING for earlier in before)
+            for request in need.requests:
+                if not (request.disruptive and undecided):
+                    wanted.setdefault(request.key, request)
+            results[one.id] = Result(one, _PENDING, 0.0)
+            continue
+        except NotObserved as lost:
+            judgement = Judgement(Verdict.ERROR, 0.0, seen=f"{lost.why.cause}: {lost.why.message}")
+            results[one.id] = Result(one, judgement, 0.0, (*see.used, lost.request))
+            continue
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as bug:
+            # a lab author's mistake costs nobody a point, and no other check its verdict
+            seen = f"the check itself is broken: {type(bug).__name__}: {bug}"
+            judgement = Judgement(
+                Verdict.ERROR, 0.0, seen=seen, hint="please report this to the lab's authors"
+            )
+        if any(earlier.judgement is _PENDING for earlier in before):
+            results[one.id] = Result(one, _PENDING, 0.0)
+            continue
+        results[one.id] = Result(one, judgement, round(one.points * judgement.share, 2), tuple(see.used))
+    return list(results.values()), list(wanted.values())
+
+
+_PENDING = Judgement(Verdict.ERROR, 0.0, seen="not judged yet")
+
+
+def _blocked(check: Check, before: Sequence[Result]) -> Result | None:
+    """SKIP when a check before failed (naming the first that did), ERROR when one could not be judged."""
+    for earlier in before:
+        if earlier.verdict in (Verdict.FAIL, Verdict.SKIP):
+            cause = earlier.blocked_by or earlier.check.id
+            judgement = Judgement(
+                Verdict.SKIP,
+                0.0,
+                seen=f"not tried: {cause} comes first",
+                hint=check.hint or f"first see to {cause}",
+            )
+            return Result(check, judgement, 0.0, blocked_by=cause)
+    for earlier in before:
+        if earlier.verdict is Verdict.ERROR and earlier.judgement is not _PENDING:
+            seen = f"cannot be judged: {earlier.check.id} could not be judged"
+            return Result(check, Judgement(Verdict.ERROR, 0.0, seen=seen), 0.0)
+    return None

@@ -1,0 +1,74 @@
+"""The facts of the VM under judgement, from the inventory: what is right on this VM and not on another's."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from labctl.errors import InventoryError
+from labctl.inventory import Host
+
+
+@dataclass(frozen=True)
+class Target:
+    """One VM. What the inventory does not say is "" (or empty): checks then accept what the VM says of
+    itself.
+
+    ``address`` is where the grader reaches it, ``ports`` maps a service's port to the one to use from there
+    (a sandbox without root shifts low ports). ``lab_address`` is its own address in the lab's network,
+    ``lab_fqdn`` its name, ``lab_user`` the student. ``nonce`` is fresh in every run: names made from it
+    cannot have been prepared for. ``has_staff``: the staff's server can be asked. ``is_local``: graded from
+    the VM itself, by the student.
+    """
+
+    name: str
+    address: str
+    lab_user: str = ""
+    lab_fqdn: str = ""
+    lab_address: str = ""
+    nfs_server: str = ""
+    nfs_server_address: str = ""
+    nonce: str = ""
+    has_staff: bool = False
+    is_local: bool = False
+    ports: Mapping[str, int] = field(default_factory=dict)
+
+    def port(self, service: int) -> int:
+        """The port to use from outside for the VM's port ``service``."""
+        return self.ports.get(str(service), service)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def target_of(host: Host, staff: Host | None) -> Target:
+    """The target for a host of the inventory. Raises :class:`InventoryError` for a variable of the wrong
+    kind.
+    """
+    shifted = host.variables.get("outside_ports") or {}
+    if not isinstance(shifted, Mapping):
+        raise InventoryError(f"{host.name}: outside_ports must map ports to ports")
+    try:
+        ports = {str(int(real)): int(seen) for real, seen in shifted.items()}
+    except (TypeError, ValueError) as err:
+        raise InventoryError(f"{host.name}: outside_ports must map ports to ports: {err}") from err
+    return Target(
+        name=host.name,
+        address="127.0.0.1" if host.is_local else host.address,
+        lab_user=_text(host, "lab_user") or ("" if host.is_local else host.user),
+        lab_fqdn=_text(host, "lab_fqdn").rstrip(".").lower(),
+        lab_address=_text(host, "lab_address"),
+        nfs_server=_text(host, "nfs_server").rstrip(".").lower(),
+        nfs_server_address=str(staff.variables.get("lab_address", "")) if staff else "",
+        nonce=secrets.token_hex(8),
+        has_staff=staff is not None,
+        is_local=host.is_local,
+        ports={} if host.is_local else ports,
+    )
+
+
+def _text(host: Host, name: str) -> str:
+    value = host.variables.get(name, "")
+    return str(value) if isinstance(value, str | int) else ""

@@ -1,0 +1,50 @@
+"""What a check comes to. A verdict is not a bool: only PASS and FAIL score."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Verdict(enum.Enum):
+    """SKIP: a check that this one needs failed. ERROR: something prevented judging; never a lost point."""
+
+    PASS = "pass"  # noqa: S105  a verdict, not a password
+    FAIL = "fail"
+    SKIP = "skip"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a check says. ``share`` of the check's points, 0 to 1; a PASS has all.
+
+    ``expected``, ``seen`` and ``hint`` are read by students. They may quote the VM: whoever shows them
+    escapes them.
+    """
+
+    verdict: Verdict
+    share: float
+    expected: str = ""
+    seen: str = ""
+    hint: str = ""
+
+
+def passed(seen: str = "") -> Judgement:
+    """Full marks."""
+    return Judgement(Verdict.PASS, 1.0, seen=seen)
+
+
+def failed(*, expected: str, seen: str, hint: str, share: float = 0.0) -> Judgement:
+    """A student's own fault: what should be, what is, and a hint that teaches without giving the answer away.
+
+    ``share`` is partial credit, below 1.
+    """
+    if not 0.0 <= share < 1.0:
+        raise ValueError("a failure has a share of the points below 1")
+    return Judgement(Verdict.FAIL, share, expected, seen, hint)
+
+
+def unjudged(seen: str, hint: str = "") -> Judgement:
+    """The observations are there and still do not tell: staff must look."""
+    return Judgement(Verdict.ERROR, 0.0, seen=seen, hint=hint)

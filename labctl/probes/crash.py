@@ -1,0 +1,103 @@
+"""What the crash experiment saw, from before the first crash until everything was back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labctl.probes.haproxy import ServerState
+from labctl.probes.http import Replies
+from labctl.probes.request import Probe, Request
+from labctl.probes.system import by_shape
+
+
+@dataclass(frozen=True)
+class WorkerGroup:
+    """How the processes behind some ports run: ``kind`` is unit, user-unit or hand; ``environ`` is a hash."""
+
+    ports: tuple[int, ...]
+    kind: str
+    unit: str
+    user: str
+    gid: int
+    groups: tuple[int, ...]
+    argv: tuple[str, ...]
+    exe: str
+    cwd: str
+    cgroup: str
+    environ: str
+    umask: int
+    ignored: int
+    nice: int
+    nofile: tuple[int, ...]
+    stdio: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The servers' state when it was as awaited (``reached``), or when waiting for that was given up."""
+
+    reached: bool
+    seconds: float
+    servers: tuple[ServerState, ...]
+
+
+@dataclass(frozen=True)
+class CrashReport:
+    """``refused`` says why the experiment was not begun; then nothing was touched and the rest is empty.
+
+    ``crash`` is the reply to /crash through the balancer, ``down`` the state after it, ``rotation`` what the
+    balancer answered then; ``last`` the replies to /crash on the other ports, ``empty`` the balancer's
+    answers with nobody left. ``before`` and ``after`` are how the workers ran; ``up`` the state at the end.
+    """
+
+    refused: str
+    before: tuple[WorkerGroup, ...]
+    crash: Replies
+    down: Settled
+    rotation: Replies
+    last: Replies
+    empty: Replies
+    restarted: tuple[str, ...]
+    problems: tuple[str, ...]
+    after: tuple[WorkerGroup, ...]
+    up: Settled
+    restored: bool
+    seconds: float
+
+    @classmethod
+    def not_begun(cls, why: str) -> CrashReport:
+        none = Replies((), 0.0)
+        unsettled = Settled(False, 0.0, ())
+        return cls(why, (), none, unsettled, none, none, none, (), (), (), unsettled, True, 0.0)
+
+
+CRASH = Probe("crash", CrashReport, by_shape(CrashReport))
+
+
+def crash_experiment(
+    *,
+    workers: range,
+    balancer: int,
+    stats: int,
+    stats_path: str,
+    proxy: str,
+    down_within: float,
+    up_within: float,
+    config: str,
+) -> Request[CrashReport]:
+    """Crash one worker, then all, watch the balancer, and put everything back as it was.
+
+    ``proxy`` is the backend's name in the statistics; ``down_within`` and ``up_within`` are the seconds that
+    its health checks may take; ``config`` is HAProxy's configuration, for its admin socket.
+    """
+    args = {
+        "workers": list(workers),
+        "balancer": balancer,
+        "stats": stats,
+        "stats_path": stats_path,
+        "proxy": proxy,
+        "down_within": down_within,
+        "up_within": up_within,
+        "config": config,
+    }
+    return Request(CRASH, args, vantage="experiment", deadline=110.0, disruptive=True)

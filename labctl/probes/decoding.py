@@ -1,0 +1,111 @@
+"""Strict decoding of what a VM sent: the one place where untrusted JSON becomes typed values.
+
+Nothing is converted: a string where a number belongs is an error, as are missing and unknown keys. Whatever
+is wrong, the only exception is :class:`Malformed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import cattrs
+
+T = TypeVar("T")
+
+MAX_DEPTH = 12
+MAX_ITEMS = 50_000
+MAX_TEXT = 512 * 1024
+
+
+class Malformed(ValueError):
+    """The data does not have the shape that the probe's observation has."""
+
+
+def decode(shape: type[T], data: Any) -> T:
+    """``data`` as ``shape``, a frozen dataclass of str, int, float, bool, tuples and dataclasses."""
+    _measure(data)
+    try:
+        return _converter().structure(data, shape)
+    except (cattrs.BaseValidationError, cattrs.errors.StructureHandlerNotFoundError) as err:
+        raise Malformed(f"not a {shape.__name__}: {_first(err)}") from err
+    except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as err:
+        raise Malformed(f"not a {shape.__name__}: {err}") from err
+
+
+def encode(value: Any) -> Any:
+    """The JSON form of an observation; ``decode`` gives it back."""
+    return _converter().unstructure(value)
+
+
+@lru_cache(maxsize=1)
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+    for kind in (str, int, bool):
+        converter.register_structure_hook(kind, _exactly)
+    converter.register_structure_hook(float, _number)
+    # cattrs makes a tuple of a string's letters and of a mapping's keys: lists only
+    converter.register_structure_hook_factory(
+        lambda kind: getattr(kind, "__origin__", None) is tuple, lambda kind: _tuple_hook(converter, kind)
+    )
+    converter.register_unstructure_hook_factory(
+        lambda kind: getattr(kind, "__origin__", None) is tuple,
+        lambda _: lambda value: [converter.unstructure(item) for item in value],
+    )
+    return converter
+
+
+def _exactly(value: Any, kind: type[Any]) -> Any:
+    if type(value) is not kind:
+        raise Malformed(f"{kind.__name__} expected, {type(value).__name__} came")
+    return value
+
+
+def _number(value: Any, _: type[float]) -> float:
+    if type(value) not in (int, float) or not abs(value) <= 1e15:
+        raise Malformed("a number was expected")
+    return float(value)
+
+
+def _tuple_hook(converter: cattrs.Converter, kind: Any) -> Any:
+    inner = kind.__args__[0]
+
+    def structure(value: Any, _: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise Malformed(f"a list was expected, {type(value).__name__} came")
+        return tuple(converter.structure(item, inner) for item in value)
+
+    return structure
+
+
+def _measure(data: Any) -> None:
+    """Refuse what is deep, huge or not JSON, without recursion."""
+    items = text = 0
+    level = [data]
+    for _ in range(MAX_DEPTH):
+        following: list[Any] = []
+        for value in level:
+            items += 1
+            if isinstance(value, str):
+                text += len(value)
+            elif isinstance(value, Mapping):
+                if not all(isinstance(key, str) for key in value):
+                    raise Malformed("keys must be strings")
+                following.extend(value.values())
+            elif isinstance(value, list):
+                following.extend(value)
+            elif value is not None and not isinstance(value, bool | int | float):
+                raise Malformed(f"{type(value).__name__} is not JSON")
+        if items > MAX_ITEMS or text > MAX_TEXT:
+            raise Malformed("too much data")
+        if not following:
+            return
+        level = following
+    raise Malformed("nested too deeply")
+
+
+def _first(err: BaseException) -> str:
+    while isinstance(err, BaseExceptionGroup):
+        err = err.exceptions[0]
+    return str(err)[:200]

@@ -1,0 +1,209 @@
+"""DNS queries, sent from the VM itself or from outside; answers are parsed here and nowhere else."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.query
+import dns.rcode
+import dns.rdatatype
+
+from labctl.probes.decoding import Malformed, decode
+from labctl.probes.request import Json, Probe, Request, Vantage
+
+#: Seconds to wait for one try, and how many: a lost packet must not look like a closed port.
+WAIT, TRIES = 2.5, 3
+MAX_RECORDS = 200
+
+
+@dataclass(frozen=True)
+class Record:
+    """One resource record. Names and data are in presentation form, lower-case names with a dot at the
+    end.
+    """
+
+    name: str
+    type: str
+    data: str
+    ttl: int
+
+
+@dataclass(frozen=True)
+class DnsAnswer:
+    """``status``: answered, timeout, refused (nobody listens), reset, unreachable, malformed.
+
+    ``rcode`` is NOERROR, NXDOMAIN, REFUSED, SERVFAIL ... and "" when nobody answered.
+    """
+
+    status: str
+    rcode: str
+    authoritative: bool
+    recursion: bool
+    answers: tuple[Record, ...]
+    authority: tuple[Record, ...]
+    seconds: float
+
+    @property
+    def answered(self) -> bool:
+        return self.status == "answered"
+
+    def data(self, kind: str) -> tuple[str, ...]:
+        """The data of the answer's records of one type, sorted."""
+        return tuple(sorted({record.data for record in self.answers if record.type == kind}))
+
+    def __str__(self) -> str:
+        if not self.answered:
+            return {"refused": "nobody listens there", "timeout": "no answer in time"}.get(
+                self.status, self.status
+            )
+        if self.rcode != "NOERROR":
+            return self.rcode
+        return ", ".join(f"{r.type} {r.data}" for r in self.answers[:6]) or "an empty answer"
+
+
+def dns_query(
+    name: str,
+    kind: str,
+    *,
+    at: str = "127.0.0.1",
+    port: int = 53,
+    tcp: bool = False,
+    recurse: bool = True,
+    vantage: Vantage = "vm",
+) -> Request[DnsAnswer]:
+    """Ask the server ``at`` for ``name`` and type ``kind``. Names are taken as absolute."""
+    args = {"name": name, "type": kind, "at": at, "port": port, "tcp": tcp, "recurse": recurse}
+    return Request(DNS, args, vantage=vantage, deadline=WAIT * (TRIES + 1) + 2)
+
+
+def wire_args(args: Json) -> dict[str, Any]:
+    """What the agent is sent: it only carries bytes."""
+    query = base64.b64encode(make_query(args).to_wire()).decode()
+    return {
+        "server": args["at"],
+        "port": args["port"],
+        "tcp": args["tcp"],
+        "query": query,
+        "wait": WAIT,
+        "tries": TRIES,
+    }
+
+
+def make_query(args: Json) -> dns.message.QueryMessage:
+    name = str(args["name"])
+    message = dns.message.make_query(
+        dns.name.from_text(name if name.endswith(".") else name + "."),
+        str(args["type"]),
+        use_edns=0,
+        payload=1232,
+    )
+    message.id = secrets.randbelow(65536)
+    if not args["recurse"]:
+        message.flags &= ~dns.flags.RD
+    return message
+
+
+@dataclass(frozen=True)
+class _Wire:
+    status: str
+    response: str
+    seconds: float
+
+
+def interpret(data: Json) -> DnsAnswer:
+    """The agent's account, with the server's bytes in it, as an answer."""
+    wire = decode(_Wire, data)
+    if wire.status != "answered":
+        return _silent(wire.status, wire.seconds)
+    try:
+        raw = base64.b64decode(wire.response, validate=True)
+    except ValueError as err:
+        raise Malformed(f"the response is not base64: {err}") from err
+    return parse(raw, wire.seconds)
+
+
+def parse(raw: bytes, seconds: float) -> DnsAnswer:
+    """A response's bytes as an answer; status "malformed" when they are none."""
+    try:
+        message = dns.message.from_wire(raw, ignore_trailing=True)
+        return _answer(message, seconds)
+    except (dns.exception.DNSException, ValueError, IndexError, RecursionError):
+        return _silent("malformed", seconds)
+
+
+def ask_outside(args: Json, seconds: float) -> DnsAnswer:
+    """The query from the grader's machine."""
+    began = time.monotonic()
+    until = began + seconds
+    status = "timeout"
+    query = make_query(args)
+    for _ in range(TRIES):
+        wait = min(WAIT, until - time.monotonic())
+        if wait <= 0:
+            break
+        try:
+            if args["tcp"]:
+                reply = dns.query.tcp(query, str(args["at"]), timeout=wait, port=int(args["port"]))
+            else:
+                reply, _by_tcp = dns.query.udp_with_fallback(
+                    query, str(args["at"]), timeout=wait, port=int(args["port"]), ignore_errors=True
+                )
+            return _answer(reply, time.monotonic() - began)
+        except (dns.exception.Timeout, TimeoutError):
+            status = "timeout"
+        except ConnectionRefusedError:
+            status = "refused"
+        except (ConnectionResetError, EOFError):
+            status = "reset"
+        except (dns.exception.DNSException, ValueError, IndexError, RecursionError):
+            return _silent("malformed", time.monotonic() - began)
+        except OSError:
+            status = "unreachable"
+    return _silent(status, time.monotonic() - began)
+
+
+def _silent(status: str, seconds: float) -> DnsAnswer:
+    return DnsAnswer(status, "", False, False, (), (), round(seconds, 4))
+
+
+def _answer(message: dns.message.Message, seconds: float) -> DnsAnswer:
+    return DnsAnswer(
+        status="answered",
+        rcode=dns.rcode.to_text(message.rcode()),
+        authoritative=bool(message.flags & dns.flags.AA),
+        recursion=bool(message.flags & dns.flags.RA),
+        answers=_records(message.answer),
+        authority=_records(message.authority),
+        seconds=round(seconds, 4),
+    )
+
+
+def _records(section: list[Any]) -> tuple[Record, ...]:
+    found = []
+    for rrset in section:
+        kind = dns.rdatatype.to_text(rrset.rdtype)
+        for item in rrset:
+            found.append(
+                Record(rrset.name.to_text().lower(), kind, normal(kind, item.to_text()), int(rrset.ttl))
+            )
+    return tuple(found[:MAX_RECORDS])
+
+
+#: Types whose data holds names, which compare without regard to case.
+_NAMED = frozenset({"NS", "CNAME", "PTR", "MX", "SRV", "SOA", "DNAME"})
+
+
+def normal(kind: str, data: str) -> str:
+    """Record data in a form that compares: names in lower case."""
+    return data.lower() if kind in _NAMED else data
+
+
+DNS = Probe("dns", DnsAnswer, interpret, outside=ask_outside)

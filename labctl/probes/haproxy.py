@@ -1,0 +1,270 @@
+"""HAProxy: its configuration on disk, and the state of its servers as statistics."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, replace
+
+from labctl.probes.decoding import decode
+from labctl.probes.http import Replies
+from labctl.probes.request import Json, Probe, Request
+
+MAX_ROWS = 500
+#: HAProxy's own defaults, in seconds and counts (its manual, 5.2: inter, fall, rise).
+INTER, FALL, RISE = 2.0, 3, 2
+
+
+@dataclass(frozen=True)
+class ServerState:
+    """One row of the statistics: ``status`` is "UP", "DOWN", "UP 1/3", "no check", "MAINT" ..."""
+
+    proxy: str
+    name: str
+    status: str
+    address: str
+
+    @property
+    def checked(self) -> bool:
+        """A server without health checks is reported as "no check"."""
+        return self.status.startswith(("UP", "DOWN", "NOLB", "MAINT", "DRAIN"))
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server of a backend as configured; ``inter`` is seconds between two health checks."""
+
+    name: str
+    host: str
+    port: int
+    check: bool
+    inter: float
+    fall: int
+    rise: int
+    weight: int
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A frontend, backend or listen section. ``balance`` is "" when it is left out, "roundrobin" then being
+    meant.
+    """
+
+    kind: str
+    name: str
+    mode: str
+    balance: str
+    binds: tuple[int, ...]
+    default_backend: str
+    servers: tuple[Server, ...]
+
+    @property
+    def algorithm(self) -> str:
+        return self.balance or "roundrobin"
+
+
+@dataclass(frozen=True)
+class Haproxy:
+    """``message`` is what ``haproxy -c`` printed; ``state`` the rows of its admin socket, empty without
+    one.
+    """
+
+    installed: bool
+    files: tuple[str, ...]
+    text: str
+    valid: bool
+    message: str
+    state: tuple[ServerState, ...]
+
+    def proxies(self) -> tuple[Proxy, ...]:
+        return parse_config(self.text)
+
+    def balancer(self, ports: range) -> Proxy | None:
+        """The backend that serves most of these ports on this machine; None when none serves any."""
+        return max(
+            (proxy for proxy in self.proxies() if any(one.port in ports for one in proxy.servers)),
+            key=lambda proxy: len({one.port for one in proxy.servers if one.port in ports}),
+            default=None,
+        )
+
+
+@dataclass(frozen=True)
+class _Told:
+    installed: bool
+    files: tuple[str, ...]
+    text: str
+    valid: bool
+    message: str
+    state: str
+
+
+def interpret(data: Json) -> Haproxy:
+    told = decode(_Told, data)
+    return Haproxy(told.installed, told.files, told.text, told.valid, told.message, parse_state(told.state))
+
+
+def parse_state(text: str) -> tuple[ServerState, ...]:
+    """The servers in HAProxy's CSV; nothing when the text is no such thing."""
+    if not text.startswith("# pxname,svname,"):
+        return ()
+    rows = []
+    try:
+        for row in csv.DictReader(text[2:].splitlines(), strict=True):
+            if row.get("type") == "2" and row.get("pxname") and row.get("svname"):
+                rows.append(
+                    ServerState(row["pxname"], row["svname"], row.get("status") or "", row.get("addr") or "")
+                )
+    except csv.Error:
+        return ()
+    return tuple(rows[:MAX_ROWS])
+
+
+def servers_in(replies: Replies) -> tuple[ServerState, ...]:
+    """The servers in a reply of the statistics page with ``;csv`` at its end."""
+    return (
+        parse_state(replies.replies[0].body) if replies.replies and replies.replies[0].status == 200 else ()
+    )
+
+
+def parse_config(text: str) -> tuple[Proxy, ...]:
+    """The sections that carry traffic. A line that is not understood changes nothing: HAProxy checks its own
+    file.
+    """
+    proxies: list[Proxy] = []
+    defaults = Proxy("defaults", "", "tcp", "", (), "", ())
+    base = Server("", "", 0, False, INTER, FALL, RISE, 1)
+    current: Proxy | None = None
+    default_server = section_server = base
+    for raw in text.splitlines():
+        words = _words(raw)
+        if not words:
+            continue
+        if words[0] in _SECTIONS:
+            if current is not None:
+                proxies.append(current)
+            current = None
+            section_server = default_server
+            if words[0] == "defaults":
+                defaults = Proxy("defaults", "", "tcp", "", (), "", ())
+                default_server = section_server = base
+                current = defaults
+            elif words[0] in ("frontend", "backend", "listen"):
+                current = replace(defaults, kind=words[0], name=words[1] if len(words) > 1 else "")
+            continue
+        if current is None:
+            continue
+        if words[0] == "default-server":
+            section_server = _settings(section_server, words[1:])
+            if current.kind == "defaults":
+                default_server = section_server
+            continue
+        current = _line(current, words, section_server)
+        if current.kind == "defaults":
+            defaults = current
+    if current is not None:
+        proxies.append(current)
+    return tuple(proxy for proxy in proxies if proxy.kind != "defaults")
+
+
+_SECTIONS = frozenset(
+    {
+        "global",
+        "defaults",
+        "frontend",
+        "backend",
+        "listen",
+        "peers",
+        "resolvers",
+        "userlist",
+        "cache",
+        "program",
+        "mailers",
+        "http-errors",
+        "ring",
+        "fcgi-app",
+    }
+)
+
+
+def _words(line: str) -> list[str]:
+    """A line's words without its comment. Quotes are rare and only matter where blanks are quoted."""
+    return re.sub(r"(^|\s)#.*", "", line).replace('"', "").split()
+
+
+def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
+    rest = words[1:]
+    if words[0] == "mode" and rest:
+        return replace(proxy, mode=rest[0])
+    if words[0] == "balance" and rest:
+        return replace(proxy, balance=rest[0])
+    if words[0] == "bind" and rest:
+        ports = tuple(port for item in rest[0].split(",") for port in _ports(item))
+        return replace(proxy, binds=proxy.binds + ports)
+    if words[0] == "default_backend" and rest:
+        return replace(proxy, default_backend=rest[0])
+    if words[0] == "server" and len(rest) >= 2:
+        return replace(proxy, servers=(*proxy.servers, _server(rest[0], rest[1], rest[2:], server)))
+    if words[0] == "server-template" and len(rest) >= 3:
+        return replace(proxy, servers=(*proxy.servers, *_template(rest, server)))
+    return proxy
+
+
+def _ports(bind: str) -> list[int]:
+    first, _, last = bind.rpartition(":")[2].partition("-")
+    if not first.isdigit() or (last and not last.isdigit()):
+        return []
+    low, high = int(first), int(last or first)
+    return list(range(low, min(high, low + 100) + 1))
+
+
+def _server(name: str, address: str, words: list[str], base: Server) -> Server:
+    host, _, port = address.rpartition(":")
+    found = replace(base, name=name, host=host or address, port=int(port) if port.isdigit() else 0)
+    return _settings(found, words)
+
+
+def _template(words: list[str], base: Server) -> list[Server]:
+    """``server-template PREFIX COUNT|FIRST-LAST ADDRESS``: all have the same address."""
+    first, _, last = words[1].partition("-")
+    if not first.isdigit() or (last and not last.isdigit()):
+        return []
+    low, high = (int(first), int(last)) if last else (1, int(first))
+    return [
+        _server(f"{words[0]}{n}", words[2], words[3:], base) for n in range(low, min(high, low + 100) + 1)
+    ]
+
+
+def _settings(server: Server, words: list[str]) -> Server:
+    """The keywords of a server line that the lab is about."""
+    for at, word in enumerate(words):
+        value = words[at + 1] if at + 1 < len(words) else ""
+        if word in ("check", "no-check"):
+            server = replace(server, check=word == "check")
+        elif word == "inter":
+            server = replace(server, inter=_seconds(value) or server.inter)
+        elif word == "fall" and value.isdigit():
+            server = replace(server, fall=int(value))
+        elif word == "rise" and value.isdigit():
+            server = replace(server, rise=int(value))
+        elif word == "weight" and value.isdigit():
+            server = replace(server, weight=int(value))
+    return server
+
+
+def _seconds(text: str) -> float:
+    """HAProxy's times are milliseconds without a unit."""
+    match = re.fullmatch(r"(\d+)(us|ms|s|m|h|d)?", text)
+    if not match:
+        return 0.0
+    scale = {"us": 1e-6, "ms": 1e-3, None: 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+    return int(match.group(1)) * scale[match.group(2)]
+
+
+HAPROXY = Probe("haproxy", Haproxy, interpret)
+
+
+def config_check() -> Request[Haproxy]:
+    """HAProxy's configuration, what ``haproxy -c`` says of it, and its servers' state from the admin
+    socket.
+    """
+    return Request(HAPROXY, {}, deadline=20.0)

@@ -1,0 +1,78 @@
+"""A request for an observation, and what may come instead of one.
+
+Three things can happen to a :class:`Request`. It yields its observation, which also holds what the student
+did wrong (nothing listens, no such name, not installed). Or something prevented the observing (the agent was
+lost, the probe's own deadline passed): an :class:`Unobserved`, which can never become a lost point.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+T = TypeVar("T")
+
+#: Where an observation is made: by a process on the VM, from the grader's machine through the VM's firewall,
+#: on the staff's server, or by an experiment that acts on several of these.
+Vantage = Literal["vm", "outside", "staff", "experiment"]
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Probe(Generic[T]):
+    """What can be observed: ``shape`` is the dataclass of its observations.
+
+    ``interpret`` turns what the agent sent (untrusted) into the shape; it raises ``ValueError`` when that is
+    not possible. ``outside`` makes the observation from the grader's machine, within a number of seconds.
+    ``on_timeout``, for probes where hanging is itself a finding, gives the observation for it.
+    """
+
+    name: str
+    shape: type[T]
+    interpret: Callable[[Json], T]
+    outside: Callable[[Json, float], T] | None = None
+    on_timeout: Callable[[], T] | None = None
+
+
+@dataclass(frozen=True)
+class Request(Generic[T]):
+    """One observation to make. ``deadline`` is in seconds; ``disruptive`` ones change the VM for a while."""
+
+    probe: Probe[T]
+    args: Json = field(hash=False)
+    vantage: Vantage = "vm"
+    deadline: float = 15.0
+    disruptive: bool = False
+
+    @property
+    def key(self) -> str:
+        """The same for requests that ask for the same thing."""
+        return json.dumps([self.probe.name, self.vantage, self.args], sort_keys=True, ensure_ascii=True)
+
+    @property
+    def id(self) -> str:
+        """A short name for evidence, the same in every run that asks the same (a nonce in the arguments
+        aside).
+        """
+        return f"{self.probe.name}-{hashlib.sha256(self.key.encode()).hexdigest()[:10]}"
+
+
+@dataclass(frozen=True)
+class Unobserved:
+    """Why there is no observation. ``cause`` is a word: timeout, crashed, agent-fault, unreachable, malformed
+    ...
+    """
+
+    cause: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Observed(Generic[T]):
+    """An observation (or why there is none) and how many seconds it took."""
+
+    value: T | Unobserved
+    seconds: float = 0.0

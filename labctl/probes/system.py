@@ -1,0 +1,174 @@
+"""Packages, units, sockets, the firewall, files and addresses of a VM."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from labctl.probes.decoding import decode
+from labctl.probes.request import Json, Probe, Request, Vantage
+
+T = TypeVar("T")
+
+
+def by_shape(shape: type[T]) -> Callable[[Json], T]:
+    """The usual interpretation: what the agent sends has the observation's shape already."""
+    return lambda data: decode(shape, data)
+
+
+@dataclass(frozen=True)
+class Package:
+    """``status`` is dpkg's word: "installed", "config-files" (removed, not purged), "absent" ..."""
+
+    name: str
+    status: str
+    version: str
+
+
+@dataclass(frozen=True)
+class Packages:
+    packages: tuple[Package, ...]
+
+    def installed(self, name: str) -> bool:
+        return any(one.name == name and one.status == "installed" for one in self.packages)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What ``systemctl show`` says; ``name`` as asked, ``id`` its real name (an alias shows here)."""
+
+    name: str
+    id: str
+    load: str
+    active: str
+    sub: str
+    enabled: str
+    main_pid: int
+    result: str
+
+    @property
+    def is_active(self) -> bool:
+        return self.active in ("active", "reloading")
+
+    @property
+    def starts_at_boot(self) -> bool:
+        """Also an alias or a unit that another one always pulls in; not "enabled-runtime", which a boot
+        forgets.
+        """
+        return self.enabled in ("enabled", "alias", "linked", "static", "generated")
+
+
+@dataclass(frozen=True)
+class Units:
+    """``systemd`` is false where systemctl does not work at all."""
+
+    systemd: bool
+    units: tuple[Unit, ...]
+
+    def best(self) -> Unit | None:
+        """Of several names of one service the unit that exists, an active one first."""
+        there = [unit for unit in self.units if unit.load == "loaded"]
+        return next((unit for unit in there if unit.is_active), there[0] if there else None)
+
+
+@dataclass(frozen=True)
+class Socket:
+    """``proto`` is "tcp" or "udp"; ``pid`` 0 when no process was found that holds it."""
+
+    proto: str
+    address: str
+    port: int
+    pid: int
+    process: str
+
+
+@dataclass(frozen=True)
+class Sockets:
+    listening: tuple[Socket, ...]
+
+    def holders(self, port: int) -> tuple[str, ...]:
+        """The names of the processes on a port, sorted."""
+        return tuple(sorted({one.process or "?" for one in self.listening if one.port == port}))
+
+
+@dataclass(frozen=True)
+class Firewall:
+    """ufw: ``rules`` are the lines of its status that allow, deny or limit."""
+
+    installed: bool
+    active: bool
+    rules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class File:
+    """``error`` is an errno name when the file is there and cannot be read."""
+
+    exists: bool
+    text: str
+    truncated: bool
+    error: str
+
+
+@dataclass(frozen=True)
+class Directory:
+    """``entries`` are names, sorted."""
+
+    exists: bool
+    entries: tuple[str, ...]
+    error: str
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """The VM's own names, and its addresses without loopback."""
+
+    hostname: str
+    fqdn: str
+    addresses: tuple[str, ...]
+
+
+PACKAGES = Probe("packages", Packages, by_shape(Packages))
+UNITS = Probe("units", Units, by_shape(Units))
+SOCKETS = Probe("sockets", Sockets, by_shape(Sockets))
+FIREWALL = Probe("firewall", Firewall, by_shape(Firewall))
+FILE = Probe("file", File, by_shape(File))
+DIRECTORY = Probe("directory", Directory, by_shape(Directory))
+ADDRESSES = Probe("addresses", Addresses, by_shape(Addresses))
+
+
+def packages(*names: str) -> Request[Packages]:
+    """Which of these Debian packages are installed."""
+    return Request(PACKAGES, {"names": sorted(names)})
+
+
+def unit(*names: str) -> Request[Units]:
+    """The state of one service, under any of its names: ``unit("named", "bind9").best()``."""
+    full = [name if "." in name else f"{name}.service" for name in names]
+    return Request(UNITS, {"names": full})
+
+
+def sockets() -> Request[Sockets]:
+    """Every listening socket of the VM, with the process that holds it."""
+    return Request(SOCKETS, {"ports": []})
+
+
+def ufw_status() -> Request[Firewall]:
+    """Whether ufw is on, and its rules: for hints, never for points (outside reach is what counts)."""
+    return Request(FIREWALL, {})
+
+
+def file_read(path: str, cap: int = 65536) -> Request[File]:
+    """The beginning of a file, at most ``cap`` bytes."""
+    return Request(FILE, {"path": path, "cap": cap})
+
+
+def directory(path: str, *, on: Vantage = "vm", attempt: int = 1) -> Request[Directory]:
+    """The names in a directory, on the VM or on the staff's server."""
+    return Request(DIRECTORY, {"path": path, "attempt": attempt}, vantage=on)
+
+
+def addresses() -> Request[Addresses]:
+    """The VM's own names and addresses."""
+    return Request(ADDRESSES, {})

@@ -1,0 +1,205 @@
+"""The scorecard on a terminal, made from the JSON document of a run. No I/O; remote text is escaped here."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from labctl.report.text import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+WIDTH = 80
+#: What is quoted of a VM's words, in characters.
+QUOTE = 300
+
+_STYLES = {"pass": "green", "fail": "bold red", "skip": "yellow", "error": "bold magenta"}
+_INDENT = 15
+
+
+def render_scorecard(
+    document: Mapping[str, Any], *, tty: bool = False, width: int = WIDTH, colour: bool | None = None
+) -> str:
+    """All hosts of a run. ``colour`` None: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    if colour is None:
+        colour = tty and not os.environ.get("NO_COLOR")
+    console = _console(width, colour)
+    for host in document["hosts"]:
+        _host(console, document, host)
+    if len(document["hosts"]) > 1:
+        _overview(console, document["hosts"])
+    return _text_of(console)
+
+
+def render_rubric(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
+    """What a lab gives points for: ``lab show``'s document as text."""
+    console = _console(width, False)
+    _line(console, [f"{document['lab']}: {document['title']}, {document['max_score']:g} points"])
+    for key, heading in document["sections"].items():
+        mine = [check for check in document["checks"] if check["section"] == key]
+        _line(console, [])
+        _line(console, [f"{heading} ({sum(one['max_score'] for one in mine):g} points)"])
+        for one in mine:
+            mark = "*" if one["disruptive"] else " "
+            head = f"  {one['id']:22}{mark} {one['question']:3} {one['max_score']:>3g}  "
+            _wrapped(console, one["title"], first=head, rest=" " * len(head))
+    _line(console, [])
+    _wrapped(console, "* changes the VM for a while and puts it back; left out by --no-disrupt", "", "  ")
+    return _text_of(console)
+
+
+def progress_line(done: int, total: int, host: str, said: str, seconds: float) -> str:
+    """One line for stderr: how far a run is."""
+    return plain(f"[{done}/{total}] {seconds:5.1f} s  {host}: {said}", limit=300, multiline=False)
+
+
+def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]) -> None:
+    title = f"{host['host']}  {document['lab']} {document.get('title', '')}".rstrip()
+    _line(console, [(title, "bold")])
+    if not host["checks"]:
+        _line(console, [("  ERROR ", _STYLES["error"]), _safe(host["error"] or "not judged")])
+        _hint(console, host.get("error_hint") or "")
+        _line(console, [])
+        return
+    for key, heading in document["sections"].items():
+        mine = [check for check in host["checks"] if check["section"] == key]
+        if not mine:
+            continue
+        score = sum(check["score"] or 0 for check in mine)
+        _line(console, [])
+        _line(console, [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")])
+        for check in mine:
+            _check(console, check)
+    _line(console, [])
+    _total(console, host)
+    _next(console, host)
+    _line(console, [])
+
+
+def _check(console: Console, check: Mapping[str, Any]) -> None:
+    verdict = str(check["verdict"])
+    points = "-" if check["score"] is None else f"{check['score']:g}"
+    text = f"{points:>4}/{check['max_score']:<3g} "
+    style = _STYLES.get(verdict, "")
+    _wrapped(
+        console,
+        _safe(check["title"]),
+        first=[("  ", ""), (f"{verdict.upper():5}", style), (text, "")],
+        rest=" " * (_INDENT + 1),
+    )
+    if verdict == "pass":
+        return
+    if verdict == "fail":
+        _labelled(console, "expected", check["expected"])
+    _labelled(console, "seen", check["seen"])
+    _labelled(console, "hint", check["hint"])
+
+
+def _labelled(console: Console, label: str, text: str) -> None:
+    if text:
+        indent = " " * 7
+        _wrapped(console, _safe(text), first=[(f"{indent}{label:9}", "dim")], rest=indent + " " * 9)
+
+
+def _total(console: Console, host: Mapping[str, Any]) -> None:
+    if host["status"] == "graded":
+        full = host["score"] == host["max_score"]
+        style = "bold green" if full else "bold"
+        parts: list[Any] = [(f"Total  {host['score']:g} of {host['max_score']:g} points", style)]
+    else:
+        lost = [check for check in host["checks"] if check["verdict"] == "error"]
+        known = host["max_score"] - sum(check["max_score"] for check in lost)
+        text = f"Not finished: {host['score_so_far']:g} of {known:g} points so far; "
+        parts = [(text, "bold"), (f"{len(lost)} checks could not be judged", _STYLES["error"])]
+    parts.append(f"  ({host['seconds']:.0f} s)")
+    _line(console, parts)
+    if host["status"] != "graded" and host.get("error"):
+        _wrapped(console, _safe(host["error"]), "  ", "  ")
+        _hint(console, host.get("error_hint") or "")
+    if host["restored"] is True:
+        _wrapped(console, "The workers run as they did before the crash experiment.", "", "")
+    if host["restored"] is False:
+        text = "The workers could NOT be shown to run as they did before: look at this VM."
+        _line(console, [(text, _STYLES["error"])])
+    if host["left_out"]:
+        reasons: dict[str, int] = {}
+        for one in host["left_out"]:
+            reasons[one["reason"]] = reasons.get(one["reason"], 0) + 1
+        told = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        _wrapped(console, f"{len(host['left_out'])} checks left out: {told}", "", "  ")
+
+
+def _next(console: Console, host: Mapping[str, Any]) -> None:
+    open_ones = [check for check in host["checks"] if check["verdict"] in ("fail", "error")]
+    if not open_ones:
+        if host["status"] == "graded" and host["score"] == host["max_score"]:
+            _wrapped(console, "Everything that was checked is right.", "", "")
+        return
+    first = next((one for one in open_ones if one["verdict"] == "fail"), open_ones[0])
+    where = "" if host["host"] == "localhost" else f" {host['host']}"
+    text = f"Next: mend {first['id']}, then: labctl grade{where} --only {first['id']}"
+    _wrapped(console, _safe(text), "", "      ")
+
+
+def _overview(console: Console, hosts: Iterable[Mapping[str, Any]]) -> None:
+    rows = list(hosts)
+    wide = max(len(_safe(host["host"])) for host in rows)
+    for host in rows:
+        name = f"{_safe(host['host']):{wide}}"
+        if host["status"] == "graded":
+            _line(console, [f"{name}  {host['score']:g} of {host['max_score']:g}"])
+        else:
+            error = _safe(host["error"] or "not judged")[:120]
+            _line(console, [f"{name}  ", ("ERROR ", _STYLES["error"]), error])
+
+
+def _hint(console: Console, hint: str) -> None:
+    if hint:
+        _wrapped(console, _safe(hint), "  ", "  ")
+
+
+def _safe(text: object) -> str:
+    """Remote text on one line: its line ends become blanks, its controls are shown as escapes."""
+    return plain(" ".join(str(text).split("\n")), limit=QUOTE, multiline=False).strip()
+
+
+def _console(width: int, colour: bool) -> Console:
+    from rich.console import Console
+
+    return Console(
+        file=io.StringIO(),
+        width=max(40, width),
+        force_terminal=colour,
+        no_color=not colour,
+        color_system="standard" if colour else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+
+
+def _text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()) + "\n"
+
+
+def _line(console: Console, parts: Iterable[str | tuple[str, str]]) -> None:
+    from rich.text import Text
+
+    console.print(Text.assemble(*parts), soft_wrap=True)
+
+
+def _wrapped(console: Console, text: str, first: str | list[tuple[str, str]], rest: str) -> None:
+    """``text`` within the width, its first line after ``first`` and the others after ``rest``."""
+    from rich.text import Text
+
+    head = Text.assemble(*first) if isinstance(first, list) else Text(first)
+    room = max(20, console.width - max(head.cell_len, len(rest)))
+    lines: list[Text] = list(Text(text).wrap(console, room)) or [Text("")]
+    for number, line in enumerate(lines):
+        console.print(Text.assemble(head if number == 0 else Text(rest), line), soft_wrap=True)
