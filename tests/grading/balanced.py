@@ -1,0 +1,153 @@
+"""A real HAProxy before real worker processes on this machine, on free ports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+WORKERS = Path(__file__).with_name("workers.py")
+HAPROXY = shutil.which("haproxy") or next((p for p in ("/usr/sbin/haproxy",) if Path(p).exists()), "")
+
+CONFIG = """\
+global
+  stats socket {socket} mode 600 level admin
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 5s
+  timeout server 5s
+listen stats
+  bind 127.0.0.1:{stats}
+  stats enable
+  stats uri /stats
+frontend door
+  bind 127.0.0.1:{door}
+  default_backend kitchen
+backend kitchen
+  balance {balance}
+{servers}
+"""
+
+
+@dataclass
+class Balanced:
+    """``first`` is worker 0's port."""
+
+    folder: Path
+    first: int
+    door: int
+    stats: int
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def ports(self) -> list[int]:
+        return list(range(self.first, self.first + 6))
+
+    def start_workers(self) -> subprocess.Popen[bytes]:
+        """As a student would: from a directory of its own, output to a file, a variable of its own."""
+        with (self.folder / "out.log").open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, str(WORKERS), str(self.first)],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, "LAB_SECRET": "swordfish"},
+                start_new_session=True,
+            )
+        self.processes.append(process)
+        wait_for(lambda: listening(self.ports) == set(self.ports), "six workers")
+        return process
+
+    def start_balancer(self, balance: str = "roundrobin", check: str = "check inter 100ms") -> None:
+        servers = "\n".join(f"  server s{n} 127.0.0.1:{self.first + n} {check}" for n in range(6))
+        config = self.folder / "haproxy.cfg"
+        config.write_text(
+            CONFIG.format(
+                socket=self.folder / "admin.sock",
+                stats=self.stats,
+                door=self.door,
+                balance=balance,
+                servers=servers,
+            )
+        )
+        self.processes.append(subprocess.Popen([HAPROXY, "-db", "-f", str(config)], stdout=subprocess.DEVNULL))
+        wait_for(lambda: listening([self.door, self.stats]) == {self.door, self.stats}, "haproxy")
+
+    @property
+    def socket_line(self) -> str:
+        return f"stats socket {self.folder / 'admin.sock'}"
+
+    def stop(self) -> None:
+        """End everything that serves one of our ports, whoever started it, and our own children."""
+        for process in self.processes:
+            process.kill()
+        for _ in range(3):
+            for pid in holders([*self.ports, self.door, self.stats]):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+        for process in self.processes:
+            process.wait()
+
+
+@contextmanager
+def balanced(folder: Path) -> Iterator[Balanced]:
+    first = free_block(6)
+    door, stats = free_block(2, avoid=range(first, first + 6)), 0
+    stats = door + 1
+    made = Balanced(folder, first, door, stats)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+def free_block(count: int, avoid: range = range(0)) -> int:
+    """The first of ``count`` free ports in a row."""
+    for first in range(21000 + os.getpid() % 500 * 20, 60000, 10):
+        if first in avoid or first + count - 1 in avoid:
+            continue
+        links = []
+        try:
+            for port in range(first, first + count):
+                link = socket.socket()
+                links.append(link)
+                link.bind(("127.0.0.1", port))
+            return first
+        except OSError:
+            continue
+        finally:
+            for link in links:
+                link.close()
+    raise AssertionError("no free ports")
+
+
+def listening(ports: list[int]) -> set[int]:
+    found = set()
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A":
+            found.add(int(fields[1].split(":")[1], 16))
+    return found & set(ports)
+
+
+def holders(ports: list[int]) -> set[int]:
+    from labctl.agent.remote.probes.sockets import listeners
+
+    return {row["pid"] for row in listeners() if row["port"] in ports and row["pid"]}
+
+
+def wait_for(condition: object, what: str, seconds: float = 20.0) -> None:
+    until = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < until, f"{what}: not within {seconds:.0f} s"
+        time.sleep(0.05)

@@ -1,0 +1,218 @@
+"""The crash experiment for real, on this machine: real workers, a real HAProxy, a real agent, real kills."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from balanced import HAPROXY, Balanced, balanced, holders, listening, wait_for
+from labctl.agent import Agent, Op, start_agent
+from labctl.deadline import Deadline
+from labctl.errors import HostError
+from labctl.grading.experiments import Bench, crash
+from labctl.inventory import local_host
+from labctl.probes import CrashReport, Observer, StaffLink
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.geteuid() != 0, reason="captures and starts processes as root does on a VM"),
+]
+needs_haproxy = pytest.mark.skipif(not HAPROXY, reason="haproxy is not installed here")
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Balanced]:
+    with balanced(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def agent() -> Iterator[Agent]:
+    with start_agent(local_host(), Deadline.after(20)) as started:
+        yield started
+
+
+def arguments(lab: Balanced, down_within: float = 10.0) -> dict[str, object]:
+    return {
+        "workers": lab.ports,
+        "balancer": lab.door,
+        "stats": lab.stats,
+        "stats_path": "/stats;csv",
+        "proxy": "kitchen",
+        "down_within": down_within,
+        "up_within": 10.0,
+        "config": lab.socket_line,
+    }
+
+
+def run(lab: Balanced, agent: Agent, stop: threading.Event | None = None) -> CrashReport:
+    bench = Bench(Observer(agent, StaffLink(None)), stop or threading.Event())
+    return crash(bench, arguments(lab), Deadline.after(110))
+
+
+def facts(agent: Agent, lab: Balanced) -> object:
+    told = agent.call_one(Op("services.capture", {"ports": lab.ports}), Deadline.after(10))
+    assert told["refused"] == ""
+    return told["groups"]
+
+
+def arm(agent: Agent, lab: Balanced, lease: float = 30.0, limit: float = 60.0) -> int:
+    args = {"ports": lab.ports, "lease": lease, "limit": limit}
+    told = agent.call_one(Op("services.arm", args), Deadline.after(10))
+    assert told["refused"] == ""
+    return int(told["watcher"])
+
+
+def crash_directly(lab: Balanced, count: int) -> None:
+    from labctl.probes.http import sample_outside
+
+    for port in lab.ports[:count]:
+        args = {"address": "127.0.0.1", "port": port, "path": "/crash", "count": 1, "wait": 2.0, "body": 100}
+        assert "Crashing" in sample_outside(args, 5).replies[0].body
+    wait_for(lambda: len(listening(lab.ports)) == 6 - count, "crashed")
+
+
+def gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@needs_haproxy
+def test_the_whole_experiment(lab: Balanced, agent: Agent) -> None:
+    lab.start_workers()
+    lab.start_balancer()
+    before = facts(agent, lab)
+    report = run(lab, agent)
+    assert report.refused == ""
+    assert report.crash.replies[0].body.startswith("Crashing ID")
+    assert report.down.reached
+    assert {reply.status for reply in report.rotation.replies} == {200}
+    assert len({reply.body for reply in report.rotation.replies}) == 5
+    assert [reply.status for reply in report.empty.replies] == [503, 503, 503]
+    assert report.before == report.after
+    assert report.restored
+    assert report.problems == ()
+    assert report.up.reached
+    assert [one.status for one in report.up.servers] == ["UP"] * 6
+    assert facts(agent, lab) == before
+
+
+@needs_haproxy
+def test_nothing_is_broken_when_a_worker_is_missing_beforehand(lab: Balanced, agent: Agent) -> None:
+    lab.start_workers()
+    lab.start_balancer()
+    crash_directly(lab, 1)
+    report = run(lab, agent)
+    assert "nothing listens on" in report.refused
+    assert len(listening(lab.ports)) == 5
+
+
+@needs_haproxy
+def test_an_interrupt_restores_first(lab: Balanced, agent: Agent) -> None:
+    lab.start_workers()
+    lab.start_balancer(check="")  # never DOWN: the experiment waits
+    before = facts(agent, lab)
+    stop = threading.Event()
+    threading.Timer(1.5, stop.set).start()
+    with pytest.raises(HostError, match="interrupted"):
+        run(lab, agent, stop)
+    assert listening(lab.ports) == set(lab.ports)
+    assert facts(agent, lab) == before
+
+
+@pytest.mark.parametrize("count", [1, 6], ids=["one", "all"])
+def test_the_agent_killed_with_workers_down(lab: Balanced, count: int) -> None:
+    lab.start_workers()
+    with start_agent(local_host(), Deadline.after(20)) as victim:
+        before = facts(victim, lab)
+        arm(victim, lab)
+        crash_directly(lab, count)
+        os.kill(victim.hello.pid, signal.SIGKILL)
+        wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the agent died", 15)
+    with start_agent(local_host(), Deadline.after(20)) as again:
+        wait_for(lambda: facts(again, lab) == before, "the same as before", 5)
+
+
+def test_the_lease_runs_out(lab: Balanced, agent: Agent) -> None:
+    lab.start_workers()
+    before = facts(agent, lab)
+    watcher = arm(agent, lab, lease=1.0)
+    crash_directly(lab, 6)
+    wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the lease", 15)
+    wait_for(lambda: gone(watcher), "the watcher ends")
+    with pytest.raises(HostError, match="not armed any more|failed"):
+        renewed = agent.call_one(Op("services.renew", {}), Deadline.after(5))
+        if renewed.get("failed"):
+            raise HostError(str(renewed["msg"]))
+    told = agent.call_one(Op("services.restore", {}), Deadline.after(20))
+    assert (told["back"], told["why"]) == (True, "lease")
+    assert facts(agent, lab) == before
+
+
+def test_renewing_keeps_the_watcher_waiting_and_the_limit_ends_it(lab: Balanced, agent: Agent) -> None:
+    lab.start_workers()
+    arm(agent, lab, lease=1.5, limit=4.0)
+    crash_directly(lab, 1)
+    for _ in range(4):
+        time.sleep(0.6)
+        assert agent.call_one(Op("services.renew", {}), Deadline.after(5)) == {"renewed": True}
+        assert len(listening(lab.ports)) == 5
+    wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the limit", 10)
+
+
+def test_workers_that_nothing_happened_to_are_left_alone(lab: Balanced, agent: Agent) -> None:
+    lab.start_workers()
+    arm(agent, lab)
+    pids = holders(lab.ports)
+    told = agent.call_one(Op("services.restore", {}), Deadline.after(20))
+    assert told == {"back": True, "restarted": [], "problems": [], "why": "asked"}
+    assert holders(lab.ports) == pids
+
+
+def test_a_supervisor_of_the_students_own_is_not_raced(lab: Balanced, agent: Agent) -> None:
+    """A shell loop starts the server again: two servers would fight for the ports."""
+    import subprocess
+    import sys
+
+    from balanced import WORKERS
+
+    line = f"while true; do {sys.executable} {WORKERS} {lab.first}; sleep 0.3; done"
+    loop = subprocess.Popen(["sh", "-c", line], cwd=lab.folder, start_new_session=True)
+    lab.processes.append(loop)
+    wait_for(lambda: listening(lab.ports) == set(lab.ports), "six workers")
+    arm(agent, lab)
+    crash_directly(lab, 3)
+    told = agent.call_one(Op("services.restore", {}), Deadline.after(30))
+    assert told["back"]
+    roots = agent.call_one(Op("services.capture", {"ports": lab.ports}), Deadline.after(10))["groups"]
+    assert len(roots) == 1
+    time.sleep(1.0)
+    assert listening(lab.ports) == set(lab.ports)
+
+
+def test_a_port_held_by_an_ancestor_of_the_agent_is_refused(agent: Agent) -> None:
+    """The pytest process itself listens: to stop it would be to stop whoever asks."""
+    import socket
+
+    with socket.socket() as link:
+        link.bind(("127.0.0.1", 0))
+        link.listen()
+        port = link.getsockname()[1]
+        told = agent.call_one(
+            Op("services.arm", {"ports": [port], "lease": 5, "limit": 5}), Deadline.after(10)
+        )
+    assert "must not be stopped" in told["refused"]
+    assert told["watcher"] == 0
+
+
+def test_what_leaves_the_vm_holds_no_environment(lab: Balanced, agent: Agent) -> None:
+    lab.start_workers()
+    assert "swordfish" not in str(facts(agent, lab))

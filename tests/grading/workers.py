@@ -1,0 +1,53 @@
+"""A server like the lab's: six forked workers; /crash ends one with status 0, and the parent starts it no more.
+
+    workers.py FIRST_PORT
+
+Standard library only: tests run where tornado is not installed. Its parent behaves like tornado's: a child that ends
+with status 0 is gone for good, one that is killed is started again, and with the last child the parent ends.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+
+
+def work(first: int, number: int) -> None:
+    link = socket.socket()
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    link.bind(("127.0.0.1", first + number))
+    link.listen(64)
+    while True:
+        client, _ = link.accept()
+        with client:
+            request = client.recv(4096).decode("latin-1")
+            crash = request.startswith("GET /crash ")
+            body = f"Crashing ID {number}!\n" if crash else f"Hello, I am ID {number}\n"
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            if request:
+                client.sendall((head + body).encode())
+        if crash:
+            os._exit(0)
+
+
+def main(first: int) -> None:
+    children: dict[int, int] = {}
+
+    def start(number: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            work(first, number)
+        children[pid] = number
+
+    for number in range(6):
+        start(number)
+    while children:
+        pid, status = os.wait()
+        number = children.pop(pid)
+        if os.WIFSIGNALED(status):
+            start(number)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
