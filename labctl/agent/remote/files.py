@@ -1,0 +1,333 @@
+"""Files on the VM: read, compared, written whole or not at all, with owner and mode.
+
+A write goes to a temporary file in the same directory, gets its owner and mode, is validated by the
+program that will read it, reaches the disk, and only then takes the old file's name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import grp
+import os
+import pwd
+import re
+import shlex
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from .command import run_command
+from .outcome import Context, Failed
+
+# Text in a diff beyond this is cut: a report is read by people.
+DIFF_CAP = 64 << 10
+
+
+@contextlib.contextmanager
+def naming(path: str) -> Iterator[None]:
+    """Turn an OSError into a failure that a user can act on."""
+    try:
+        yield
+    except OSError as err:
+        where = err.filename if isinstance(err.filename, str) else path
+        if err.errno == errno.ENOSPC:
+            raise Failed("disk full on the VM: cannot write %s" % where, path=path) from err
+        if err.errno == errno.EROFS:
+            raise Failed("%s is on a read-only file system" % where, path=path) from err
+        raise Failed("%s: %s" % (where, err.strerror or err), path=path) from err
+
+
+def read_file(path: str) -> bytes | None:
+    """The file's bytes, or None when there is none. A directory is a failure."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+    except IsADirectoryError as err:
+        raise Failed("%s is a directory" % path, path=path) from err
+
+
+def text_diff(path: str, before: bytes | None, after: bytes | None) -> dict[str, str]:
+    """Ansible's diff document of one file."""
+    return {
+        "before_header": path,
+        "after_header": path,
+        "before": _shown(before),
+        "after": _shown(after),
+    }
+
+
+def _shown(data: bytes | None) -> str:
+    if data is None:
+        return ""
+    if b"\0" in data[:4096]:
+        return "(%d bytes that are not text)\n" % len(data)
+    text = data.decode("utf-8", "replace")
+    if len(text) > DIFF_CAP:
+        return text[:DIFF_CAP] + "\n(%d more characters)\n" % (len(text) - DIFF_CAP)
+    return text
+
+
+# -- owner, group, mode --------------------------------------------------------------------------
+
+
+def user_id(name: str) -> int:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        if name.isdigit():
+            return int(name)
+        raise Failed("there is no user %r on the VM" % name) from None
+
+
+def group_id(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        if name.isdigit():
+            return int(name)
+        raise Failed("there is no group %r on the VM" % name) from None
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+_WHO = {"u": stat.S_IRWXU, "g": stat.S_IRWXG, "o": stat.S_IRWXO}
+
+
+def parse_mode(text: str, current: int, is_directory: bool) -> int:
+    """The permission bits that ``text`` means: octal digits, or symbolic from ``current``."""
+    if re.match(r"[0-7]+$", text):
+        return int(text, 8)
+    bits = current
+    for clause in text.split(","):
+        match = re.match(r"([ugoa]*)((?:[+=-][rwxXstugo]*)+)$", clause)
+        if not match:
+            raise Failed("%r is not a file mode" % text)
+        who = match.group(1).replace("a", "ugo") or "ugo"
+        for sign, letters in re.findall(r"([+=-])([rwxXstugo]*)", match.group(2)):
+            bits = _apply(bits, who, sign, letters, is_directory)
+    return bits
+
+
+def _apply(bits: int, who: str, sign: str, letters: str, is_directory: bool) -> int:
+    shifts = {"u": 6, "g": 3, "o": 0}
+    wanted = mask = 0
+    for one in who:
+        shift = shifts[one]
+        mask |= 7 << shift
+        for letter in letters:
+            if letter in "rwx":
+                wanted |= {"r": 4, "w": 2, "x": 1}[letter] << shift
+            elif letter == "X" and (is_directory or bits & 0o111):
+                wanted |= 1 << shift
+            elif letter in shifts:
+                wanted |= ((bits >> shifts[letter]) & 7) << shift
+            elif letter == "s" and one in "ug":
+                wanted |= stat.S_ISUID if one == "u" else stat.S_ISGID
+                mask |= stat.S_ISUID if one == "u" else stat.S_ISGID
+            elif letter == "t":
+                wanted |= stat.S_ISVTX
+    if sign == "+":
+        return bits | wanted
+    if sign == "-":
+        return bits & ~wanted
+    return (bits & ~mask) | wanted
+
+
+class Wish:
+    """Owner, group and mode as a task asks for them; None leaves them as they are."""
+
+    def __init__(self, args: dict[str, Any]) -> None:
+        owner, group, mode = args.get("owner"), args.get("group"), args.get("mode")
+        self.uid = None if owner is None else user_id(str(owner))
+        self.gid = None if group is None else group_id(str(group))
+        self.mode = None if mode in (None, "preserve") else str(mode)
+
+    def of(self, info: os.stat_result) -> tuple[int, int, int]:
+        """The uid, gid and mode that a file with ``info`` should have."""
+        current = stat.S_IMODE(info.st_mode)
+        mode = current if self.mode is None else parse_mode(self.mode, current, stat.S_ISDIR(info.st_mode))
+        uid = info.st_uid if self.uid is None else self.uid
+        gid = info.st_gid if self.gid is None else self.gid
+        return uid, gid, mode
+
+    def apply(self, path: str, ctx: Context, diff: dict[str, Any] | None = None, follow: bool = True) -> bool:
+        """Give the file at ``path`` what is wished; returns whether that changes anything.
+
+        In check mode nothing is done. ``diff`` (before and after mappings) gets the attributes.
+        """
+        info = os.stat(path) if follow else os.lstat(path)
+        link = stat.S_ISLNK(info.st_mode)
+        uid, gid, mode = self.of(info)
+        changes = []
+        if (uid, gid) != (info.st_uid, info.st_gid):
+            changes.append(("owner", user_name(info.st_uid), user_name(uid)))
+            changes.append(("group", group_name(info.st_gid), group_name(gid)))
+        if mode != stat.S_IMODE(info.st_mode) and not link:
+            changes.append(("mode", "%04o" % stat.S_IMODE(info.st_mode), "%04o" % mode))
+        if diff is not None:
+            for name, before, after in changes:
+                if before != after:
+                    diff["before"][name], diff["after"][name] = before, after
+        if changes and not ctx.check:
+            if (uid, gid) != (info.st_uid, info.st_gid):
+                os.chown(path, uid, gid, follow_symlinks=follow)
+            # chown clears the set-id bits, so the mode comes last.
+            if not link and (mode != stat.S_IMODE(info.st_mode) or mode & 0o6000):
+                os.chmod(path, mode)
+        return bool(changes)
+
+
+def facts_of(path: str) -> dict[str, Any]:
+    """What Ansible's file modules tell about the file in the end."""
+    try:
+        info = os.lstat(path)
+    except OSError:
+        return {"state": "absent"}
+    kind = "file"
+    if stat.S_ISDIR(info.st_mode):
+        kind = "directory"
+    elif stat.S_ISLNK(info.st_mode):
+        kind = "link"
+    return {
+        "uid": info.st_uid,
+        "gid": info.st_gid,
+        "owner": user_name(info.st_uid),
+        "group": group_name(info.st_gid),
+        "mode": "%04o" % stat.S_IMODE(info.st_mode),
+        "size": info.st_size,
+        "state": kind,
+    }
+
+
+# -- writing -------------------------------------------------------------------------------------
+
+
+def backup(path: str) -> str:
+    """A copy of ``path`` beside it, with its owner and mode; returns the copy's name."""
+    import shutil
+
+    copy = "%s.%d.%s~" % (path, os.getpid(), time.strftime("%Y-%m-%d@%H:%M:%S"))
+    shutil.copy2(path, copy)
+    info = os.stat(path)
+    os.chown(copy, info.st_uid, info.st_gid)
+    return copy
+
+
+def write_file(
+    path: str, data: bytes, ctx: Context, wish: Wish, validate: str | None = None, env: Any = None
+) -> None:
+    """Put ``data`` at ``path`` atomically. A refused validation leaves everything as it was."""
+    directory = os.path.dirname(path) or "."
+    fd, temporary = tempfile.mkstemp(prefix=".labctl-", dir=directory)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        _like_the_old(temporary, path, wish)
+        if validate:
+            _validate(validate, temporary, path, ctx, env)
+        os.rename(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    directory_fd = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(directory_fd)
+    except OSError:
+        pass  # some network file systems cannot; the file itself is on the disk
+    finally:
+        os.close(directory_fd)
+
+
+def _like_the_old(temporary: str, path: str, wish: Wish) -> None:
+    """Owner and mode: as wished, else the old file's, else the umask's."""
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        base = os.stat(temporary)
+    else:
+        os.chmod(temporary, stat.S_IMODE(old.st_mode))
+        base = old
+    uid, gid, mode = wish.of(base)
+    now = os.stat(temporary)
+    if (uid, gid) != (now.st_uid, now.st_gid):
+        os.chown(temporary, uid, gid)
+    os.chmod(temporary, mode)
+
+
+def _validate(command: str, temporary: str, path: str, ctx: Context, env: Any) -> None:
+    if "%s" not in command:
+        raise Failed("validate must hold %%s for the new file: %s" % command)
+    done = run_command(shlex.split(command % shlex.quote(temporary)), timeout=ctx.remaining(), env=env)
+    if done.ok:
+        return
+    said = (done.out + done.err).replace(temporary, path).strip()
+    reason = "there is no such program on the VM" if done.missing else "it ended with status %d" % done.rc
+    raise Failed(
+        "the new %s was refused by its check (%s): %s; the old file is still there\n%s"
+        % (path, command.replace("%s", path), reason, said[-2000:]),
+        rc=done.rc,
+        stdout=done.out.replace(temporary, path),
+        stderr=done.err.replace(temporary, path),
+        path=path,
+    )
+
+
+def update_file(
+    path: str,
+    before: bytes | None,
+    after: bytes,
+    args: dict[str, Any],
+    ctx: Context,
+    missing_in_check: str = "",
+) -> dict[str, Any]:
+    """Bring ``path`` to ``after`` and to the wished owner and mode.
+
+    The result document has changed, diff when asked for, and the file's final attributes.
+    ``missing_in_check`` is the note for a directory that an earlier task of a check run would make.
+    """
+    wish = Wish(args)
+    directory = os.path.dirname(path) or "."
+    if not os.path.isdir(directory):
+        if ctx.check:
+            note = missing_in_check or "the directory %s is not there yet" % directory
+            return {"changed": True, "msg": note, "path": path}
+        raise Failed("there is no directory %s for %s" % (directory, os.path.basename(path)), path=path)
+    result: dict[str, Any] = {"changed": before != after, "path": path}
+    attributes: dict[str, Any] = {"before": {}, "after": {}}
+    if before != after and not ctx.check:
+        if before is not None and args.get("backup"):
+            result["backup_file"] = backup(path)
+        write_file(path, after, ctx, wish, args.get("validate"), args.get("_environment"))
+    if before == after and wish.apply(path, ctx, attributes):
+        result["changed"] = True
+    if ctx.diff and result["changed"]:
+        diffs = [text_diff(path, before, after)] if before != after else []
+        if attributes["after"]:
+            header = path + " (attributes)"
+            diffs.append(dict(attributes, before_header=header, after_header=header))
+        result["diff"] = diffs
+    result.update(facts_of(path))
+    return result

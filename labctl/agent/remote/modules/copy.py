@@ -1,0 +1,90 @@
+"""copy and template: text or bytes from the controller, or a file of the VM, put in place.
+
+The controller has rendered a template already; what arrives is what the file shall hold.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from typing import Any
+
+from ..files import naming, read_file, update_file
+from ..outcome import Context, Failed
+
+
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    dest = os.path.expanduser(args["dest"])
+    with naming(dest):
+        if "tree" in args:
+            return _tree(args, dest, ctx)
+        if "remote_path" in args:
+            return _from_vm(args, dest, ctx)
+        return _one(args, _final(dest, args.get("_name")), _data(args), ctx)
+
+
+def _data(args: dict[str, Any]) -> bytes:
+    if "data" in args:
+        return base64.b64decode(args["data"])
+    text: str = args["text"]
+    return text.encode("utf-8")
+
+
+def _final(dest: str, name: str | None) -> str:
+    """Where the file goes: into ``dest`` when that is a directory."""
+    if dest.endswith("/") or os.path.isdir(dest):
+        if not name:
+            raise Failed("%s is a directory: dest must name the file when content is given" % dest)
+        return os.path.join(dest, name)
+    return dest
+
+
+def _one(args: dict[str, Any], path: str, data: bytes, ctx: Context) -> dict[str, Any]:
+    if args.get("follow") and os.path.islink(path):
+        path = os.path.realpath(path)
+    before = read_file(path)
+    digest = hashlib.sha1(data, usedforsecurity=False) if _has_flag() else hashlib.sha1(data)  # noqa: S324
+    facts = {"dest": path, "checksum": digest.hexdigest()}
+    if before is not None and not args.get("force", True):
+        return dict(facts, changed=False, msg="the file is there, and force is off")
+    if args["dest"].endswith("/") and not ctx.check:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    return dict(update_file(path, before, data, args, ctx), **facts)
+
+
+def _has_flag() -> bool:
+    import sys
+
+    return sys.version_info >= (3, 9)
+
+
+def _from_vm(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
+    source = os.path.expanduser(args["remote_path"])
+    if os.path.isdir(source):
+        raise Failed("%s is a directory: copying directories on the VM is not covered" % source)
+    data = read_file(source)
+    if data is None:
+        raise Failed("there is no file %s on the VM" % source)
+    if args.get("mode") == "preserve":
+        args = dict(args, mode="%04o" % (os.stat(source).st_mode & 0o7777))
+    return dict(_one(args, _final(dest, os.path.basename(source)), data, ctx), src=source)
+
+
+def _tree(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
+    """Every file of a directory of the controller, with the directories above it."""
+    changed = False
+    diffs: list[Any] = []
+    for entry in args["tree"]:
+        path = os.path.normpath(os.path.join(dest, entry["path"]))
+        if not ctx.check:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        one = {key: value for key, value in args.items() if key not in ("tree", "dest")}
+        one.update(entry, dest=path)
+        result = _one(one, path, _data(entry), ctx)
+        changed = changed or bool(result["changed"])
+        diffs.extend(result.get("diff", []))
+    outcome: dict[str, Any] = {"changed": changed, "dest": dest}
+    if diffs:
+        outcome["diff"] = diffs
+    return outcome

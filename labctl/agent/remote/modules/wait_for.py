@@ -1,0 +1,91 @@
+"""wait_for: until a port or a path is, or is no longer, what is wanted."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..outcome import Context, Failed
+
+
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    started = time.monotonic()
+    timeout = float(args.get("timeout", 300))
+    state = args.get("state", "started")
+    result = {"changed": False, "state": state, "port": args.get("port"), "path": args.get("path")}
+    if ctx.check:
+        return dict(result, skipped=True, msg="not waited for in check mode")
+    if args.get("port") and args.get("path"):
+        raise Failed("port and path cannot be waited for together")
+    if not args.get("port") and not args.get("path"):
+        time.sleep(min(timeout, ctx.remaining()))
+        return dict(result, elapsed=int(time.monotonic() - started))
+    if args.get("delay"):
+        time.sleep(min(float(args["delay"]), ctx.remaining()))
+    reached, what = _condition(args, state)
+    until = started + min(timeout, ctx.remaining())
+    while True:
+        if reached():
+            return dict(result, elapsed=int(time.monotonic() - started))
+        left = until - time.monotonic()
+        if left <= 0:
+            waited = time.monotonic() - started
+            raise Failed(
+                args.get("msg") or "after %.0f s still not so: %s" % (waited, what), elapsed=int(waited)
+            )
+        time.sleep(min(float(args.get("sleep", 1)), left))
+
+
+def _condition(args: dict[str, Any], state: str) -> tuple[Callable[[], bool], str]:
+    pattern = (
+        re.compile(args["search_regex"].encode("utf-8"), re.MULTILINE) if args.get("search_regex") else None
+    )
+    gone = state in ("stopped", "absent", "drained")
+    if args.get("port"):
+        host, port, connect = (
+            args.get("host", "127.0.0.1"),
+            int(args["port"]),
+            float(args.get("connect_timeout", 5)),
+        )
+        what = "%s:%d %s" % (host, port, "closed" if gone else "answers")
+        if pattern is not None:
+            what += " with something that matches %s" % args["search_regex"]
+        return (lambda: _port(host, port, connect, pattern) != gone), what
+    path = args["path"]
+    what = "%s %s" % (path, "is gone" if gone else "is there")
+    if pattern is not None:
+        what += " and matches %s" % args["search_regex"]
+    return (lambda: _path(path, pattern) != gone), what
+
+
+def _port(host: str, port: int, timeout: float, pattern: re.Pattern[bytes] | None) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout) as link:
+            if pattern is None:
+                return True
+            link.settimeout(timeout)
+            data = b""
+            while len(data) < 1 << 16:
+                chunk = link.recv(4096)
+                if not chunk:
+                    break
+                data += chunk
+                if pattern.search(data):
+                    return True
+            return False
+    except OSError:
+        return False
+
+
+def _path(path: str, pattern: re.Pattern[bytes] | None) -> bool:
+    if pattern is None:
+        return os.path.exists(path)
+    try:
+        with open(path, "rb") as file:
+            return pattern.search(file.read(16 << 20)) is not None
+    except OSError:
+        return False

@@ -1,0 +1,170 @@
+"""What setup and reset share: options into a run, its events onto stderr, its result onto stdout."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+
+from labctl.cli.context import Setting
+from labctl.errors import Place, PlaybookError, RequestError
+from labctl.inventory import Host
+from labctl.playbook import RunOptions, TaskResult, load_playbook
+from labctl.playbook.engine import Run
+from labctl.report import setup_console as console
+
+
+class _Live:
+    """Writes each event as it comes."""
+
+    def __init__(self, *, diff: bool) -> None:
+        self.diff = diff
+        self.colour = console.wants_colour(sys.stderr)
+        self.width = console.width_of(sys.stderr)
+
+    def play(self, name: str, hosts: Sequence[str]) -> None:
+        click.echo(console.play_line(name, len(hosts)), err=True)
+
+    def task(self, host: str, result: TaskResult) -> None:
+        lines = console.task_lines(
+            host, result.document(), diff=self.diff, colour=self.colour, width=self.width
+        )
+        click.echo(lines, err=True, color=self.colour)
+
+    def host_lost(self, host: str, cause: str, message: str, hint: str) -> None:
+        click.echo(
+            console.lost_lines(host, cause, message, hint, colour=self.colour), err=True, color=self.colour
+        )
+
+
+def run_playbooks(
+    section: str,
+    vms: Sequence[str],
+    *,
+    inventory: Path | None,
+    course: Path | None,
+    forks: int,
+    as_json: bool,
+    names: Sequence[str] = (),
+    check: bool = False,
+    diff: bool = False,
+    tags: Sequence[str] = (),
+    skip_tags: Sequence[str] = (),
+    extra_vars: Sequence[str] = (),
+    limit: Sequence[str] = (),
+) -> int:
+    """Load, run and report; returns the exit status."""
+    setting = Setting.current(inventory, course)
+    if not vms and not limit:
+        raise RequestError(
+            f"which VMs? labctl {section} VM...",
+            hint="name hosts or groups of the inventory, `all`, or user@host; `labctl hosts list` shows them",
+        )
+    paths = (
+        [setting.course.playbook(name) for name in names]
+        if names
+        else setting.course.default_playbooks(section)
+    )
+    playbooks = [load_playbook(path, [setting.course.root, setting.course.templates]) for path in paths]
+    run = Run(
+        playbooks,
+        setting.inventory,
+        _chosen(setting, vms, limit),
+        RunOptions(
+            check=check,
+            diff=diff,
+            tags=tuple(tags),
+            skip_tags=tuple(skip_tags),
+            extra_vars=parse_extra_vars(extra_vars),
+            forks=forks,
+        ),
+        _Live(diff=diff),
+    )
+    with _interruptible(run):
+        try:
+            result = run.execute()
+        except KeyboardInterrupt:
+            result = run.result()
+    document = result.document()
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    else:
+        colour = console.wants_colour(sys.stdout)
+        click.echo(console.recap(document, colour=colour), color=colour)
+    return result.exit_status
+
+
+def _chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
+    hosts = setting.select(vms or ["all"])
+    if not limit:
+        return hosts
+    patterns: list[str] = []
+    for one in limit:
+        patterns.extend(_lines_of(Path(one[1:])) if one.startswith("@") else [one])
+    kept = {host.name for host in setting.select(patterns)} if patterns else set()
+    chosen = tuple(host for host in hosts if host.name in kept)
+    if not chosen:
+        raise RequestError(f"--limit {' '.join(limit)} leaves none of the VMs named")
+    return chosen
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise RequestError(f"--limit @{path}: cannot read it: {err}") from err
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def parse_extra_vars(given: Sequence[str]) -> dict[str, Any]:
+    """``-e`` values, later ones winning: key=value words, ``@file`` in YAML or JSON, inline JSON or YAML."""
+    from labctl.documents import Map, load_yaml, parse_yaml
+    from labctl.playbook.kv import BadSplit, parse_pairs
+
+    merged: dict[str, Any] = {}
+    for text in given:
+        if text.startswith("@"):
+            loaded = load_yaml(Path(text[1:]), PlaybookError)
+        elif text.lstrip().startswith("{"):
+            loaded = parse_yaml(text, Path("<-e>"), PlaybookError)
+        else:
+            try:
+                loaded = parse_pairs(text)
+            except BadSplit as err:
+                raise PlaybookError(
+                    f"-e {text}: {err}", hint="-e name=value, -e @file.yml, or -e '{...}'"
+                ) from err
+        if loaded is None:
+            continue
+        if not isinstance(loaded, dict):
+            raise PlaybookError(
+                f"-e {text}: a mapping of names to values is wanted", place=Place(Path("<-e>"))
+            )
+        for name in loaded:
+            if not (isinstance(name, str) and name.isidentifier()):
+                where = loaded.key_at(name) if isinstance(loaded, Map) else None
+                raise PlaybookError(f"-e {text}: {name!r} cannot be a variable's name", place=where)
+        merged.update(loaded)
+    return merged
+
+
+@contextmanager
+def _interruptible(run: Run) -> Iterator[None]:
+    """Ctrl-C ends the agents on every VM at once, not when their current task happens to end."""
+
+    def stop(_signum: int, _frame: FrameType | None) -> None:
+        run.cancel()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
