@@ -71,6 +71,17 @@ def run_op(op: dict[str, Any], deadline: float) -> dict[str, Any]:
     return {"value": value}
 
 
+def preload(name: str) -> None:
+    """Compile an op's module before the fork: once here instead of in each child.
+
+    The child says what is wrong when this fails.
+    """
+    try:
+        importlib.import_module("." + name, __package__)
+    except Exception:  # noqa: S110  the child meets and reports the same
+        pass
+
+
 def _crashed(err: BaseException) -> dict[str, Any]:
     frames = traceback.extract_tb(err.__traceback__)
     last = frames[-1] if frames else None
@@ -107,6 +118,7 @@ class Call:
         started = time.monotonic()
         deadline = started + float(op.get("deadline") or 30.0)
         if op.get("isolated") or op.get("user"):
+            preload(op["name"])
             self.running[index] = child.start(lambda: run_op(op, deadline), deadline, op.get("user"))
         else:
             outcome = run_op(op, deadline)
