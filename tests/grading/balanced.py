@@ -80,7 +80,9 @@ class Balanced:
                 servers=servers,
             )
         )
-        self.processes.append(subprocess.Popen([HAPROXY, "-db", "-f", str(config)], stdout=subprocess.DEVNULL))
+        self.processes.append(
+            subprocess.Popen([HAPROXY, "-db", "-f", str(config)], stdout=subprocess.DEVNULL)
+        )
         wait_for(lambda: listening([self.door, self.stats]) == {self.door, self.stats}, "haproxy")
 
     @property

@@ -1,9 +1,11 @@
-"""A server like the lab's: six forked workers; /crash ends one with status 0, and the parent starts it no more.
+"""A server like the lab's: six forked workers; /crash ends one with status 0, and the parent starts it no
+more.
 
     workers.py FIRST_PORT
 
-Standard library only: tests run where tornado is not installed. Its parent behaves like tornado's: a child that ends
-with status 0 is gone for good, one that is killed is started again, and with the last child the parent ends.
+Standard library only: tests run where tornado is not installed. Its parent behaves like tornado's: a child
+that ends with status 0 is gone for good, one that is killed is started again, and with the last child the
+parent ends.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ LEASE = 20.0
 #: Seconds after which the VM heals itself whatever the grader says.
 LIMIT = 150.0
 #: How long one call may wait for the health checks: well within the lease.
-SLICE = 8.0
+SLICE = 4.0
 #: Requests after the crash: five ids three times over.
 ROTATION = 15
 #: Kept for restoring at the end, out of the experiment's own time.
@@ -111,18 +111,16 @@ class _Steps:
         if crashed:
             # a unit per worker would bring this one back before the health checks notice
             alone = [
-                g.unit for g in self.groups if g.kind == "unit" and g.ports == (8080 + int(crashed.group(1)),)
+                g.unit
+                for g in self.groups
+                if g.kind == "unit" and g.ports == (self.ports[0] + int(crashed.group(1)),)
             ]
             self.hold(alone)
             seen.down = self.settle(down=1)
             (seen.rotation,) = self.get([(balancer, "/", ROTATION)])
-        self.hold_ready()
         seen.last = self.crash_others()
         (seen.empty,) = self.get([(balancer, "/", 3)])
         return seen
-
-    def hold_ready(self) -> None:
-        self.bench.check_stop()
 
     def crash_others(self) -> Replies:
         """End the workers that are left, then keep units that start again by themselves from doing so."""

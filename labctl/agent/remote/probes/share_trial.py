@@ -29,6 +29,9 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     if "/" in name or not name.startswith(".labctl-"):
         raise ValueError("the name of the trial file must start with .labctl-")
     result: dict[str, Any] = {"mounted": "", "message": "", "entries": [], "create": "", "seconds": 0.0}
+    if not any(os.path.exists(folder + "/mount.nfs") for folder in ("/sbin", "/usr/sbin")):
+        result["message"] = "there is no mount.nfs on the VM"
+        return result
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(CLONE_NEWNS) or libc.mount(b"none", b"/", None, MS_REC_PRIVATE, None):
         result["message"] = "no private mount namespace: " + os.strerror(ctypes.get_errno())
