@@ -121,7 +121,9 @@ def _args(prepared: Prepared, results: Sequence[dict[str, Any]]) -> dict[str, An
     secret = frozenset(name for name, param in prepared.task.module.params.items() if param.secret)
     for item, result in zip(prepared.items, results, strict=True):
         if result["failed"]:
-            return masked(item.args, secret)
+            module = prepared.task.module
+            names = {module.canonical(name) or name for name in item.given}
+            return masked({name: value for name, value in item.args.items() if name in names}, secret)
     return {}
 
 

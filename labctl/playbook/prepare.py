@@ -23,7 +23,8 @@ LOGIN_USER = "\0login"
 class Item:
     """One round of a task's loop, or the whole of a task without one.
 
-    ``value`` is known for what was skipped or done here; ``op`` is what the VM still has to do.
+    ``value`` is known for what was skipped or done here; None is for the VM to do. ``given`` are the
+    parameters as the task spells them, the others in ``args`` are defaults.
     """
 
     scope: Scope
@@ -31,6 +32,7 @@ class Item:
     value: Mapping[str, Any] | None = None
     label: str | None = None
     element: Any = None
+    given: frozenset[str] = frozenset()
     remote_args: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -191,14 +193,14 @@ def _item(task: Task, scope: Scope, *, check: bool, quiet: bool) -> Item:
         raise PlaybookError(f"{module.name}: {err}", place=task.args.place) from err
     if module.where == "here":
         value = here.run(module.name, args, scope, task) if not quiet or module.name == "set_fact" else {}
-        return Item(scope, args, value)
+        return Item(scope, args, value, given=frozenset(given))
     remote = send.complete(task, args, scope) if module.where == "send" else dict(args)
     environment = _environment(task, scope)
     if environment:
         remote["_environment"] = environment
     if module.name == "shell":
         remote["_uses_shell"] = True
-    return Item(scope, args, None, remote_args=remote)
+    return Item(scope, args, None, given=frozenset(map(str, given)), remote_args=remote)
 
 
 def _environment(task: Task, scope: Scope) -> dict[str, str]:

@@ -90,10 +90,8 @@ def _diff(diff: str, paint: Painter) -> list[str]:
 def _failure(task: Mapping[str, Any]) -> list[str]:
     lines = _field("message", str(task.get("msg", "")))
     lines.extend(_field("module", str(task.get("module", ""))))
-    for name, value in dict(task.get("args") or {}).items():
-        lines.extend(
-            _field("argument" if not lines[-1].startswith("    argument") else "", f"{name}: {value}")
-        )
+    for number, (name, value) in enumerate(dict(task.get("args") or {}).items()):
+        lines.extend(_field("" if number else "arguments", f"{name}: {value}"))
     for item in task.get("items") or []:
         if item.get("status") == "failed":
             lines.extend(_field("item", f"{item.get('item')}: {item.get('msg')}"))

@@ -16,7 +16,7 @@ import shlex
 import stat
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .command import run_command
@@ -93,6 +93,14 @@ def group_id(name: str) -> int:
         raise Failed("there is no group %r on the VM" % name) from None
 
 
+def _known(find: Callable[[str], int], name: str) -> bool:
+    try:
+        find(name)
+    except Failed:
+        return False
+    return True
+
+
 def user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
@@ -153,8 +161,12 @@ def _apply(bits: int, who: str, sign: str, letters: str, is_directory: bool) -> 
 class Wish:
     """Owner, group and mode as a task asks for them; None leaves them as they are."""
 
-    def __init__(self, args: dict[str, Any]) -> None:
+    def __init__(self, args: dict[str, Any], ctx: Context | None = None) -> None:
         owner, group, mode = args.get("owner"), args.get("group"), args.get("mode")
+        if ctx is not None and ctx.check:
+            # An earlier task of the run may be what makes the account, by installing its package.
+            owner = owner if owner is None or _known(user_id, str(owner)) else None
+            group = group if group is None or _known(group_id, str(group)) else None
         self.uid = None if owner is None else user_id(str(owner))
         self.gid = None if group is None else group_id(str(group))
         self.mode = None if mode in (None, "preserve") else str(mode)
@@ -308,7 +320,7 @@ def update_file(
     The result document has changed, diff when asked for, and the file's final attributes.
     ``missing_in_check`` is the note for a directory that an earlier task of a check run would make.
     """
-    wish = Wish(args)
+    wish = Wish(args, ctx)
     directory = os.path.dirname(path) or "."
     if not os.path.isdir(directory):
         if ctx.check:

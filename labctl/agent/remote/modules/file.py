@@ -69,7 +69,7 @@ def _absent(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
 def _attributes(
     path: str, args: dict[str, Any], ctx: Context, diff: dict[str, Any], follow: bool = True
 ) -> bool:
-    return Wish(args).apply(path, ctx, diff, follow)
+    return Wish(args, ctx).apply(path, ctx, diff, follow)
 
 
 def _directory(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
