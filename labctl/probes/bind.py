@@ -120,7 +120,9 @@ def records_of(text: str) -> tuple[Record, ...]:
             continue
         try:
             kind = dns.rdatatype.from_text(fields[3])
-            data = dns.rdata.from_text(dns.rdataclass.IN, kind, fields[4], origin=dns.name.root)
+            data = dns.rdata.from_text(
+                dns.rdataclass.IN, kind, fields[4], origin=dns.name.root, relativize=False
+            )
         except (dns.exception.DNSException, ValueError):
             continue
         found.append(Record(fields[0].lower(), fields[3], normal(fields[3], data.to_text()), int(fields[1])))

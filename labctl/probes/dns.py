@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+import socket
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -153,9 +154,7 @@ def ask_outside(args: Json, seconds: float) -> DnsAnswer:
             if args["tcp"]:
                 reply = dns.query.tcp(query, str(args["at"]), timeout=wait, port=int(args["port"]))
             else:
-                reply, _by_tcp = dns.query.udp_with_fallback(
-                    query, str(args["at"]), timeout=wait, port=int(args["port"]), ignore_errors=True
-                )
+                reply = _ask_udp(query, str(args["at"]), int(args["port"]), wait)
             return _answer(reply, time.monotonic() - began)
         except (dns.exception.Timeout, TimeoutError):
             status = "timeout"
@@ -168,6 +167,18 @@ def ask_outside(args: Json, seconds: float) -> DnsAnswer:
         except OSError:
             status = "unreachable"
     return _silent(status, time.monotonic() - began)
+
+
+def _ask_udp(query: dns.message.Message, at: str, port: int, wait: float) -> dns.message.Message:
+    """Over a connected socket: only then does the kernel tell that nobody listens there."""
+    family = socket.AF_INET6 if ":" in at else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as link:
+        link.setblocking(False)
+        link.connect((at, port))
+        reply, _by_tcp = dns.query.udp_with_fallback(
+            query, at, timeout=wait, port=port, ignore_errors=True, udp_sock=link
+        )
+        return reply
 
 
 def _silent(status: str, seconds: float) -> DnsAnswer:
