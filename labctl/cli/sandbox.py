@@ -51,12 +51,12 @@ def down() -> None:
 
 @sandbox.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
-def status(as_json: bool) -> None:
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
     """Which VMs there are and how to reach them; exit status 1 when the sandbox is not up."""
     now = _box().status()
     click.echo(json.dumps(_document(now), indent=2) if as_json else _table(now))
-    if not now.up:
-        sys.exit(1)
+    ctx.exit(0 if now.up else 1)
 
 
 def _document(now: Status) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class Sandbox:
     @property
     def inventory_path(self) -> Path:
         """Where ``up`` writes the inventory; there is a file only while the sandbox is up."""
-        return self.directory / inventory.FILE
+        return self.directory / state.INVENTORY
 
     # -- up and down ---------------------------------------------------------------------------
 
@@ -265,13 +265,7 @@ class Sandbox:
 
     def is_up(self) -> bool:
         """Whether there are VMs, they all run, and there is an inventory. Reads a few files only."""
-        known = state.load(self.directory)
-        return (
-            known is not None
-            and bool(known.vms)
-            and all(one.ready and state.runs(self.directory, one) for one in known.vms.values())
-            and self.inventory_path.exists()
-        )
+        return state.is_up(self.directory)
 
     def vm(self, name: str) -> Vm:
         """The running VM called ``name``. SandboxError that says which there are."""

@@ -7,9 +7,7 @@ from typing import Any
 
 from labctl.sandbox import network
 from labctl.sandbox.ssh import KEY, KNOWN_HOSTS
-from labctl.sandbox.state import State, Vm
-
-FILE = "inventory.yml"
+from labctl.sandbox.state import INVENTORY, State, Vm
 
 
 def host_vars(vm: Vm) -> dict[str, Any]:
@@ -59,8 +57,8 @@ def write(directory: Path, state: State) -> Path:
     """Write the file, replacing it in one step; returns its path."""
     import yaml
 
-    path = directory / FILE
-    new = directory / f"{FILE}.new"
+    path = directory / INVENTORY
+    new = directory / f"{INVENTORY}.new"
     text = yaml.safe_dump(document(directory, state), sort_keys=False, default_flow_style=False, width=200)
     new.write_text(
         f"# written by labctl sandbox up for sandbox {state.name!r}; gone after down\n{text}",

@@ -15,6 +15,7 @@ from labctl.sandbox import process
 
 SCHEMA = 1
 FILE = "state.json"
+INVENTORY = "inventory.yml"
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,17 @@ def save(directory: Path, state: State) -> None:
 def runs(directory: Path, vm: Vm) -> bool:
     """Whether the VM's own QEMU is alive: pid, start time and command line agree."""
     return vm.pid > 0 and process.is_ours(vm.pid, pidfile(directory, vm.name), vm.ticks)
+
+
+def is_up(directory: Path) -> bool:
+    """Whether there are VMs, they all run and have answered, and there is an inventory. Starts nothing."""
+    known = load(directory)
+    return (
+        known is not None
+        and bool(known.vms)
+        and all(vm.ready and runs(directory, vm) for vm in known.vms.values())
+        and (directory / INVENTORY).exists()
+    )
 
 
 @contextlib.contextmanager
