@@ -53,11 +53,15 @@ class Omit:
 OMIT = Omit()
 
 
+def _defined(value: Any) -> Any:
+    """Called by compiled templates for every output: an undefined one fails at its own line."""
+    if isinstance(value, Undefined):
+        value._fail_with_undefined_error()
+    return value
+
+
 def _concat(chunks: Iterable[Any]) -> Any:
     kept = [chunk for chunk in chunks if chunk is not None]
-    for chunk in kept:
-        if isinstance(chunk, Undefined):
-            chunk._fail_with_undefined_error()
     if not kept:
         return None
     return kept[0] if len(kept) == 1 else "".join(str(chunk) for chunk in kept)
@@ -269,6 +273,7 @@ def _make_environment(directories: Sequence[Path], *, trim_blocks: bool, lstrip_
         extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
         loader=FileSystemLoader([str(directory) for directory in directories]),
         autoescape=False,  # configuration files, not HTML
+        finalize=_defined,
     )
     environment.filters.update(FILTERS)
     environment.tests.update(TESTS)

@@ -1,0 +1,154 @@
+"""Rendering: Ansible's types and filters, strict names, and data from a VM that stays data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labctl.errors import Place, PlaybookError
+from labctl.playbook.template import OMIT, Templar
+from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
+
+PLACE = Place(Path("play.yml"), 3, 9, "        x")
+
+
+def scope(variables: Mapping[str, Any], remote: Mapping[str, Any] | None = None, directory: Path | None = None) -> Scope:
+    templar = Templar([directory] if directory else [])
+    return Scope(templar, [Layer("results", remote or {}, "remote"), Layer("vars", variables)])
+
+
+def render(template: str, remote: Mapping[str, Any] | None = None, **variables: Any) -> Any:
+    made = scope(variables, remote)
+    return made.templar.render(template, PLACE, made)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("{{ 5 }}", 5),
+        ("{{ port }}", 8080),
+        ("{{ port }}/tcp", "8080/tcp"),
+        ("{{ names }}", ["a", "b"]),
+        ("{{ none_given }}", None),
+        ("{{ port == 8080 }}", True),
+        ("{% for n in names %}{{ n }},{% endfor %}", "a,b,"),
+        ("{{ text }}\n", "8080\n"),
+        ("{{ deep.inner }}", "got 8080"),
+        ("{{ names | join('-') }}", "a-b"),
+        ("{{ missing | default('d') }}", "d"),
+        ("{{ '' | default('d', true) }}", "d"),
+        ("{{ built_on_missing | default('d') }}", "d"),
+        ("{{ built_on_missing is defined }}", False),
+        ("{{ 'yes' | bool }}", True),
+        ("{{ '17' | int + 1 }}", 18),
+        ("{{ {'a': 1} | to_json }}", '{"a": 1}'),
+        ("{{ {'b': 1, 'a': [2]} | to_nice_yaml }}", "a:\n- 2\nb: 1\n"),
+        ("{{ '{\"a\": 1}' | from_json }}", {"a": 1}),
+        ("{{ 'hello' | b64encode }}", "aGVsbG8="),
+        ("{{ 'aGVsbG8=' | b64decode }}", "hello"),
+        ("{{ '/a/b.c' | basename }} {{ '/a/b.c' | dirname }}", "b.c /a"),
+        ("{{ 'a1b22' | regex_replace('[0-9]+', 'x') }}", "axbx"),
+        ("{{ 'port=53' | regex_search('port=([0-9]+)', '\\\\1') }}", ["53"]),
+        ("{{ 'none' | regex_search('z') }}", None),
+        ("{{ {'a': 1} | combine({'b': 2}) }}", {"a": 1, "b": 2}),
+        ("{{ {'a': {'x': 1}} | combine({'a': {'y': 2}}, recursive=true) }}", {"a": {"x": 1, "y": 2}}),
+        ("{{ {'a': 1} | dict2items }}", [{"key": "a", "value": 1}]),
+        ("{{ [{'key': 'a', 'value': 1}] | items2dict }}", {"a": 1}),
+        ("{{ \"it's\" | quote }}", "'it'\"'\"'s'"),
+        ("{{ true | ternary('on', 'off') }}", "on"),
+        ("{{ 'x' | hash('sha1') }}", "11f6ad8ec52a2984abaafd7c3b516503785c2072"),
+        ("{{ [1, 2, 1] | unique }}", [1, 2]),
+        ("{{ [[1, [2]], 3] | flatten }}", [1, 2, 3]),
+        ("{{ '9.18.1' is version('9.20', '<') }}", True),
+        ("{{ 'abc' is match('ab') and 'abc' is search('c') }}", True),
+        ("{{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) | map(attribute='n') | list }}", [2]),
+        ("{{ lookup('vars', 'port') }}", 8080),
+    ],
+)
+def test_rendering(text: str, expected: Any) -> None:
+    variables = {
+        "port": 8080,
+        "names": ["a", "b"],
+        "none_given": None,
+        "text": "{{ port }}",
+        "deep": {"inner": "got {{ port }}"},
+        "built_on_missing": "{{ missing }}",
+    }
+    assert render(text, **variables) == expected
+
+
+def test_omit_is_recognised_through_an_expression() -> None:
+    assert render("{{ nothing | default(omit) }}") is OMIT
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{{ missing }}", "{{ a.b }}", "{{ [missing] }}", "{{ ''.__class__.__mro__ }}", "{{ 1 / 0 }}", "{{ a | mandatory }}"],
+)
+def test_what_cannot_be_rendered_is_an_error_at_its_place(text: str) -> None:
+    with pytest.raises(PlaybookError) as caught:
+        render(text)
+    assert caught.value.place is not None
+    assert (caught.value.place.line, caught.value.place.column) == (3, 9)
+
+
+@given(st.text())
+def test_text_from_a_vm_is_never_a_template(said: str) -> None:
+    for hostile in (said, "{{ " + said + " }}", "{% set x = 1 %}" + said, "{{ secret }}"):
+        remote = {"result": {"stdout": hostile, "stdout_lines": [hostile]}}
+        made = scope({"secret": "s3cret", "copied": "{{ result.stdout }}", "nested": {"k": ["{{ copied }}"]}}, remote)
+        for text in ("{{ result.stdout }}", "{{ copied }}", "{{ nested.k[0] }}", "{{ result.stdout_lines | first }}"):
+            assert made.templar.render(text, PLACE, made) == hostile
+
+
+@given(st.text().filter(lambda text: "{{" not in text and "{%" not in text and "{#" not in text))
+def test_text_without_templates_stays_as_it_is(text: str) -> None:
+    assert render(text) == text
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text("abc {}%#"), lambda inner: st.lists(inner) | st.dictionaries(st.text("abc"), inner)))
+def test_a_variable_from_a_vm_keeps_its_value_and_type(value: Any) -> None:
+    assert render("{{ x.y }}", remote={"x": {"y": value}}) == value
+
+
+def test_a_vm_cannot_choose_a_file_of_the_controller(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret")
+    made = scope({"safe": "secret"}, {"said": {"stdout": str(tmp_path / "secret")}}, tmp_path)
+    assert made.templar.render("{{ lookup('file', safe) }}", PLACE, made) == "s3cret"
+    for text in ("{{ lookup('file', said.stdout) }}", "{{ lookup('template', said.stdout) }}"):
+        with pytest.raises(PlaybookError, match="may not choose a file"):
+            made.templar.render(text, PLACE, made)
+
+
+def test_names_not_known_yet_are_asked_for() -> None:
+    made = Scope(Templar(), [Layer("p", {"out": True}, "pending"), Layer("f", {"ansible_hostname": None}, "facts")])
+    with pytest.raises(NeedsResult):
+        made.templar.render("{{ out.rc }}", PLACE, made)
+    with pytest.raises(NeedsFacts):
+        made.templar.render("{{ ansible_hostname }}", PLACE, made)
+
+
+def test_template_files_trim_blocks_and_keep_their_last_newline(tmp_path: Path) -> None:
+    (tmp_path / "t.j2").write_text("a\n{% if true %}\nb {{ flag }} {{ nothing }}\n{% endif %}\nc\n")
+    made = scope({"flag": True, "nothing": None}, directory=tmp_path)
+    assert made.templar.render_file(tmp_path / "t.j2", made) == "a\nb True \nc\n"
+
+
+def test_included_templates_see_the_same_variables(tmp_path: Path) -> None:
+    (tmp_path / "outer.j2").write_text("{% include 'inner.j2' %}|{% macro m(x) %}{{ x }}{{ who }}{% endmacro %}{{ m(1) }}\n")
+    (tmp_path / "inner.j2").write_text("hello {{ who }}")
+    made = scope({"who": "amy"}, directory=tmp_path)
+    assert made.templar.render_file(tmp_path / "outer.j2", made) == "hello amy|1amy\n"
+
+
+@pytest.mark.parametrize("value", ["no", 1, [], None])
+def test_a_condition_must_be_true_or_false(value: Any) -> None:
+    made = scope({"x": value})
+    with pytest.raises(PlaybookError, match="not true or false"):
+        made.templar.truth("x", PLACE, made)
