@@ -78,3 +78,19 @@ def test_the_commands_work(page: Path, provisioned: Machines, tmp_path: Path) ->
             )
             expected = block.status if number == len(block.commands) else 0
             assert done.returncode == expected, f"{page.name}: $ {command}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("title", ["Modules", "Keywords of a play", "Keywords of a task", "Filters", "Tests"])
+def test_the_compatibility_page_lists_what_the_engine_has(title: str) -> None:
+    from labctl.playbook import filters, keywords, modules
+
+    has = {
+        "Modules": {module.name for module in modules.ALL},
+        "Keywords of a play": keywords.PLAY,
+        "Keywords of a task": keywords.TASK,
+        "Filters": filters.FILTERS,
+        "Tests": filters.TESTS,
+    }[title]
+    page = (ROOT / "docs" / "ansible.md").read_text(encoding="utf-8")
+    section = page.split(f"### {title}\n")[1].split("\n#")[0].split("\n\nAlso")[0]
+    assert set(re.findall(r"`([^`]+)`", section)) == set(has)
