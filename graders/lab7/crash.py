@@ -33,6 +33,8 @@ def crash_down(_vm: Target, see: See) -> Judgement:
     if report.refused:
         return _not_run(report)
     number = crashed(report)
+    if number is None and report.crash.trouble == "timeout":
+        return unjudged("no answer to /crash in time", "the VM is very slow just now: grade it again")
     if number is None:
         said = str(report.crash.replies[0]) if report.crash.replies else "no answer"
         return failed(
@@ -77,8 +79,10 @@ def crash_503(_vm: Target, see: See) -> Judgement:
     if report.refused:
         return _not_run(report)
     replies = report.empty.replies
-    if replies and all(one.status == 503 for one in replies):
+    if any(one.status == 503 for one in replies) and all(one.status == 503 for one in replies if one.status):
         return passed("503 Service Unavailable")
+    if report.empty.trouble == "timeout":
+        return unjudged("no answer in time", "the VM is very slow just now: grade it again")
     return failed(
         expected="HTTP status 503 from the balancer",
         seen=", ".join(str(one) for one in replies) or "no answer",

@@ -66,6 +66,11 @@ def responds(vm: Target, see: See) -> Judgement:
     mine = private(vm, from_staff(vm, found))
     if mine and mine.answers == "yes":
         return passed(f"{mine.target} can be listed")
+    if mine and mine.answers == "hung":
+        # a slow network is not a stale mount: look again, for longer
+        mine = private(vm, from_staff(vm, see(mounts(touch=25.0))))
+        if mine and mine.answers == "yes":
+            return passed(f"{mine.target} can be listed, slowly")
     said = (
         "whoever touches it hangs"
         if mine and mine.answers == "hung"
@@ -99,6 +104,8 @@ def read_write(vm: Target, see: See) -> Judgement:
 def item(vm: Target, see: See) -> Judgement:
     """You made something in your private directory."""
     mine = private(vm, from_staff(vm, see(mounts())))
+    if mine and mine.answers == "hung":
+        mine = private(vm, from_staff(vm, see(mounts(touch=25.0))))
     things = items(mine.entries) if mine else ()
     if things:
         return passed(", ".join(things[:5]))

@@ -136,4 +136,4 @@ BIND = Probe("bind", Bind, interpret)
 
 def zone_check(zone: str) -> Request[Bind]:
     """The whole configuration checked, and one zone of it: its file, whether it loads, its records."""
-    return Request(BIND, {"zone": zone}, deadline=25.0)
+    return Request(BIND, {"zone": zone}, deadline=60.0)

@@ -21,7 +21,7 @@ from labctl.probes.decoding import Malformed, decode
 from labctl.probes.request import Json, Probe, Request, Vantage
 
 #: Seconds to wait for one try, and how many: a lost packet must not look like a closed port.
-WAIT, TRIES = 2.5, 3
+WAIT, TRIES = 3.0, 3
 MAX_RECORDS = 200
 
 
@@ -82,7 +82,7 @@ def dns_query(
 ) -> Request[DnsAnswer]:
     """Ask the server ``at`` for ``name`` and type ``kind``. Names are taken as absolute."""
     args = {"name": name, "type": kind, "at": at, "port": port, "tcp": tcp, "recurse": recurse}
-    return Request(DNS, args, vantage=vantage, deadline=WAIT * (TRIES + 1) + 2)
+    return Request(DNS, args, vantage=vantage, deadline=WAIT * (TRIES + 1) + 10)
 
 
 def wire_args(args: Json) -> dict[str, Any]:

@@ -267,4 +267,4 @@ def config_check() -> Request[Haproxy]:
     """HAProxy's configuration, what ``haproxy -c`` says of it, and its servers' state from the admin
     socket.
     """
-    return Request(HAPROXY, {}, deadline=20.0)
+    return Request(HAPROXY, {}, deadline=60.0)

@@ -19,6 +19,8 @@ from labctl.probes.request import Json, Probe, Request, Vantage
 from labctl.probes.system import by_shape
 
 BODY_CAP = 65536
+#: After so many requests in a row without an answer the rest would say the same.
+SILENT = 2
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def http_sample(
     count: int = 1,
     *,
     vantage: Vantage = "vm",
-    wait: float = 4.0,
+    wait: float = 5.0,
     body: int = 200,
     attempt: int = 1,
 ) -> Request[Replies]:
@@ -78,11 +80,11 @@ def http_sample(
         "body": min(body, BODY_CAP),
         "attempt": attempt,
     }
-    return Request(HTTP, args, vantage=vantage, deadline=min(60.0, 10.0 + wait * 3 + count * 0.5))
+    return Request(HTTP, args, vantage=vantage, deadline=min(90.0, 15.0 + wait * 3 + count))
 
 
 def sample_outside(args: Json, seconds: float) -> Replies:
-    """GETs one after the other; given up after three in a row without an answer, or when the time is over."""
+    """GETs one after the other; given up after two in a row without an answer, or when the time is over."""
     began = time.monotonic()
     until = began + seconds
     replies: list[Reply] = []
@@ -97,7 +99,7 @@ def sample_outside(args: Json, seconds: float) -> Replies:
             session.trust_env = False  # no proxies, no .netrc
             session.mount("http://", adapter)
             while len(replies) < int(args["count"]) and time.monotonic() < until:
-                if len(replies) >= 3 and not any(reply.status for reply in replies[-3:]):
+                if len(replies) >= SILENT and not any(reply.status for reply in replies[-SILENT:]):
                     break
                 wait = min(float(args["wait"]), max(0.1, until - time.monotonic()))
                 replies.append(_get(session, url, wait, int(args["body"])))

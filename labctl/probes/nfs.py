@@ -88,16 +88,16 @@ SHARE_TRIAL = Probe("share_trial", ShareTrial, by_shape(ShareTrial))
 WRITE_TRIAL = Probe("write_trial", WriteTrial, by_shape(WriteTrial))
 
 
-def mounts() -> Request[Mounts]:
+def mounts(touch: float = 12.0) -> Request[Mounts]:
     """The NFS mounts; each is touched in a process of its own, so a hung one is a finding and delays
     nothing.
     """
-    return Request(MOUNTS, {"touch": 8.0}, deadline=14.0)
+    return Request(MOUNTS, {"touch": touch}, deadline=touch + 20.0)
 
 
 def share_trial(nonce: str, *sources: str) -> Request[ShareTrial]:
     """Mount a share where only the probe sees it, and try to create a file there."""
-    return Request(SHARE_TRIAL, {"sources": list(sources), "name": f".labctl-{nonce}"}, deadline=40.0)
+    return Request(SHARE_TRIAL, {"sources": list(sources), "name": f".labctl-{nonce}"}, deadline=60.0)
 
 
 def write_trial(nonce: str, directory: str, server_directory: str) -> Request[WriteTrial]:

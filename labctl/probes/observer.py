@@ -19,7 +19,7 @@ from labctl.probes import dns
 from labctl.probes.request import Observed, Request, Unobserved
 
 #: Ops at a time on a VM: more than the usual one processor can use, because most of them wait.
-PARALLEL = 6
+PARALLEL = 4
 OUTSIDE_THREADS = 8
 #: What an experiment is: given its arguments and a deadline, it acts through agents and returns its
 #: observation.
@@ -150,6 +150,9 @@ def observed(request: Request[Any], result: OpResult) -> Observed[Any]:
         if kind == "timeout" and request.probe.on_timeout:
             return Observed(request.probe.on_timeout(), result.seconds)
         return Observed(Unobserved(kind, f"{request.probe.name}: {message}"), result.seconds)
+    if result.value.get("failed"):
+        why = Unobserved("failed", f"{request.probe.name}: {str(result.value.get('msg'))[:300]}")
+        return Observed(why, result.seconds)
     try:
         return Observed(request.probe.interpret(result.value), result.seconds)
     except ValueError as err:

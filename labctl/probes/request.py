@@ -44,7 +44,7 @@ class Request(Generic[T]):
     probe: Probe[T]
     args: Json = field(hash=False)
     vantage: Vantage = "vm"
-    deadline: float = 15.0
+    deadline: float = 45.0
     disruptive: bool = False
 
     @property

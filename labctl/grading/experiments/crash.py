@@ -117,10 +117,27 @@ class _Steps:
             ]
             self.hold(alone)
             seen.down = self.settle(down=1)
-            (seen.rotation,) = self.get([(balancer, "/", ROTATION)])
+            seen.rotation = self.rotate(balancer)
         seen.last = self.crash_others()
-        (seen.empty,) = self.get([(balancer, "/", 3)])
+        seen.empty = self.empty(balancer)
         return seen
+
+    def rotate(self, balancer: int) -> Replies:
+        """What comes once the state has settled. A failed request in it is looked at twice before it
+        counts.
+        """
+        for _ in range(2):
+            (replies,) = self.get([(balancer, "/", ROTATION)])
+            if len(replies.replies) == ROTATION and all(one.status == 200 for one in replies.replies):
+                break
+        return replies
+
+    def empty(self, balancer: int) -> Replies:
+        """With nobody left HAProxy tries for some seconds before it answers: each request with patience."""
+        found = self.get([(balancer, "/", 1)] * 2, wait=12.0)
+        return Replies(
+            tuple(reply for one in found for reply in one.replies), sum(one.seconds for one in found)
+        )
 
     def crash_others(self) -> Replies:
         """End the workers that are left, then keep units that start again by themselves from doing so."""
@@ -130,27 +147,27 @@ class _Steps:
             tuple(reply for one in found for reply in one.replies), sum(one.seconds for one in found)
         )
 
-    def get(self, wanted: list[tuple[int, str, int]]) -> list[Replies]:
-        """GETs on the VM, in one call, after the lease was renewed."""
+    def get(self, wanted: list[tuple[int, str, int]], wait: float = 6.0) -> list[Replies]:
+        """GETs on the VM, in one call; the lease is renewed before each."""
         self.bench.check_stop()
-        ops = [_renew()]
+        ops = []
         for port, path, count in wanted:
             args = {
                 "address": "127.0.0.1",
                 "port": port,
                 "path": path,
                 "count": count,
-                "wait": 4.0,
+                "wait": wait,
                 "body": 200,
             }
-            ops.append(Op("probes.http", args, deadline=12.0, isolated=True))
-        values = self.bench.call(ops, self.work.sooner(18.0))
-        return [decode(Replies, value) for value in values[1:]]
+            ops += [_renew(), Op("probes.http", args, deadline=15.0, isolated=True)]
+        values = self.bench.call(ops, self.work.sooner(18.0 * len(wanted)))
+        return [decode(Replies, value) for value in values[1::2]]
 
     def hold(self, units: list[str]) -> None:
         if units:
-            stop = Op("services.hold", {"units": sorted(set(units))}, deadline=12.0, isolated=True)
-            self.bench.call([_renew(), stop], self.work.sooner(18.0))
+            stop = Op("services.hold", {"units": sorted(set(units))}, deadline=15.0, isolated=True)
+            self.bench.call([_renew(), stop], self.work.sooner(25.0))
 
     def settle(self, *, down: int) -> Settled:
         within = float(self.args["down_within"])

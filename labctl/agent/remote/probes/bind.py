@@ -6,8 +6,8 @@ import os
 import re
 from typing import Any
 
-from ..command import run_command
 from ..outcome import Context
+from .asking import ask
 
 CONFIG = "/etc/bind/named.conf"
 TEXT_CAP = 262144
@@ -22,7 +22,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """
     zone = str(args["zone"])
     config = config_in_use()
-    check = run_command(["named-checkconf", config], timeout=ctx.remaining())
+    check = ask(["named-checkconf", config], ctx)
     result: dict[str, Any] = {
         "installed": not check.missing,
         "config": config,
@@ -37,18 +37,16 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     if check.rc != 0:
         return result
     # -x: keys are printed as question marks, so no secret travels
-    printed = run_command(["named-checkconf", "-p", "-x", config], timeout=ctx.remaining(), cap=TEXT_CAP)
+    printed = ask(["named-checkconf", "-p", "-x", config], ctx, cap=TEXT_CAP)
     result["text"] = printed.out
     path = zone_file(printed.out, zone)
     result["zone_file"] = path
     if path:
-        said = run_command(["named-checkzone", zone, path], timeout=ctx.remaining())
+        said = ask(["named-checkzone", zone, path], ctx)
         result["zone_valid"] = said.rc == 0
         result["zone_message"] = (said.out + said.err).strip()[:2000]
     if result["zone_valid"]:
-        dump = run_command(
-            ["named-compilezone", "-q", "-o", "-", zone, path], timeout=ctx.remaining(), cap=TEXT_CAP
-        )
+        dump = ask(["named-compilezone", "-q", "-o", "-", zone, path], ctx, cap=TEXT_CAP)
         result["records"] = dump.out if dump.rc == 0 else ""
     return result
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..command import run_command
 from ..outcome import Context
+from .asking import ask
 
 
 def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """``installed``, ``active`` and the rule lines as ``ufw status`` prints them."""
-    done = run_command(["ufw", "status"], timeout=ctx.remaining())
+    done = ask(["ufw", "status"], ctx)
     if done.missing:
         return {"installed": False, "active": False, "rules": []}
     lines = [line.rstrip() for line in done.out.splitlines()]

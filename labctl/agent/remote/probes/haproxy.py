@@ -7,8 +7,8 @@ import re
 import socket
 from typing import Any
 
-from ..command import run_command
 from ..outcome import Context
+from .asking import ask
 from .bind import argv_of
 
 CONFIG = "/etc/haproxy/haproxy.cfg"
@@ -31,7 +31,7 @@ def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     argv = ["haproxy", "-c"]
     for path in files:
         argv += ["-f", path]
-    check = run_command(argv, timeout=ctx.remaining())
+    check = ask(argv, ctx)
     return {
         "installed": not check.missing,
         "files": files,

@@ -18,7 +18,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """``address``, ``port``, ``path``, ``count``, ``wait`` (seconds for one), ``body`` (bytes kept) in;
     ``replies`` out.
 
-    Stops early when three in a row could not connect: the rest would say the same.
+    Stops early when two in a row could not connect: the rest would say the same.
     """
     began = time.monotonic()
     replies = []
@@ -30,7 +30,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         reply = get(str(args["address"]), int(args["port"]), str(args["path"]), wait, int(args["body"]))
         replies.append(reply)
         silent = silent + 1 if reply["status"] == 0 else 0
-        if silent == 3:
+        if silent == 2:
             break
     return {"replies": replies, "seconds": round(time.monotonic() - began, 4)}
 

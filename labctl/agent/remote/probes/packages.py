@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..command import run_command
 from ..outcome import Context
+from .asking import ask
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -13,10 +13,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     version.
     """
     names = [str(name) for name in args["names"]]
-    done = run_command(
-        ["dpkg-query", "-W", "-f=${Package}\\t${db:Status-Status}\\t${Version}\\n", "--"] + names,
-        timeout=ctx.remaining(),
-    )
+    done = ask(["dpkg-query", "-W", "-f=${Package}\\t${db:Status-Status}\\t${Version}\\n", "--"] + names, ctx)
     found: dict[str, list[str]] = {}
     for line in done.out.splitlines():
         fields = line.split("\t")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..command import run_command
 from ..outcome import Context
+from .asking import ask
 
 FIELDS = {
     "Id": "id",
@@ -24,9 +24,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     units = []
     systemd = True
     for name in names:
-        done = run_command(
-            ["systemctl", "show", "--property=" + ",".join(FIELDS), "--", name], timeout=ctx.remaining()
-        )
+        done = ask(["systemctl", "show", "--property=" + ",".join(FIELDS), "--", name], ctx)
         systemd = systemd and done.rc == 0
         unit: dict[str, Any] = dict.fromkeys(FIELDS.values(), "")
         unit["name"] = name
