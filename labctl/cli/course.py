@@ -13,7 +13,7 @@ from labctl.documents import nearest
 from labctl.errors import CourseError, Place
 
 SETTINGS = "labctl.toml"
-_SECTIONS = {
+_SECTIONS: dict[str, dict[str, type]] = {
     "setup": {"playbooks": list},
     "reset": {"playbooks": list},
     "grade": {"lab": str},
