@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -173,6 +172,8 @@ def _mmdebstrap(part: Path, steps: Steps) -> None:
     root = os.geteuid() == 0
     environment = {
         **os.environ,
+        # mkfs, depmod and chroot are not on an ordinary user's PATH
+        "PATH": f"{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/local/sbin:/usr/sbin:/sbin",
         "LC_ALL": "C.UTF-8",
         "LABCTL_SIZE": DISK_SIZE,
         "LABCTL_DEBS": CACHED,
@@ -198,6 +199,8 @@ def _mmdebstrap(part: Path, steps: Steps) -> None:
             subprocess.Popen(
                 command(part, root=root),
                 env=environment,
+                # the namespace's root may not enter the caller's home, and find insists on coming back
+                cwd="/",
                 pass_fds=handles,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -221,11 +224,16 @@ def _mmdebstrap(part: Path, steps: Steps) -> None:
             os.fchmod(handle, 0o644)
     (part / "build.log").write_text("\n".join(log) + "\n", encoding="utf-8")
     if status != 0:
-        wrong = [line for line in log if re.match(r"E: |.*[Ee]rror", line)] or log
         raise SandboxError(
-            "the VM image could not be built:\n  " + "\n  ".join(wrong[-_TAIL:]),
+            "the VM image could not be built:\n  " + "\n  ".join(_telling(log)),
             hint="labctl doctor says what this machine lacks; the build needs a Debian mirror",
         )
+
+
+def _telling(log: list[str]) -> list[str]:
+    """The last lines of a failed build that say something: mmdebstrap quotes a failed hook in full."""
+    quoted = set((GUEST / "customize.sh").read_text(encoding="utf-8").splitlines())
+    return [line for line in log if line.strip() and line not in quoted][-_TAIL:]
 
 
 def _interrupt(build: subprocess.Popen[str]) -> None:
