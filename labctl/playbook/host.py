@@ -224,13 +224,19 @@ class PlayOnHost:
         if facts and any(entry.task.module.name == "setup" for entry in entries):
             facts = False
         failed = False
+        repeated: list[tuple[Prepared, OpResult | None]] = []
         for entry, result in plan.send(entries, self.session.agent, self.session.deadline, facts=facts):
             if failed:
                 continue
             if entry is None:
                 self._facts(result)
+            elif entry.task.until:
+                # It may call the agent again, which is only free for that once this call has ended.
+                repeated.append((entry, result))
             else:
                 failed = self._take(entry, result)
+        for entry, result in repeated:
+            failed = self._take(entry, result) or failed
         if failed:
             raise TaskFailed
 

@@ -5,9 +5,24 @@ Splitting honours quotes and never cuts inside ``{{ }}``, ``{% %}`` or ``{# #}``
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
-_OPEN = {"{{": "}}", "{%": "%}", "{#": "#}"}
+# One piece of the text at a time, the longest unit that must stay whole first. Quotes may hold
+# templates, with quotes of their own.
+_TEMPLATE = r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}"
+_PIECE = re.compile(
+    rf"""
+      (?P<blank>\s+)
+    | {_TEMPLATE.replace("#", "[#]")}
+    | "(?:{_TEMPLATE.replace("#", "[#]")}|\\.|[^"\\])*"
+    | '(?:{_TEMPLATE.replace("#", "[#]")}|[^'])*'
+    | (?P<open>\{{\{{|\{{%|\{{[#]|["'])
+    | \\.
+    | .
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 
 
 class BadSplit(ValueError):
@@ -15,48 +30,18 @@ class BadSplit(ValueError):
 
 
 def split_words(text: str) -> list[str]:
-    """Words of ``text``, quotes and templates kept as written. ``"".join`` of them loses only blanks."""
+    """Words of ``text``, quotes and templates kept as written; only the blanks between are lost."""
     words: list[str] = []
     word = ""
-    quote = ""
-    closing = ""
-    index = 0
-    while index < len(text):
-        pair = text[index : index + 2]
-        char = text[index]
-        if closing:
-            if pair == closing:
-                word, index, closing = word + pair, index + 2, ""
-                continue
-        elif pair in _OPEN:
-            word, index, closing = word + pair, index + 2, _OPEN[pair]
-            continue
-        elif quote:
-            if char == "\\" and quote == '"' and index + 1 < len(text):
-                word, index = word + pair, index + 2
-                continue
-            if char == quote:
-                quote = ""
-        elif char in "'\"":
-            quote = char
-        elif char == "\\" and index + 1 < len(text):
-            word, index = word + pair, index + 2
-            continue
-        elif char.isspace():
-            if word:
-                words.append(word)
-                word = ""
-            index += 1
-            continue
-        word += char
-        index += 1
-    if quote:
-        raise BadSplit(f"a {quote} is opened and never closed")
-    if closing:
-        raise BadSplit(f"a template is opened and never closed with {closing}")
-    if word:
-        words.append(word)
-    return words
+    for found in _PIECE.finditer(text):
+        if found["blank"]:
+            words.extend([word] if word else [])
+            word = ""
+        elif found["open"]:
+            raise BadSplit(f"{found['open']} is opened and never closed")
+        else:
+            word += found[0]
+    return [*words, word] if word else words
 
 
 def unquote(text: str) -> str:

@@ -169,7 +169,7 @@ def _module_of(item: Map, known: frozenset[str], what: str) -> tuple[str, Module
         if key in keywords.NOT_COVERED:
             raise keywords.unknown_word(key, known, what, item.key_at(key))
     if not others:
-        raise PlaybookError(f"this {what.split()[-1]} names no module", place=item.place)
+        raise PlaybookError(f"this {what.rpartition(' ')[2]} names no module", place=item.place)
     for key in others:
         near = nearest(str(key), BY_NAME)
         if near:

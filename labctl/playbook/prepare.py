@@ -108,10 +108,10 @@ def prepare(task: Task, scope: Scope, mode: Mode) -> Prepared:
     check = _flag(task.check_mode, scope, mode.check)
     items: list[Item]
     if task.loop is None:
-        items = [_item(task, scope, check=check, quiet=mode.quiet)]
+        items = [_item(task, scope, quiet=mode.quiet)]
     else:
         items = [
-            _looped(task, scope, element, index, check=check, quiet=mode.quiet)
+            _looped(task, scope, element, index, quiet=mode.quiet)
             for index, element in enumerate(_elements(task, scope))
         ]
     timeout = task.timeout and float(_number(task.timeout, scope))
@@ -142,14 +142,14 @@ def _seconds(task: Task, items: list[Item]) -> float:
     return longest
 
 
-def _looped(task: Task, scope: Scope, element: Any, index: int, *, check: bool, quiet: bool) -> Item:
+def _looped(task: Task, scope: Scope, element: Any, index: int, *, quiet: bool) -> Item:
     loop = task.loop
     assert loop is not None
     values = {loop.variable: element, "ansible_loop_var": loop.variable}
     if loop.index:
         values[loop.index] = index
     inner = scope.with_layer(Layer("loop", values, "remote" if scope.touched else "final"))
-    item = _item(task, inner, check=check, quiet=quiet)
+    item = _item(task, inner, quiet=quiet)
     label = inner.templar.render(loop.label.value, loop.label.place, inner) if loop.label else _shown(element)
     return replace(item, label=str(label), element=element)
 
@@ -171,7 +171,7 @@ def _elements(task: Task, scope: Scope) -> list[Any]:
     return value
 
 
-def _item(task: Task, scope: Scope, *, check: bool, quiet: bool) -> Item:
+def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
     for condition in task.when:
         if not scope.templar.truth(condition.value, condition.place, scope):
             value = {

@@ -87,7 +87,7 @@ class HostRun:
         return sum(1 for task in self.tasks if task.status in statuses)
 
     def document(self) -> dict[str, Any]:
-        """``ok`` counts what went well, changed or not, and failures that were ignored: as Ansible's recap."""
+        """``ok`` counts as in Ansible's recap: what went well, changed or not, and ignored failures."""
         ignored = sum(1 for task in self.tasks if task.ignored)
         return {
             "host": self.host,

@@ -409,7 +409,7 @@ def _deepest_line(err: BaseException, names: set[str] | None) -> tuple[str, int]
     while walk is not None:
         filename = walk.tb_frame.f_code.co_filename
         ours = filename in names if names is not None else "__jinja_exception__" in walk.tb_frame.f_globals
-        if ours and filename != "<template>" or (names is not None and ours):
+        if ours and (names is not None or filename != "<template>"):
             found = (filename, walk.tb_lineno)
         walk = walk.tb_next
     return found

@@ -119,9 +119,7 @@ def _field(name: str, text: str) -> list[str]:
 def lost_lines(host: str, cause: str, message: str, hint: str = "", *, colour: bool = False) -> str:
     """A VM that could not be reached or worked with any further."""
     paint = Painter(colour)
-    lines = [
-        f"{paint(f'{cause:<{_LABEL}} '.rstrip().ljust(_LABEL), 'unreachable')} {plain(host)}: {plain(message)}"
-    ]
+    lines = [f"{paint(cause.ljust(_LABEL), 'unreachable')} {plain(host)}: {plain(message)}"]
     if hint:
         lines.extend(_field("", hint))
     return "\n".join(lines)

@@ -29,7 +29,9 @@ def write(tmp_path: Path, text: str, name: str = "play.yml") -> Path:
     return path
 
 
-def play(tmp_path: Path, tasks: str, head: str = "", variables: Mapping[str, Any] | None = None, **options: Any) -> Any:
+def play(
+    tmp_path: Path, tasks: str, head: str = "", variables: Mapping[str, Any] | None = None, **options: Any
+) -> Any:
     """Run tasks (YAML, dedented) in one play here; the document of the only host."""
     body = textwrap.indent(textwrap.dedent(tasks).strip("\n"), "    ")
     top = textwrap.indent(textwrap.dedent(head).strip("\n"), "  ")
@@ -49,7 +51,9 @@ def messages(host: Any) -> list[str]:
     return [task["msg"] for task in host["tasks"]]
 
 
-def run_module(name: str, args: Mapping[str, Any], *, check: bool = False, diff: bool = False, seconds: float = 10.0) -> Any:
+def run_module(
+    name: str, args: Mapping[str, Any], *, check: bool = False, diff: bool = False, seconds: float = 10.0
+) -> Any:
     """A module's result document, its arguments completed as the controller does it."""
     module = importlib.import_module(f"labctl.agent.remote.modules.{BY_NAME[name].remote or name}")
     known = {key: value for key, value in args.items() if BY_NAME[name].canonical(key)}

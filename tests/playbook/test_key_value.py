@@ -34,7 +34,11 @@ def test_what_is_no_pair_is_refused(text: str) -> None:
     ("text", "command", "found"),
     [
         ("echo hello", "echo hello", {}),
-        ("make install creates=/usr/bin/x chdir='/a b'", "make install", {"creates": "/usr/bin/x", "chdir": "/a b"}),
+        (
+            "make install creates=/usr/bin/x chdir='/a b'",
+            "make install",
+            {"creates": "/usr/bin/x", "chdir": "/a b"},
+        ),
         ("FOO=1 env", "FOO=1 env", {}),
         ("echo 'creates=no'", "echo 'creates=no'", {}),
         ("echo \"it's\"\n  for a lone ' quote", "echo \"it's\"\n  for a lone ' quote", {}),

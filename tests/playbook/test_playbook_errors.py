@@ -19,52 +19,181 @@ CASES = [
     ("a word of a play", "- hosts: all\n  ^^taks: []\n", "'taks' is not a word", "'tasks'"),
     ("tasks not a list", "- hosts: all\n  tasks: ^^ping\n", "tasks is a list", ""),
     ("roles", "- hosts: all\n  ^^roles: [x]\n", "'roles' is not covered", "ansible-playbook"),
-    ("an unknown module", "- hosts: all\n  tasks:\n    - ^^templat: {src: a}\n", "no module 'templat'", "'template'"),
+    (
+        "an unknown module",
+        "- hosts: all\n  tasks:\n    - ^^templat: {src: a}\n",
+        "no module 'templat'",
+        "'template'",
+    ),
     ("a word of a task", "- hosts: all\n  tasks:\n    - ping:\n      ^^whne: true\n", "'whne'", "'when'"),
-    ("a module of Ansible", "- hosts: all\n  tasks:\n    - ^^get_url: {url: a}\n", "'get_url' is not covered", "ansible-playbook"),
-    ("delegate_to", "- hosts: all\n  tasks:\n    - ping:\n      ^^delegate_to: x\n", "'delegate_to' is not covered", "ansible"),
+    (
+        "a module of Ansible",
+        "- hosts: all\n  tasks:\n    - ^^get_url: {url: a}\n",
+        "'get_url' is not covered",
+        "ansible-playbook",
+    ),
+    (
+        "delegate_to",
+        "- hosts: all\n  tasks:\n    - ping:\n      ^^delegate_to: x\n",
+        "'delegate_to' is not covered",
+        "ansible",
+    ),
     ("two modules", "- hosts: all\n  tasks:\n    - ping:\n      ^^apt: {name: a}\n", "one module", "dash"),
     ("no module", "- hosts: all\n  tasks:\n    - ^^name: x\n", "names no module", ""),
-    ("an unknown parameter", "- hosts: all\n  tasks:\n    - apt: {^^nmae: x}\n", "no parameter 'nmae'", "'name'"),
-    ("a missing parameter", "- hosts: all\n  tasks:\n    - ^^file: {state: directory}\n", "needs the parameter 'path'", ""),
-    ("a wrong choice", "- hosts: all\n  tasks:\n    - apt: {name: x, state: ^^instaled}\n", "'instaled' is not one of", ""),
-    ("a wrong boolean", "- hosts: all\n  tasks:\n    - apt: {name: x, purge: ^^maybe}\n", "not a boolean", ""),
+    (
+        "an unknown parameter",
+        "- hosts: all\n  tasks:\n    - apt: {^^nmae: x}\n",
+        "no parameter 'nmae'",
+        "'name'",
+    ),
+    (
+        "a missing parameter",
+        "- hosts: all\n  tasks:\n    - ^^file: {state: directory}\n",
+        "needs the parameter 'path'",
+        "",
+    ),
+    (
+        "a wrong choice",
+        "- hosts: all\n  tasks:\n    - apt: {name: x, state: ^^instaled}\n",
+        "'instaled' is not one of",
+        "",
+    ),
+    (
+        "a wrong boolean",
+        "- hosts: all\n  tasks:\n    - apt: {name: x, purge: ^^maybe}\n",
+        "not a boolean",
+        "",
+    ),
     ("a wrong number", "- hosts: all\n  tasks:\n    - wait_for: {port: ^^http}\n", "not a whole number", ""),
     ("a decimal mode", "- hosts: all\n  tasks:\n    - file: {path: /x, mode: ^^644}\n", "decimal number", ""),
-    ("a mode of words", "- hosts: all\n  tasks:\n    - file: {path: /x, mode: ^^readable}\n", "not a file mode", ""),
+    (
+        "a mode of words",
+        "- hosts: all\n  tasks:\n    - file: {path: /x, mode: ^^readable}\n",
+        "not a file mode",
+        "",
+    ),
     ("rivals", "- hosts: all\n  tasks:\n    - ^^copy: {src: a, content: b, dest: /c}\n", "only one of", ""),
     ("one of", "- hosts: all\n  tasks:\n    - ^^service: {name: x}\n", "needs one of", ""),
     ("an alias given twice", "- hosts: all\n  tasks:\n    - apt: {name: x, ^^pkg: y}\n", "given twice", ""),
     ("key=value broken", "- hosts: all\n  tasks:\n    - apt: ^^name=x present\n", "is not key=value", ""),
-    ("a template that does not end", '- hosts: all\n  tasks:\n    - debug:\n        msg: ^^"{{ x"\n', "wrong", ""),
-    ("an unknown filter", '- hosts: all\n  tasks:\n    - debug:\n        msg: ^^"{{ x | defualt(1) }}"\n', "no filter 'defualt'", "'default'"),
-    ("an unknown test", "- hosts: all\n  tasks:\n    - ping:\n      when: ^^x is defind\n", "no test 'defind'", "'defined'"),
-    ("an unknown lookup", "- hosts: all\n  tasks:\n    - debug:\n        msg: ^^\"{{ lookup('fiel', 'x') }}\"\n", "no lookup 'fiel'", "'file'"),
-    ("a condition of braces broken", "- hosts: all\n  tasks:\n    - ping:\n      when: ^^a ==\n", "wrong", ""),
+    (
+        "a template that does not end",
+        '- hosts: all\n  tasks:\n    - debug:\n        msg: ^^"{{ x"\n',
+        "wrong",
+        "",
+    ),
+    (
+        "an unknown filter",
+        '- hosts: all\n  tasks:\n    - debug:\n        msg: ^^"{{ x | defualt(1) }}"\n',
+        "no filter 'defualt'",
+        "'default'",
+    ),
+    (
+        "an unknown test",
+        "- hosts: all\n  tasks:\n    - ping:\n      when: ^^x is defind\n",
+        "no test 'defind'",
+        "'defined'",
+    ),
+    (
+        "an unknown lookup",
+        "- hosts: all\n  tasks:\n    - debug:\n        msg: ^^\"{{ lookup('fiel', 'x') }}\"\n",
+        "no lookup 'fiel'",
+        "'file'",
+    ),
+    (
+        "a condition of braces broken",
+        "- hosts: all\n  tasks:\n    - ping:\n      when: ^^a ==\n",
+        "wrong",
+        "",
+    ),
     ("a loop over a word", "- hosts: all\n  tasks:\n    - ping:\n      loop: ^^abc\n", "takes a list", ""),
-    ("two loops", "- hosts: all\n  tasks:\n    - ping:\n      loop: [a]\n      ^^with_items: [b]\n", "one loop", ""),
-    ("loop_control alone", "- hosts: all\n  tasks:\n    - ping:\n      ^^loop_control: {label: x}\n", "without a loop", ""),
-    ("a handler nobody has", "- hosts: all\n  tasks:\n    - ping:\n      notify: ^^Restrat\n  handlers:\n    - name: Restart\n      ping:\n", "no handler is called 'Restrat'", "'Restart'"),
-    ("a file that is not there", "- hosts: all\n  tasks:\n    - copy:\n        src: ^^nowhere.conf\n        dest: /x\n", "no file 'nowhere.conf'", ""),
+    (
+        "two loops",
+        "- hosts: all\n  tasks:\n    - ping:\n      loop: [a]\n      ^^with_items: [b]\n",
+        "one loop",
+        "",
+    ),
+    (
+        "loop_control alone",
+        "- hosts: all\n  tasks:\n    - ping:\n      ^^loop_control: {label: x}\n",
+        "without a loop",
+        "",
+    ),
+    (
+        "a handler nobody has",
+        "- hosts: all\n  tasks:\n    - ping:\n      notify: ^^Restrat\n"
+        "  handlers:\n    - name: Restart\n      ping:\n",
+        "no handler is called 'Restrat'",
+        "'Restart'",
+    ),
+    (
+        "a file that is not there",
+        "- hosts: all\n  tasks:\n    - copy:\n        src: ^^nowhere.conf\n        dest: /x\n",
+        "no file 'nowhere.conf'",
+        "",
+    ),
     ("vars_files", "- hosts: all\n  vars_files:\n    - ^^nowhere.yml\n", "no file", ""),
     ("a variable's name", "- hosts: all\n  vars:\n    ^^my-var: 1\n", "cannot be a variable's name", ""),
     ("register", "- hosts: all\n  tasks:\n    - ping:\n      register: ^^a-b\n", "variable's name", ""),
-    ("a key twice", "- hosts: all\n  tasks:\n    - ping:\n      when: true\n      ^^when: false\n", "stands twice", ""),
+    (
+        "a key twice",
+        "- hosts: all\n  tasks:\n    - ping:\n      when: true\n      ^^when: false\n",
+        "stands twice",
+        "",
+    ),
     ("become_method", "- hosts: all\n  become_method: ^^su\n", "not covered", ""),
-    ("a block's word", "- hosts: all\n  tasks:\n    - block: []\n      ^^resuce: []\n", "'resuce'", "'rescue'"),
+    (
+        "a block's word",
+        "- hosts: all\n  tasks:\n    - block: []\n      ^^resuce: []\n",
+        "'resuce'",
+        "'rescue'",
+    ),
     ("a nameless handler", "- hosts: all\n  handlers:\n    - ^^ping:\n", "needs a name", ""),
     # Found by the walk for each host, before a connection is made.
-    ("an undefined variable", '- hosts: all\n  tasks:\n    - debug:\n        msg: ^^"{{ lab_usr }}"\n', "'lab_usr' is not defined", "'lab_user'"),
-    ("mandatory", '- hosts: all\n  tasks:\n    - debug:\n        msg: ^^"{{ gone | mandatory }}"\n', "'gone' is not defined", ""),
-    ("a circle", '- hosts: all\n  vars:\n    a: ^^"{{ b }}"\n    b: "{{ a }}"\n  tasks:\n    - debug: {msg: "{{ a }}"}\n', "circle: a -> b -> a", ""),
-    ("a rendered value of the wrong kind", "- hosts: all\n  vars: {p: http}\n  tasks:\n    - wait_for: ^^{port: '{{ p }}'}\n", "not a whole number", ""),
-    ("a condition that is text", "- hosts: all\n  vars: {p: 'no'}\n  tasks:\n    - ping:\n      when: ^^p\n", "not true or false", "bool"),
-    ("a loop that gives text", "- hosts: all\n  vars: {p: 'no'}\n  tasks:\n    - ping:\n      loop: ^^'{{ p }}'\n", "not a list", ""),
+    (
+        "an undefined variable",
+        '- hosts: all\n  tasks:\n    - debug:\n        msg: ^^"{{ lab_usr }}"\n',
+        "'lab_usr' is not defined",
+        "'lab_user'",
+    ),
+    (
+        "mandatory",
+        '- hosts: all\n  tasks:\n    - debug:\n        msg: ^^"{{ gone | mandatory }}"\n',
+        "'gone' is not defined",
+        "",
+    ),
+    (
+        "a circle",
+        '- hosts: all\n  vars:\n    a: ^^"{{ b }}"\n    b: "{{ a }}"\n'
+        '  tasks:\n    - debug: {msg: "{{ a }}"}\n',
+        "circle: a -> b -> a",
+        "",
+    ),
+    (
+        "a rendered value of the wrong kind",
+        "- hosts: all\n  vars: {p: http}\n  tasks:\n    - wait_for: ^^{port: '{{ p }}'}\n",
+        "not a whole number",
+        "",
+    ),
+    (
+        "a condition that is text",
+        "- hosts: all\n  vars: {p: 'no'}\n  tasks:\n    - ping:\n      when: ^^p\n",
+        "not true or false",
+        "bool",
+    ),
+    (
+        "a loop that gives text",
+        "- hosts: all\n  vars: {p: 'no'}\n  tasks:\n    - ping:\n      loop: ^^'{{ p }}'\n",
+        "not a list",
+        "",
+    ),
     ("nobody to run on", "- hosts: ^^elsewhere\n  tasks: []\n", "no play of", "elsewhere"),
 ]
 
 
-@pytest.mark.parametrize(("text", "message", "hint"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("text", "message", "hint"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_a_mistake_is_named_at_its_place(tmp_path: Path, text: str, message: str, hint: str) -> None:
     before, _, after = text.partition("^^")
     path = tmp_path / "play.yml"
@@ -77,13 +206,18 @@ def test_a_mistake_is_named_at_its_place(tmp_path: Path, text: str, message: str
     assert hint in err.hint
     if "no play of" not in message:
         assert err.place is not None
-        assert (err.place.line, err.place.column) == (before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1)
+        assert (err.place.line, err.place.column) == (
+            before.count("\n") + 1,
+            len(before.rpartition("\n")[2]) + 1,
+        )
         assert err.place.text == (before + after).split("\n")[err.place.line - 1]
 
 
 def test_a_mistake_in_a_template_is_at_the_templates_own_line(tmp_path: Path) -> None:
     (tmp_path / "zone.j2").write_text("one\ntwo {{ lab_user }}\nthree {{ lab_usr }}\n")
-    (tmp_path / "play.yml").write_text("- hosts: all\n  tasks:\n    - template: {src: zone.j2, dest: /tmp/x}\n")
+    (tmp_path / "play.yml").write_text(
+        "- hosts: all\n  tasks:\n    - template: {src: zone.j2, dest: /tmp/x}\n"
+    )
     made, hosts = inventory(lab_user="amy")
     with pytest.raises(PlaybookError) as caught:
         Run([load_playbook(tmp_path / "play.yml")], made, hosts, RunOptions()).preflight()
@@ -95,7 +229,9 @@ def test_a_mistake_in_a_template_is_at_the_templates_own_line(tmp_path: Path) ->
 
 def test_a_template_that_jinja_cannot_read_is_found_when_the_playbook_is_loaded(tmp_path: Path) -> None:
     (tmp_path / "zone.j2").write_text("fine\n{% if %}\n")
-    (tmp_path / "play.yml").write_text("- hosts: all\n  tasks:\n    - template: {src: zone.j2, dest: /tmp/x}\n")
+    (tmp_path / "play.yml").write_text(
+        "- hosts: all\n  tasks:\n    - template: {src: zone.j2, dest: /tmp/x}\n"
+    )
     with pytest.raises(PlaybookError) as caught:
         load_playbook(tmp_path / "play.yml")
     assert str(caught.value).startswith(f"{tmp_path}/zone.j2:2:")

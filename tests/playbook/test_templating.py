@@ -17,7 +17,9 @@ from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
 PLACE = Place(Path("play.yml"), 3, 9, "        x")
 
 
-def scope(variables: Mapping[str, Any], remote: Mapping[str, Any] | None = None, directory: Path | None = None) -> Scope:
+def scope(
+    variables: Mapping[str, Any], remote: Mapping[str, Any] | None = None, directory: Path | None = None
+) -> Scope:
     templar = Templar([directory] if directory else [])
     return Scope(templar, [Layer("results", remote or {}, "remote"), Layer("vars", variables)])
 
@@ -60,7 +62,7 @@ def render(template: str, remote: Mapping[str, Any] | None = None, **variables: 
         ("{{ {'a': {'x': 1}} | combine({'a': {'y': 2}}, recursive=true) }}", {"a": {"x": 1, "y": 2}}),
         ("{{ {'a': 1} | dict2items }}", [{"key": "a", "value": 1}]),
         ("{{ [{'key': 'a', 'value': 1}] | items2dict }}", {"a": 1}),
-        ("{{ \"it's\" | quote }}", "'it'\"'\"'s'"),
+        ('{{ "it\'s" | quote }}', "'it'\"'\"'s'"),
         ("{{ true | ternary('on', 'off') }}", "on"),
         ("{{ 'x' | hash('sha1') }}", "11f6ad8ec52a2984abaafd7c3b516503785c2072"),
         ("{{ [1, 2, 1] | unique }}", [1, 2]),
@@ -89,7 +91,14 @@ def test_omit_is_recognised_through_an_expression() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{{ missing }}", "{{ a.b }}", "{{ [missing] }}", "{{ ''.__class__.__mro__ }}", "{{ 1 / 0 }}", "{{ a | mandatory }}"],
+    [
+        "{{ missing }}",
+        "{{ a.b }}",
+        "{{ [missing] }}",
+        "{{ ''.__class__.__mro__ }}",
+        "{{ 1 / 0 }}",
+        "{{ a | mandatory }}",
+    ],
 )
 def test_what_cannot_be_rendered_is_an_error_at_its_place(text: str) -> None:
     with pytest.raises(PlaybookError) as caught:
@@ -102,8 +111,15 @@ def test_what_cannot_be_rendered_is_an_error_at_its_place(text: str) -> None:
 def test_text_from_a_vm_is_never_a_template(said: str) -> None:
     for hostile in (said, "{{ " + said + " }}", "{% set x = 1 %}" + said, "{{ secret }}"):
         remote = {"result": {"stdout": hostile, "stdout_lines": [hostile]}}
-        made = scope({"secret": "s3cret", "copied": "{{ result.stdout }}", "nested": {"k": ["{{ copied }}"]}}, remote)
-        for text in ("{{ result.stdout }}", "{{ copied }}", "{{ nested.k[0] }}", "{{ result.stdout_lines | first }}"):
+        made = scope(
+            {"secret": "s3cret", "copied": "{{ result.stdout }}", "nested": {"k": ["{{ copied }}"]}}, remote
+        )
+        for text in (
+            "{{ result.stdout }}",
+            "{{ copied }}",
+            "{{ nested.k[0] }}",
+            "{{ result.stdout_lines | first }}",
+        ):
             assert made.templar.render(text, PLACE, made) == hostile
 
 
@@ -112,7 +128,12 @@ def test_text_without_templates_stays_as_it_is(text: str) -> None:
     assert render(text) == text
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text("abc {}%#"), lambda inner: st.lists(inner) | st.dictionaries(st.text("abc"), inner)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text("abc {}%#"),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text("abc"), inner),
+    )
+)
 def test_a_variable_from_a_vm_keeps_its_value_and_type(value: Any) -> None:
     assert render("{{ x.y }}", remote={"x": {"y": value}}) == value
 
@@ -127,7 +148,9 @@ def test_a_vm_cannot_choose_a_file_of_the_controller(tmp_path: Path) -> None:
 
 
 def test_names_not_known_yet_are_asked_for() -> None:
-    made = Scope(Templar(), [Layer("p", {"out": True}, "pending"), Layer("f", {"ansible_hostname": None}, "facts")])
+    made = Scope(
+        Templar(), [Layer("p", {"out": True}, "pending"), Layer("f", {"ansible_hostname": None}, "facts")]
+    )
     with pytest.raises(NeedsResult):
         made.templar.render("{{ out.rc }}", PLACE, made)
     with pytest.raises(NeedsFacts):
@@ -141,7 +164,9 @@ def test_template_files_trim_blocks_and_keep_their_last_newline(tmp_path: Path) 
 
 
 def test_included_templates_see_the_same_variables(tmp_path: Path) -> None:
-    (tmp_path / "outer.j2").write_text("{% include 'inner.j2' %}|{% macro m(x) %}{{ x }}{{ who }}{% endmacro %}{{ m(1) }}\n")
+    (tmp_path / "outer.j2").write_text(
+        "{% include 'inner.j2' %}|{% macro m(x) %}{{ x }}{{ who }}{% endmacro %}{{ m(1) }}\n"
+    )
     (tmp_path / "inner.j2").write_text("hello {{ who }}")
     made = scope({"who": "amy"}, directory=tmp_path)
     assert made.templar.render_file(tmp_path / "outer.j2", made) == "hello amy|1amy\n"

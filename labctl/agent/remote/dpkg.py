@@ -130,12 +130,13 @@ def describe(pid: int) -> str:
     return "process %d (%s)" % (pid, words[:120] or "?")
 
 
-def wait_for_locks(seconds: float, ctx: Context, locks: tuple[str, ...] = LOCKS) -> float:
+def wait_for_locks(seconds: float, ctx: Context, locks: tuple[str, ...] | None = None) -> float:
     """Wait until nobody holds apt's and dpkg's locks; returns how long it took.
 
     Raises Failed naming the holder when they are still held after ``seconds``.
     """
     started = time.monotonic()
+    locks = LOCKS if locks is None else locks
     while True:
         held = [(path, pid) for path, pid in ((path, holder(path)) for path in locks) if pid]
         waited = time.monotonic() - started

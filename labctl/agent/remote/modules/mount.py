@@ -76,7 +76,7 @@ def fstab_line(args: dict[str, Any], path: str) -> str:
 
 def _same_line(old: str, new: str) -> bool:
     """Whether two fstab lines mean the same; dump and passno may be left out for 0."""
-    first, second = old.split("#")[0].split(), new.split()
+    first, second = old.partition("#")[0].split(), new.split()
     return first + ["0"] * (6 - len(first)) == second + ["0"] * (6 - len(second))
 
 

@@ -101,8 +101,8 @@ def _not_there(
         return dict(result, changed=True, msg="there is no unit %s yet" % name)
     if load == "not-found":
         raise Failed(
-            "there is no unit %s on the VM: is its package installed, and its name right (systemctl list-unit-files)?"
-            % name,
+            "there is no unit %s on the VM: is its package installed, "
+            "and its name right (systemctl list-unit-files)?" % name,
             status=status,
         )
     raise Failed("systemd cannot load %s (%s): see systemctl status %s" % (name, load, name), status=status)
