@@ -146,9 +146,10 @@ class Templar:
         """One template string; the native value when it is a single expression."""
         template = self._compile(source, place)
         try:
-            return _finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
+            rendered = _finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
         except _RENDER_ERRORS as err:
             _fail(err, source, place, scope)
+        return _same_end(source, rendered)
 
     def evaluate(self, expression: Any, place: Place, scope: Scope) -> Any:
         """The value of a bare expression, as ``when`` and ``that`` hold it."""
@@ -182,7 +183,8 @@ class Templar:
             rendered = _concat(template.root_render_func(template.new_context({SCOPE: scope})))
         except _RENDER_ERRORS as err:
             _fail_in_file(err, path, scope)
-        return "" if rendered is None else str(rendered)
+        source = path.read_text(encoding="utf-8")
+        return str(_same_end(source, "" if rendered is None else str(rendered)))
 
     # -- compiling -------------------------------------------------------------------------
 
@@ -246,10 +248,26 @@ class Templar:
         if source not in self._compiled:
             try:
                 _check_names(self._environment.parse(source), lambda line: text_place(source, place, line))
-                self._compiled[source] = self._environment.from_string(source)
+                self._compiled[source] = self._environment.from_string(self._literal_backslashes(source))
             except TemplateSyntaxError as err:
                 raise _syntax_error(err, source, place) from err
         return self._compiled[source]
+
+    def _literal_backslashes(self, source: str) -> str:
+        r"""Ansible's rule for playbooks: in text inside {{ }} a backslash is a backslash.
+
+        So ``{{ x | regex_replace('a\.b', '\1') }}`` means what its author sees. Template files and bare
+        conditions keep Jinja's own rule.
+        """
+        if "\\" not in source or "{{" not in source:
+            return source
+        pieces = []
+        inside = False
+        for _line, kind, text in self._environment.lex(source):
+            if kind in ("variable_begin", "variable_end"):
+                inside = kind == "variable_begin"
+            pieces.append(text.replace("\\", "\\\\") if inside and kind == "string" else text)
+        return "".join(pieces)
 
     def _compile_expression(self, source: str, place: Place) -> Any:
         if source not in self._expressions:
@@ -269,7 +287,6 @@ def _make_environment(directories: Sequence[Path], *, trim_blocks: bool, lstrip_
         undefined=StrictUndefined,
         trim_blocks=trim_blocks,
         lstrip_blocks=lstrip_blocks,
-        keep_trailing_newline=True,
         extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
         loader=FileSystemLoader([str(directory) for directory in directories]),
         autoescape=False,  # configuration files, not HTML
@@ -279,6 +296,18 @@ def _make_environment(directories: Sequence[Path], *, trim_blocks: bool, lstrip_
     environment.tests.update(TESTS)
     environment.globals.update(lookup=_lookup, query=_query, q=_query, omit=OMIT)
     return environment
+
+
+def _same_end(source: str, rendered: Any) -> Any:
+    """Jinja drops a template's last newline; text gets as many at its end as its template has."""
+    if not isinstance(rendered, str):
+        return rendered
+    missing_newlines = _newlines_at_end(source) - _newlines_at_end(rendered)
+    return rendered + "\n" * max(0, missing_newlines)
+
+
+def _newlines_at_end(text: str) -> int:
+    return len(text) - len(text.rstrip("\n"))
 
 
 def _finished(value: Any) -> Any:
