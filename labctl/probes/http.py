@@ -102,7 +102,9 @@ def sample_outside(args: Json, seconds: float) -> Replies:
                 if len(replies) >= SILENT and not any(reply.status for reply in replies[-SILENT:]):
                     break
                 wait = min(float(args["wait"]), max(0.1, until - time.monotonic()))
-                replies.append(_get(session, url, wait, int(args["body"])))
+                reply = _get(session, url, wait, int(args["body"]))
+                # what a server had dripped by then looks like an answer that is complete
+                replies.append(Reply(0, "", "timeout") if adapter.was_cut else reply)
     finally:
         watch.cancel()
     return Replies(tuple(replies), round(time.monotonic() - began, 4))
@@ -123,6 +125,7 @@ class _Cuttable(HTTPAdapter):
 
     def __init__(self) -> None:
         self.links: list[socket.socket] = []
+        self.was_cut = False
         super().__init__(pool_connections=1, pool_maxsize=1)
 
     def get_connection_with_tls_context(
@@ -145,6 +148,7 @@ class _Cuttable(HTTPAdapter):
         return pool
 
     def cut(self) -> None:
+        self.was_cut = True
         for link in self.links:
             with contextlib.suppress(OSError):
                 link.shutdown(socket.SHUT_RDWR)

@@ -58,7 +58,7 @@ def progress_line(done: int, total: int, host: str, said: str, seconds: float) -
 
 
 def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]) -> None:
-    title = f"{host['host']}  {document['lab']} {document.get('title', '')}".rstrip()
+    title = f"{_safe(host['host'])}  {document['lab']} {document.get('title', '')}".rstrip()
     _line(console, [(title, "bold")])
     if not host["checks"]:
         _line(console, [("  ERROR ", _STYLES["error"]), _safe(host["error"] or "not judged")])
@@ -141,8 +141,8 @@ def _next(console: Console, host: Mapping[str, Any]) -> None:
         return
     first = next((one for one in open_ones if one["verdict"] == "fail"), open_ones[0])
     where = "" if host["host"] == "localhost" else f" {host['host']}"
-    text = f"Next: mend {first['id']}, then: labctl grade{where} --only {first['id']}"
-    _wrapped(console, _safe(text), "", "      ")
+    _wrapped(console, _safe(f"Next: mend {first['id']}, then look again:"), "", "      ")
+    _line(console, ["      ", _safe(f"labctl grade{where} --only {first['id']}")])
 
 
 def _overview(console: Console, hosts: Iterable[Mapping[str, Any]]) -> None:

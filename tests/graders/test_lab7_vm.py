@@ -62,7 +62,7 @@ FAULTS = [
     ),
     Fault(
         "one worker crashed",
-        "curl -s localhost:8083/crash; sleep 8",
+        "python3 -c 'import urllib.request as u; u.urlopen(\"http://localhost:8083/crash\").read()'; sleep 8",
         frozenset({"lb.workers", "lb.all-up"} | CRASH),
         disrupt=True,
     ),

@@ -164,11 +164,17 @@ class World:
         }
     )
     mounts: list[Mount] = field(default_factory=lambda: [mount()])
-    share: ShareTrial = ShareTrial("staff2.decal.xcf.sh:/opt/lab7/public", "", ("secret.txt",), "EROFS", 1.0)
-    write: WriteTrial = WriteTrial(True, "", "seen", True)
+    share: ShareTrial = field(
+        default_factory=lambda: ShareTrial(
+            "staff2.decal.xcf.sh:/opt/lab7/public", "", ("secret.txt",), "EROFS", 1.0
+        )
+    )
+    write: WriteTrial = field(default_factory=lambda: WriteTrial(True, "", "seen", True))
     staff_entries: tuple[str, ...] = ("note.txt",)
-    bind: Bind = Bind(
-        True, "/etc/bind/named.conf", True, "", NAMED, "/etc/bind/db.example.com", True, "OK", RECORDS
+    bind: Bind = field(
+        default_factory=lambda: Bind(
+            True, "/etc/bind/named.conf", True, "", NAMED, "/etc/bind/db.example.com", True, "OK", RECORDS
+        )
     )
     served: tuple[Record, ...] = RECORDS
     named: str = "answered"
@@ -176,7 +182,9 @@ class World:
     outside_rcode: str = "NXDOMAIN"
     recursion: bool = False
     port_53: tuple[str, ...] = ("named",)
-    haproxy: Haproxy = Haproxy(True, ("/etc/haproxy/haproxy.cfg",), CONFIG, True, "", states())
+    haproxy: Haproxy = field(
+        default_factory=lambda: Haproxy(True, ("/etc/haproxy/haproxy.cfg",), CONFIG, True, "", states())
+    )
     workers: set[int] = field(default_factory=lambda: set(range(6)))
     order: list[int] = field(default_factory=lambda: [n % 6 for n in range(240)])
     door: Replies | None = None

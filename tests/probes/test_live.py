@@ -1,0 +1,207 @@
+"""Probes against real servers on this machine: an agent, sockets, a real named where there is one."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from balanced import free_block, wait_for
+
+from labctl.agent import Agent, start_agent
+from labctl.deadline import Deadline
+from labctl.inventory import local_host
+from labctl.probes import DnsAnswer, Observer, Replies, Request, StaffLink, Vantage, dns_query, http_sample
+
+NAMED = shutil.which("named") or ("/usr/sbin/named" if Path("/usr/sbin/named").exists() else "")
+T = TypeVar("T")
+BOTH: list[Vantage] = ["vm", "outside"]
+
+
+@pytest.fixture(scope="module")
+def agent() -> Iterator[Agent]:
+    with start_agent(local_host(), Deadline.after(20), become=False) as started:
+        yield started
+
+
+def fetch(agent: Agent, request: Request[T], seconds: float = 30.0) -> T:
+    found = Observer(agent, StaffLink(None)).fetch([request], Deadline.after(seconds))
+    value: T = found[request.key].value
+    return value
+
+
+@contextmanager
+def server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A TCP server; ``answer`` is called with each connection."""
+    link = socket.create_server(("127.0.0.1", 0))
+    link.settimeout(0.1)
+    over = threading.Event()
+
+    def serve() -> None:
+        while not over.is_set():
+            try:
+                client, _ = link.accept()
+            except TimeoutError:
+                continue
+            with client:
+                try:
+                    client.recv(4096)
+                    answer(client)
+                except OSError:
+                    continue
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield link.getsockname()[1]
+    finally:
+        over.set()
+        thread.join()
+        link.close()
+
+
+@pytest.mark.parametrize("vantage", BOTH)
+class TestHttp:
+    def test_answers_in_order_on_a_connection_each(self, agent: Agent, vantage: Vantage) -> None:
+        seen: list[int] = []
+
+        def answer(client: socket.socket) -> None:
+            seen.append(client.getpeername()[1])
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%d\n" % (len(seen) % 10))
+
+        with server(answer) as port:
+            replies = fetch(agent, http_sample("127.0.0.1", port, count=5, vantage=vantage))
+        assert [one.body for one in replies.replies] == ["1\n", "2\n", "3\n", "4\n", "5\n"]
+        assert len(set(seen)) == 5
+
+    def test_nobody_listens(self, agent: Agent, vantage: Vantage) -> None:
+        replies = fetch(agent, http_sample("127.0.0.1", free_block(1), count=24, vantage=vantage))
+        assert (replies.trouble, len(replies.replies)) == ("refused", 2)
+
+    def test_closed_without_an_answer(self, agent: Agent, vantage: Vantage) -> None:
+        with server(lambda client: None) as port:
+            assert fetch(agent, http_sample("127.0.0.1", port, vantage=vantage)).trouble == "reset"
+
+    def test_another_protocol(self, agent: Agent, vantage: Vantage) -> None:
+        with server(lambda client: client.sendall(b"SSH-2.0-x\r\n" * 5)) as port:
+            assert fetch(agent, http_sample("127.0.0.1", port, vantage=vantage)).trouble == "not-http"
+
+    def test_a_redirect_is_not_followed(self, agent: Agent, vantage: Vantage) -> None:
+        head = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+        with server(lambda client: client.sendall(head)) as port:
+            assert fetch(agent, http_sample("127.0.0.1", port, vantage=vantage)).replies[0].status == 302
+
+    def test_a_drip_is_cut_off(self, agent: Agent, vantage: Vantage) -> None:
+        def drip(client: socket.socket) -> None:
+            client.sendall(b"HTTP/1.1 200 OK\r\n")
+            for _ in range(40):
+                client.sendall(b"x")
+                time.sleep(0.2)
+
+        with server(drip) as port:
+            request = http_sample("127.0.0.1", port, wait=1.0, vantage=vantage)
+            began = time.monotonic()
+            replies = fetch(agent, request, seconds=3.0)
+            assert time.monotonic() - began < 5
+        assert not isinstance(replies, Replies) or replies.replies[0].status == 0
+
+    def test_a_flood_is_cut_off(self, agent: Agent, vantage: Vantage) -> None:
+        def flood(client: socket.socket) -> None:
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            for _ in range(2000):
+                client.sendall(b"x" * 65536)
+
+        with server(flood) as port:
+            replies = fetch(agent, http_sample("127.0.0.1", port, vantage=vantage, body=200))
+        assert replies.replies[0].body == "x" * 200
+
+
+def test_no_proxy_of_the_environment_is_used(agent: Agent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with server(lambda client: client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")) as port:
+        assert fetch(agent, http_sample("127.0.0.1", port, vantage="outside")).replies[0].status == 200
+
+
+ZONE = """\
+$TTL 60
+@ SOA ns.example.com. root.example.com. ( 7 1h 15m 30d 2h )
+@ NS ns
+@ A 10.77.0.11
+ns A 10.77.0.11
+big TXT {big}
+"""
+
+
+@pytest.fixture(scope="module")
+def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """A real BIND with example.com, on a free port."""
+    if not NAMED:
+        pytest.skip("named is not installed here")
+    folder = tmp_path_factory.mktemp("named")
+    port = free_block(1)
+    big = "\nbig TXT ".join(f'"{n:0250d}"' for n in range(8))
+    (folder / "db").write_text(ZONE.format(big=big))
+    (folder / "named.conf").write_text(
+        f"""options {{ directory "{folder}"; pid-file "{folder}/pid"; session-keyfile "{folder}/key";
+        listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; }};
+        controls {{ }};
+        zone "example.com" {{ type master; file "{folder}/db"; }};\n"""
+    )
+    process = subprocess.Popen([NAMED, "-f", "-c", str(folder / "named.conf")], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: answers(port), "named answers")
+        yield port
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers(port: int) -> bool:
+    from labctl.probes.dns import ask_outside
+
+    args = dns_query("example.com", "SOA", port=port, tcp=True).args
+    return ask_outside(args, 1.0).answered
+
+
+@pytest.mark.parametrize("vantage", BOTH)
+@pytest.mark.parametrize("tcp", [False, True], ids=["udp", "tcp"])
+class TestDns:
+    def ask(self, agent: Agent, port: int, name: str, kind: str, vantage: Vantage, tcp: bool) -> DnsAnswer:
+        return fetch(agent, dns_query(name, kind, port=port, tcp=tcp, vantage=vantage))
+
+    def test_an_answer(self, agent: Agent, named: int, vantage: Vantage, tcp: bool) -> None:
+        answer = self.ask(agent, named, "example.com", "A", vantage, tcp)
+        assert (answer.rcode, answer.authoritative, answer.recursion) == ("NOERROR", True, False)
+        assert answer.data("A") == ("10.77.0.11",)
+
+    def test_no_such_name(self, agent: Agent, named: int, vantage: Vantage, tcp: bool) -> None:
+        answer = self.ask(agent, named, "nonce.example.com", "A", vantage, tcp)
+        assert (answer.rcode, answer.authoritative) == ("NXDOMAIN", True)
+
+    def test_not_its_zone(self, agent: Agent, named: int, vantage: Vantage, tcp: bool) -> None:
+        assert self.ask(agent, named, "example.org", "A", vantage, tcp).rcode == "REFUSED"
+
+    def test_an_answer_too_long_for_udp(self, agent: Agent, named: int, vantage: Vantage, tcp: bool) -> None:
+        assert len(self.ask(agent, named, "big.example.com", "TXT", vantage, tcp).data("TXT")) == 8
+
+    def test_nobody_listens(self, agent: Agent, vantage: Vantage, tcp: bool) -> None:
+        answer = self.ask(agent, free_block(1), "example.com", "A", vantage, tcp)
+        assert (answer.status, str(answer)) == ("refused", "nobody listens there")
+        assert answer.seconds < 2
+
+
+@pytest.mark.parametrize("vantage", BOTH)
+def test_a_tcp_server_that_sends_nonsense(agent: Agent, vantage: Vantage) -> None:
+    junk = struct.pack("!H", 40) + b"\xff" * 40
+    with server(lambda client: client.sendall(junk)) as port:
+        answer = fetch(agent, dns_query("example.com", "A", port=port, tcp=True, vantage=vantage))
+    assert not answer.authoritative
+    assert answer.rcode != "NXDOMAIN"

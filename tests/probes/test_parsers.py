@@ -1,0 +1,221 @@
+"""What the probes make of real output, recorded on Debian 12 (BIND 9.18, HAProxy 2.6)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from labctl.agent.remote.probes import bind as remote_bind
+from labctl.agent.remote.probes import http as remote_http
+from labctl.agent.remote.probes import mounts as remote_mounts
+from labctl.agent.remote.probes import sockets as remote_sockets
+from labctl.probes.bind import Bind, records_of
+from labctl.probes.haproxy import parse_config, parse_state
+from labctl.probes.nfs import Mount
+
+MOUNTINFO = """\
+22 28 0:20 / /sys rw,nosuid,nodev,noexec,relatime shared:7 - sysfs sysfs rw
+28 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw,discard
+61 28 0:45 / /mnt rw,relatime shared:35 - nfs4 staff2.decal.xcf.sh:/opt/lab7/private/student1 \
+rw,vers=4.2,rsize=131072,wsize=131072,proto=tcp,clientaddr=10.77.0.11,local_lock=none,addr=10.77.0.2
+70 28 0:46 / /media/my\\040share ro,relatime - nfs 10.77.0.2:/opt/lab7/public rw,vers=3,addr=10.77.0.2
+broken line
+"""
+
+
+def test_the_mount_table() -> None:
+    rows = remote_mounts.parse(MOUNTINFO)
+    assert [(row["target"], row["fstype"]) for row in rows][2:] == [
+        ("/mnt", "nfs4"),
+        ("/media/my share", "nfs"),
+    ]
+    made = [
+        Mount(
+            **{
+                **row,
+                "options": tuple(row["options"]),
+                "super_options": tuple(row["super_options"]),
+                "entries": (),
+            }
+        )
+        for row in rows[2:]
+    ]
+    assert (made[0].server, made[0].path) == ("staff2.decal.xcf.sh", "/opt/lab7/private/student1")
+    assert made[0].server_address == "10.77.0.2"
+    assert [one.writable for one in made] == [True, False]
+
+
+NAMED = """\
+acl "campus" {
+\t"localhost";
+\t10.77.0.0/24;
+};
+options {
+\tdirectory "/var/cache/bind";
+\tallow-query-cache {
+\t\t"campus";
+\t};
+\tallow-recursion {
+\t\t"campus";
+\t};
+\tdnssec-validation auto;
+\trecursion yes;
+\tallow-query {
+\t\t"any";
+\t};
+};
+zone "." {
+\ttype hint;
+\tfile "/usr/share/dns/root.hints";
+};
+zone "example.com" {
+\ttype master;
+\tfile "db.example.com";
+};
+"""
+
+
+def a_bind(text: str) -> Bind:
+    return Bind(True, "/etc/bind/named.conf", True, "", text, "", True, "", ())
+
+
+def test_the_zone_of_a_named_configuration() -> None:
+    assert remote_bind.zone_file(NAMED, "example.com") == "/var/cache/bind/db.example.com"
+    assert remote_bind.zone_file(NAMED, "example.org") == ""
+    assert remote_bind.zone_file(NAMED, "xample.com") == ""
+    assert a_bind(NAMED).zone_type("example.com") == "master"
+    assert a_bind(NAMED).zone_type("example.org") == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "allowed"),
+    [
+        ("", "", ("localhost", "10.77.0.0/24")),
+        ("recursion yes", "recursion no", ()),
+        ('allow-recursion {\n\t\t"campus";', 'allow-recursion {\n\t\t"any";', ("any",)),
+        ("allow-recursion {", "allow-transfer {", ("localhost", "10.77.0.0/24")),
+    ],
+)
+def test_who_may_have_names_resolved(old: str, new: str, allowed: tuple[str, ...]) -> None:
+    assert a_bind(NAMED.replace(old, new) if old else NAMED).recursion_for() == allowed
+
+
+def test_recursion_follows_allow_query_when_nothing_else_is_said() -> None:
+    text = NAMED.replace("allow-recursion {", "allow-transfer {").replace(
+        "allow-query-cache {", "allow-notify {"
+    )
+    assert a_bind(text).recursion_for() == ("any",)
+    assert a_bind("options {\n};\n").recursion_for() == ("localnets", "localhost")
+
+
+COMPILED = """\
+example.com.                                  3600 IN SOA       Alice.decal.xcf.sh. root.alice.decal.xcf.sh. 7 3600 900 2592000 7200
+example.com.                                  3600 IN NS        alice.decal.xcf.sh.
+example.com.                                  3600 IN A         10.77.0.11
+example.com.                                  3600 IN TXT       "two words" "more"
+_http._tcp.example.com.                       3600 IN SRV       0 5 7000 WWW.example.com.
+www.example.com.                              3600 IN CNAME     api.example.com.
+odd line
+"""
+
+
+def test_the_records_of_a_compiled_zone() -> None:
+    rows = records_of(COMPILED)
+    assert [(one.name, one.type) for one in rows][-2:] == [
+        ("_http._tcp.example.com.", "SRV"), ("www.example.com.", "CNAME"),
+    ]  # fmt: skip
+    assert rows[0].data.startswith("alice.decal.xcf.sh. root.")
+    assert rows[3].data == '"two words" "more"'
+    assert rows[4].data == "0 5 7000 www.example.com."
+
+
+STATE = """\
+# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,act,bck,\
+chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,addr,
+door,FRONTEND,,,0,1,262121,28,2212,4180,0,0,0,,,,,OPEN,,,,,,,,,1,2,0,,,,0,0,,
+kitchen,s0,0,0,0,1,,5,395,715,,0,,0,0,0,0,UP,1,1,0,0,0,9,0,,1,3,1,,5,,2,0,127.0.0.1:8080,
+kitchen,s1,0,0,0,1,,5,395,715,,0,,0,0,0,0,DOWN 1/2,1,1,0,3,1,9,2,,1,3,2,,5,,2,0,127.0.0.1:8081,
+kitchen,s2,0,0,0,1,,5,395,715,,0,,0,0,0,0,no check,1,1,0,,,,,,1,3,3,,5,,2,0,127.0.0.1:8082,
+kitchen,BACKEND,0,0,0,1,26213,28,2212,4180,0,0,,0,0,0,0,UP,6,6,0,,0,9,0,,1,3,0,,28,,1,0,,
+"""
+
+
+def test_the_servers_of_haproxys_statistics() -> None:
+    rows = parse_state(STATE)
+    assert [(one.name, one.status, one.checked) for one in rows] == [
+        ("s0", "UP", True), ("s1", "DOWN 1/2", True), ("s2", "no check", False),
+    ]  # fmt: skip
+    assert rows[0].address == "127.0.0.1:8080"
+    assert parse_state("<html>") == ()
+
+
+CONFIG = """\
+global
+    log /dev/log local0
+defaults
+    mode http
+    timeout connect 5000
+    default-server inter 1s
+frontend www
+    bind :80,:7000
+    bind [::]:7000-7001 v6only
+    default_backend app   # the workers
+backend app
+    balance leastconn
+    default-server check fall 2
+    server a localhost:8080 weight 3
+    server b 127.0.0.1:8081 no-check
+    server-template t 2 127.0.0.1:8082 inter 500
+listen stats
+    bind *:7001
+    mode tcp
+"""
+
+
+def test_haproxys_configuration() -> None:
+    www, app, stats = parse_config(CONFIG)
+    assert (www.kind, www.mode, www.default_backend) == ("frontend", "http", "app")
+    assert www.binds == (80, 7000, 7000, 7001)
+    assert (app.algorithm, [one.name for one in app.servers]) == ("leastconn", ["a", "b", "t1", "t2"])
+    a, b, t1, _ = app.servers
+    assert (a.port, a.check, a.inter, a.fall, a.rise, a.weight) == (8080, True, 1.0, 2, 2, 3)
+    assert not b.check
+    assert t1.inter == 0.5
+    assert (stats.mode, stats.algorithm) == ("tcp", "roundrobin")
+
+
+def test_defaults_end_with_the_next_defaults() -> None:
+    text = (
+        "defaults\n  mode http\n  balance source\ndefaults\n  mode tcp\nbackend x\n  server a 127.0.0.1:1\n"
+    )
+    (one,) = parse_config(text)
+    assert (one.mode, one.balance) == ("tcp", "")
+    assert replace(one, balance="source").algorithm == "source"
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "body"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, "hello"),
+        (b"HTTP/1.0 503 Service Unavailable\r\n\r\n<html>", 503, "<html>"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
+            200,
+            "abcde",
+        ),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 200, ""),
+        (b"", 0, ""),
+        (b"SSH-2.0-OpenSSH\r\n", 0, ""),
+        (b"HTTP/1.1 abc\r\n\r\n", 0, ""),
+        (b"HTTP/1.1 200 OK\r\n", 0, ""),
+    ],
+)
+def test_http_answers(data: bytes, status: int, body: str) -> None:
+    reply = remote_http.parse(data, 100)
+    assert (reply["status"], reply["body"]) == (status, body)
+
+
+def test_addresses_in_the_kernels_tables() -> None:
+    assert remote_sockets.address_of("0100007F", 4) == "127.0.0.1"
+    assert remote_sockets.address_of("00000000000000000000000001000000", 6) == "::1"

@@ -1,0 +1,178 @@
+"""The scorecard: what a run's document says, nothing raw from a VM, within 80 columns."""
+
+from __future__ import annotations
+
+import copy
+import re
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from labctl.report.grade_console import progress_line, render_rubric, render_scorecard
+
+
+def a_check(verdict: str, **fields: Any) -> dict[str, Any]:
+    usual = {
+        "id": "dns.apex-address",
+        "section": "dns",
+        "question": "2d",
+        "title": "example.com has your VM's own address.",
+        "verdict": verdict,
+        "score": {"pass": 2.0, "fail": 0.0, "skip": 0.0, "error": None}[verdict],
+        "max_score": 2.0,
+        "expected": "example.com A 10.77.0.11",
+        "seen": "A 10.0.2.15",
+        "hint": "the A record of the zone's own name must hold the address that others reach your VM at",
+        "vantage": "vm",
+        "evidence": [],
+    }
+    return {**usual, **fields}
+
+
+def a_host(*checks: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    usual = {
+        "host": "student1",
+        "status": "graded",
+        "error": None,
+        "error_hint": "",
+        "score": sum(one["score"] or 0 for one in checks),
+        "score_so_far": sum(one["score"] or 0 for one in checks),
+        "max_score": sum(one["max_score"] for one in checks),
+        "seconds": 12.3,
+        "restored": None,
+        "left_out": [],
+        "checks": list(checks),
+    }
+    return {**usual, **fields}
+
+
+def a_run(*hosts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "run": "r",
+        "lab": "lab7",
+        "title": "Networked Services",
+        "sections": {"nfs": "NFS", "dns": "DNS"},
+        "hosts": list(hosts),
+    }
+
+
+def test_a_failure_says_what_was_expected_seen_and_where_to_look() -> None:
+    text = render_scorecard(a_run(a_host(a_check("fail"), a_check("pass", id="dns.zone"))))
+    assert "expected example.com A 10.77.0.11" in text
+    assert "seen     A 10.0.2.15" in text
+    assert "hint     the A record" in text
+    assert "Total  2 of 4 points" in text
+    assert "labctl grade student1 --only dns.apex-address" in text
+    assert "NFS" not in text
+
+
+def test_full_marks_say_so_and_propose_nothing() -> None:
+    text = render_scorecard(a_run(a_host(a_check("pass"), restored=True)))
+    assert "Everything that was checked is right." in text
+    assert "as they did before" in text
+    assert "Next:" not in text
+
+
+def test_an_error_is_no_zero() -> None:
+    host = a_host(
+        a_check("error", seen="timeout: too slow"),
+        a_check("pass"),
+        status="error",
+        score=None,
+        error="unjudged: 1",
+    )
+    text = render_scorecard(a_run(host))
+    assert "-/2" in text
+    assert "Not finished: 2 of 2 points so far; 1 checks could not be judged" in text
+    assert "Total" not in text
+
+
+def test_a_vm_that_was_not_reached() -> None:
+    host = a_host(status="error", score=None, max_score=None, seconds=None, error="unreachable: no route")
+    text = render_scorecard(a_run(host, a_host(a_check("pass"))))
+    assert "ERROR unreachable: no route" in text
+    assert "student1  2 of 2" in text
+
+
+def test_workers_not_restored_are_shouted_about() -> None:
+    assert "NOT" in render_scorecard(a_run(a_host(a_check("pass"), restored=False)))
+
+
+def test_what_was_left_out_is_counted() -> None:
+    left = [
+        {"id": "lb.crash-503", "reason": "not asked for"},
+        {"id": "nfs.write", "reason": "checked by staff"},
+    ]
+    text = render_scorecard(a_run(a_host(a_check("pass"), left_out=left)))
+    assert "2 checks left out: 1 not asked for, 1 checked by staff" in text
+
+
+def test_colours_only_when_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_run(a_host(a_check("fail")))
+    assert "\x1b" not in render_scorecard(run, tty=False)
+    assert "\x1b[" in render_scorecard(run, tty=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in render_scorecard(run, tty=True)
+
+
+def test_it_fits_80_columns() -> None:
+    wide = a_check("fail", seen="word " * 100, hint="hint " * 50, expected="x" * 30)
+    for line in render_scorecard(a_run(a_host(wide))).splitlines():
+        assert len(line) <= 80, line
+
+
+def test_the_rubric() -> None:
+    document = {
+        "lab": "lab7", "title": "Networked Services", "max_score": 2.0, "sections": {"dns": "DNS"},
+        "checks": [{**a_check("pass"), "disruptive": True}],
+    }  # fmt: skip
+    text = render_rubric(document)
+    assert "dns.apex-address" in text
+    assert "example.com has your VM's own address." in text
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
+def unsafe(text: str) -> set[str]:
+    return {
+        one for one in text if unicodedata.category(one) in ("Cc", "Cf", "Cs", "Zl", "Zp") and one != "\n"
+    }
+
+
+nasty = st.text(max_size=60) | st.sampled_from(
+    [
+        "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x9b31m", "[bold red]markup[/]", "[link=http://x]y[/link]", "a\rb",
+        "\u202etxt.exe", "\u2066\u2069", "a\nb\nPASS 2/2", ":smile:", "\x00", "\ud800", "\u2028",
+    ]
+)  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=nasty, verdict=st.sampled_from(["pass", "fail", "skip", "error"]))
+def test_nothing_from_a_vm_reaches_the_terminal_raw(text: str, verdict: str) -> None:
+    bad = a_check(verdict, seen=text, expected=text, hint=text, title=text)
+    run = a_run(
+        a_host(bad, host=text, error=text, error_hint=text), a_host(host=text, error=text, score=None)
+    )
+    run["hosts"][1]["status"] = "error"
+    shown = render_scorecard(copy.deepcopy(run), tty=False)
+    assert not unsafe(shown)
+    coloured = re.sub(r"\x1b\[[0-9;]*m", "", render_scorecard(run, tty=True))
+    assert not unsafe(coloured)
+    assert not unsafe(progress_line(1, 2, text, text, 0.5))
+
+
+def test_markup_is_text() -> None:
+    text = render_scorecard(
+        a_run(a_host(a_check("fail", seen="[bold]x[/bold] :smile:"))), tty=True, colour=True
+    )
+    assert "[bold]x[/bold] :smile:" in text
+
+
+def test_a_vm_cannot_forge_a_line_of_the_scorecard() -> None:
+    forged = "nothing\n  PASS    2/2   forged\nTotal  50 of 50 points"
+    text = render_scorecard(a_run(a_host(a_check("fail", seen=forged))))
+    assert not [line for line in text.splitlines() if line.startswith(("  PASS", "Total  50"))]
