@@ -110,6 +110,13 @@ serial-getty@ttyS0.service serial-getty@ttyS1.service systemd-update-utmp.servic
 systemd-update-utmp-runlevel.service systemd-hwdb-update.service systemd-machine-id-commit.service
 """
 
+# Run at every daemon-reload, and a package's installation reloads several times; fstab's stays
+GENERATORS_OFF = """
+systemd-cryptsetup-generator systemd-debug-generator systemd-getty-generator systemd-gpt-auto-generator
+systemd-hibernate-resume-generator systemd-integritysetup-generator systemd-rc-local-generator
+systemd-run-generator systemd-system-update-generator systemd-sysv-generator systemd-veritysetup-generator
+"""
+
 ENABLED = ["labctl-network.service", "labctl-clock.service", "ssh.service"]
 
 
@@ -133,6 +140,10 @@ def main() -> None:
             path.unlink()
         path.write_text(text, encoding="utf-8")
         path.chmod(0o644)
+    generators = Path("/etc/systemd/system-generators")
+    generators.mkdir()
+    for name in GENERATORS_OFF.split():
+        (generators / name).symlink_to("/dev/null")
     index_archives()
     subprocess.run(["/usr/bin/systemctl", "enable", *ENABLED], check=True)
     subprocess.run(["/usr/bin/systemctl", "mask", *MASKED.split()], check=True)
