@@ -106,7 +106,9 @@ class Run:
         self.preflight()
         deadline = Deadline.after(self.options.seconds)
         for host in self._hosts.values():
-            self._sessions[host.name] = Session(host, deadline, become=_needs_root(self.steps))
+            self._sessions[host.name] = Session(
+                host, deadline, become=_needs_root(self.steps), may_install=not self.options.check
+            )
         try:
             for step in self.steps:
                 self._step(step)

@@ -10,9 +10,10 @@ from typing import Any
 
 from labctl.agent import Agent, OpResult, start_agent
 from labctl.deadline import Deadline
-from labctl.errors import PlaybookError
+from labctl.errors import PlaybookError, PythonMissing
 from labctl.inventory import Host
 from labctl.playbook import judge, plan
+from labctl.playbook.bootstrap import install_python
 from labctl.playbook.model import Block, Play, Task
 from labctl.playbook.prepare import Mode, Prepared, number_of, prepare
 from labctl.playbook.result import HostRun, TaskResult
@@ -33,21 +34,37 @@ class EndPlay(Exception):
 class Session:
     """A host's connection, opened when the first batch is sent and kept until the run ends."""
 
-    def __init__(self, host: Host, deadline: Deadline, become: bool) -> None:
+    def __init__(self, host: Host, deadline: Deadline, become: bool, may_install: bool = False) -> None:
         self.host = host
         self.deadline = deadline
         self.become = become
+        self.may_install = may_install
+        self._extra = 0
         self._agent: Agent | None = None
 
     def agent(self) -> Agent:
         if self._agent is None:
-            self._agent = start_agent(self.host, self.deadline.sooner(60.0), become=self.become)
+            self._agent = self._start()
         return self._agent
+
+    def _start(self) -> Agent:
+        try:
+            return start_agent(self.host, self.deadline.sooner(60.0), become=self.become)
+        except PythonMissing:
+            if not self.may_install:
+                raise
+        install_python(self.host, self.deadline)
+        self._extra = 2
+        return start_agent(self.host, self.deadline.sooner(60.0), become=self.become)
 
     @property
     def counts(self) -> tuple[int, int]:
         """Connections and round trips so far."""
-        return (self._agent.connections, self._agent.round_trips) if self._agent else (0, 0)
+        return (
+            (self._agent.connections + self._extra, self._agent.round_trips + self._extra)
+            if self._agent
+            else (0, 0)
+        )
 
     def close(self) -> None:
         if self._agent is not None:

@@ -8,22 +8,28 @@ one expression keeps the expression's type (``"{{ 5 }}"`` is a number), as in an
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import FileSystemLoader, StrictUndefined, Template, Undefined, nodes, pass_context
-from jinja2.debug import rewrite_traceback_stack
-from jinja2.exceptions import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
+from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 
-from labctl.documents import Map, Seq, nearest
+from labctl.documents import Map, Seq
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.filters import FILTERS, TESTS
 from labctl.playbook.lookups import LOOKUPS, LookupFailed
+from labctl.playbook.template_errors import (
+    check_names,
+    fail,
+    fail_in_file,
+    file_place,
+    syntax_error,
+    text_place,
+)
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
@@ -148,7 +154,7 @@ class Templar:
         try:
             rendered = _finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
         except _RENDER_ERRORS as err:
-            _fail(err, source, place, scope)
+            fail(err, source, place, scope)
         return _same_end(source, rendered)
 
     def evaluate(self, expression: Any, place: Place, scope: Scope) -> Any:
@@ -161,7 +167,7 @@ class Templar:
         try:
             return _finished(compiled({SCOPE: scope}))
         except _RENDER_ERRORS as err:
-            _fail(err, expression, place, scope)
+            fail(err, expression, place, scope)
 
     def truth(self, expression: Any, place: Place, scope: Scope) -> bool:
         """A condition. Ansible's rule since 2.19: it must be true or false, not merely something."""
@@ -182,7 +188,7 @@ class Templar:
         try:
             rendered = _concat(template.root_render_func(template.new_context({SCOPE: scope})))
         except _RENDER_ERRORS as err:
-            _fail_in_file(err, path, scope)
+            fail_in_file(err, path, scope)
         source = path.read_text(encoding="utf-8")
         return str(_same_end(source, "" if rendered is None else str(rendered)))
 
@@ -205,11 +211,11 @@ class Templar:
                 self.directories, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks
             )
         try:
-            _check_names(environment.parse(source), lambda line: _file_place(path, line))
+            check_names(environment.parse(source), lambda line: file_place(path, line))
             code = environment.compile(source, name=path.name, filename=str(path))
         except TemplateSyntaxError as err:
             raise PlaybookError(
-                f"the template is wrong: {err.message}", place=_file_place(path, err.lineno)
+                f"the template is wrong: {err.message}", place=file_place(path, err.lineno)
             ) from err
         template = environment.template_class.from_code(environment, code, environment.globals)
         self._files[key] = template
@@ -247,10 +253,10 @@ class Templar:
     def _compile(self, source: str, place: Place) -> Template:
         if source not in self._compiled:
             try:
-                _check_names(self._environment.parse(source), lambda line: text_place(source, place, line))
+                check_names(self._environment.parse(source), lambda line: text_place(source, place, line))
                 self._compiled[source] = self._environment.from_string(self._literal_backslashes(source))
             except TemplateSyntaxError as err:
-                raise _syntax_error(err, source, place) from err
+                raise syntax_error(err, source, place) from err
         return self._compiled[source]
 
     def _literal_backslashes(self, source: str) -> str:
@@ -273,12 +279,12 @@ class Templar:
         if source not in self._expressions:
             try:
                 tree = self._environment.parse("{{ (" + source + ") }}")
-                _check_names(tree, lambda line: text_place(source, place, line))
+                check_names(tree, lambda line: text_place(source, place, line))
                 self._expressions[source] = self._environment.compile_expression(
                     source, undefined_to_none=False
                 )
             except TemplateSyntaxError as err:
-                raise _syntax_error(err, source, place) from err
+                raise syntax_error(err, source, place) from err
         return self._expressions[source]
 
 
@@ -321,124 +327,3 @@ def _finished(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [_finished(item) for item in value]
     return str(value)
-
-
-# -- errors ------------------------------------------------------------------------------------
-
-
-def _check_names(tree: nodes.Template, place_of: Any) -> None:
-    """Unknown filters, tests and lookups are found before anything runs, wherever they stand."""
-    environment = tree.environment
-    if environment is None:
-        return
-    for node in tree.find_all((nodes.Filter, nodes.Test)):
-        kind = "filter" if isinstance(node, nodes.Filter) else "test"
-        known = environment.filters if kind == "filter" else environment.tests
-        if node.name not in known and node.name.removeprefix("ansible.builtin.") not in known:
-            raise PlaybookError(
-                f"there is no {kind} {node.name!r}",
-                hint=_did_you_mean(node.name, known),
-                place=place_of(node.lineno),
-            )
-    for call in tree.find_all(nodes.Call):
-        named = isinstance(call.node, nodes.Name) and call.node.name in ("lookup", "query", "q")
-        if named and call.args and isinstance(call.args[0], nodes.Const):
-            name = str(call.args[0].value)
-            if name.removeprefix("ansible.builtin.") not in LOOKUPS:
-                covered = ", ".join(sorted(LOOKUPS))
-                raise PlaybookError(
-                    f"there is no lookup {name!r}",
-                    hint=_did_you_mean(name, LOOKUPS) or f"these are covered: {covered}",
-                    place=place_of(call.lineno),
-                )
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    near = nearest(word, known)
-    return f"did you mean {near!r}?" if near else ""
-
-
-def text_place(source: str, place: Place, line: int) -> Place:
-    """Where line ``line`` of a template string stands in its file.
-
-    A block scalar (``|`` or ``>``) starts one line below its indicator.
-    """
-    if not place.line:
-        return place
-    block = place.text[place.column - 1 : place.column] in ("|", ">")
-    if not block and (line <= 1 or "\n" not in source):
-        return place
-    return replace(
-        place, line=place.line + line - (0 if block else 1), column=1, text=_line_of(place, line, block)
-    )
-
-
-def _line_of(place: Place, line: int, block: bool) -> str:
-    return _file_place(place.path, place.line + line - (0 if block else 1)).text
-
-
-def _file_place(path: Path, line: int | None) -> Place:
-    number = line or 1
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    text = lines[number - 1] if 0 < number <= len(lines) else ""
-    return Place(path, number, len(text) - len(text.lstrip()) + 1, text)
-
-
-def _syntax_error(err: TemplateSyntaxError, source: str, place: Place) -> PlaybookError:
-    return PlaybookError(
-        f"the template {_shown(source)} is wrong: {err.message}", place=text_place(source, place, err.lineno)
-    )
-
-
-def _shown(source: str) -> str:
-    first = source.strip().splitlines()[0] if source.strip() else source
-    return repr(first if len(first) <= 60 else first[:57] + "...")
-
-
-def _message(err: BaseException, scope: Scope) -> tuple[str, str]:
-    if isinstance(err, UndefinedError):
-        message = str(err.message or err)
-        parts = message.split("'")
-        if message.endswith("is undefined") and len(parts) > 1:
-            return f"the variable {parts[1]!r} is not defined", _did_you_mean(parts[1], scope.names())
-        return message, ""
-    if isinstance(err, TemplateNotFound):
-        return f"the template {err.name!r} is nowhere to be found", ""
-    if isinstance(err, TemplateError | LookupFailed):
-        return str(err), ""
-    if isinstance(err, RecursionError):
-        return "nested too deeply", ""
-    return f"{type(err).__name__}: {err}", ""
-
-
-def _fail(err: BaseException, source: str, place: Place, scope: Scope) -> NoReturn:
-    message, hint = _message(err, scope)
-    line = _deepest_line(err, {"<template>"})[1]
-    raise PlaybookError(
-        f"{message} (in {_shown(source)})", hint=hint, place=text_place(source, place, line)
-    ) from err
-
-
-def _fail_in_file(err: BaseException, path: Path, scope: Scope) -> NoReturn:
-    message, hint = _message(err, scope)
-    where, line = _deepest_line(err, None)
-    raise PlaybookError(message, hint=hint, place=_file_place(Path(where) if where else path, line)) from err
-
-
-def _deepest_line(err: BaseException, names: set[str] | None) -> tuple[str, int]:
-    """The innermost template frame of an exception being handled: its file name and line."""
-    if isinstance(err, TemplateSyntaxError):
-        return err.filename or "", err.lineno
-    rewritten = rewrite_traceback_stack()
-    found = ("", 1)
-    walk = rewritten.__traceback__
-    while walk is not None:
-        filename = walk.tb_frame.f_code.co_filename
-        ours = filename in names if names is not None else "__jinja_exception__" in walk.tb_frame.f_globals
-        if ours and (names is not None or filename != "<template>"):
-            found = (filename, walk.tb_lineno)
-        walk = walk.tb_next
-    return found

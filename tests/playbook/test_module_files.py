@@ -299,7 +299,7 @@ def test_blockinfile_validates_before_it_replaces(tmp_path: Path) -> None:
     assert path.read_text() == "default\n"
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text("ab1\n", max_size=30))
 def test_replace_is_re_sub(tmp_path: Path, text: str) -> None:
     path = tmp_path / "f"

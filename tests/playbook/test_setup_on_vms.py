@@ -64,14 +64,17 @@ def test_a_refused_validation_leaves_the_file_and_the_service(provisioned: Machi
         "        validate: named-checkconf %s\n"
         "    - command: systemctl stop named\n"
     )
-    before = provisioned.run("sudo sha256sum /etc/bind/named.conf.local; ls -la /etc/bind").stdout
+    before = provisioned.run("sudo sha256sum /etc/bind/named.conf.local; ls -lA --full-time /etc/bind").stdout
     (host,) = setup(STUDENT, "--playbook", str(playbook), status=1)
     assert [task["status"] for task in host["tasks"]] == ["failed"]
     (task,) = host["tasks"]
     assert "refused" in task["msg"]
     assert "named.conf.local:1" in task["stdout"] + task["stderr"]
     assert task["place"] == f"{playbook}:4:7"
-    assert provisioned.run("sudo sha256sum /etc/bind/named.conf.local; ls -la /etc/bind").stdout == before
+    assert (
+        provisioned.run("sudo sha256sum /etc/bind/named.conf.local; ls -lA --full-time /etc/bind").stdout
+        == before
+    )
     assert "active" in provisioned.run("systemctl is-active named").stdout
 
 
@@ -108,6 +111,15 @@ def test_an_interrupted_dpkg_is_repaired(provisioned: Machines, tmp_path: Path) 
     provisioned.run("curl --version && dpkg -s curl | grep -q 'install ok installed'")
     (host,) = setup(STUDENT, "--playbook", str(playbook))
     assert host["changed"] == 0
+
+
+def test_a_vm_without_python_is_named_when_apt_cannot_help(bare: Machines) -> None:
+    # Hidden rather than removed: apt then thinks that it is installed, the harder case.
+    bare.run("sudo mv /usr/bin/python3 /usr/bin/python3.hidden")
+    (host,) = setup(STUDENT, "--tags", "base", status=3)
+    assert (host["status"], host["cause"], host["tasks"]) == ("unreachable", "python-missing", [])
+    assert "python3" in host["error"]
+    assert host["hint"]
 
 
 def test_reset_takes_the_lab_off_and_then_has_nothing_to_do(provisioned: Machines) -> None:

@@ -1,0 +1,9 @@
+"""Settings of the property tests."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+
+# Other tests' VMs share the processor: how long one example takes says nothing.
+settings.register_profile("labctl", deadline=None)
+settings.load_profile("labctl")

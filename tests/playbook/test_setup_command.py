@@ -1,0 +1,167 @@
+"""labctl setup as a command: what it prints where, its exit status, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+LABCTL = [sys.executable, "-m", "labctl"]
+INVENTORY = """\
+all:
+  hosts:
+    here: {ansible_connection: local, who: inventory}
+    gone: {ansible_host: 127.0.0.1, ansible_port: 1, labctl_known_hosts: /dev/null}
+"""
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    (tmp_path / "inventory.yml").write_text(INVENTORY)
+    return tmp_path
+
+
+def run(
+    files: Path, playbook: str, *args: str, vms: tuple[str, ...] = ("here",)
+) -> subprocess.CompletedProcess[str]:
+    (files / "play.yml").write_text(playbook)
+    return subprocess.run(
+        [
+            *LABCTL,
+            "setup",
+            *vms,
+            "-i",
+            str(files / "inventory.yml"),
+            "--playbook",
+            str(files / "play.yml"),
+            *args,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def only(done: subprocess.CompletedProcess[str]) -> Any:
+    document = json.loads(done.stdout)
+    assert (document["schema"], document["playbook"]) == (1, "play")
+    (host,) = document["hosts"]
+    return host
+
+
+PING = "- hosts: all\n  tasks:\n    - ping:\n"
+SAY = '- hosts: all\n  tasks:\n    - debug: {msg: "{{ who }} {{ n | default(0) + 1 }}"}\n'
+
+
+def test_json_is_the_only_thing_on_stdout(files: Path) -> None:
+    done = run(files, PING, "--json")
+    assert done.returncode == 0
+    host = only(done)
+    assert {key: host[key] for key in ("host", "status", "ok", "changed", "failed", "skipped")} == {
+        "host": "here",
+        "status": "ok",
+        "ok": 1,
+        "changed": 0,
+        "failed": 0,
+        "skipped": 0,
+    }
+    (task,) = host["tasks"]
+    assert {"name", "module", "status", "diff", "msg", "seconds"} <= set(task)
+    assert "here: ping" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("extra", "msg"),
+    [
+        ((), "inventory 1"),
+        (("-e", "who=me"), "me 1"),
+        (("-e", '{"who": "json", "n": 4}'), "json 5"),
+        (("-e", "@vars.yml", "-e", "who=last"), "last 3"),
+    ],
+)
+def test_extra_variables(
+    files: Path, monkeypatch: pytest.MonkeyPatch, extra: tuple[str, ...], msg: str
+) -> None:
+    (files / "vars.yml").write_text("who: file\nn: 2\n")
+    given = [one.replace("@", f"@{files}/") for one in extra]
+    assert only(run(files, SAY, "--json", *given))["tasks"][0]["msg"] == msg
+
+
+def test_a_failed_task_is_1_and_the_console_says_why(files: Path) -> None:
+    done = run(files, "- hosts: all\n  tasks:\n    - command: sh -c 'echo out; echo err >&2; exit 4'\n")
+    assert done.returncode == 1
+    for part in ("non-zero return code 4", "stdout    out", "stderr    err", "play.yml:3:7"):
+        assert part in done.stderr
+    assert "here  failed" in done.stdout
+
+
+def test_one_unreachable_vm_is_3_and_does_not_stop_the_others(files: Path) -> None:
+    done = run(files, PING, "--json", vms=("all",))
+    assert done.returncode == 3
+    status = {host["host"]: (host["status"], len(host["tasks"])) for host in json.loads(done.stdout)["hosts"]}
+    assert status == {"here": ("ok", 1), "gone": ("unreachable", 0)}
+
+
+@pytest.mark.parametrize(
+    ("playbook", "args", "message"),
+    [
+        ("- hosts: all\n  tasks:\n    - pnig:\n", (), "play.yml:3:7: there is no module 'pnig'"),
+        (PING, ("-e", "nonsense"), "is not key=value"),
+        (PING, ("--limit", "gone"), "leaves none"),
+        (PING, ("--forks", "0"), "0 is not in the range"),
+    ],
+)
+def test_a_wrong_request_is_2_and_nothing_is_printed_on_stdout(
+    files: Path, playbook: str, args: tuple[str, ...], message: str
+) -> None:
+    done = run(files, playbook, *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_limit_takes_a_file(files: Path) -> None:
+    (files / "failed").write_text("# of the last run\nhere\n")
+    done = run(files, PING, "--json", "--limit", f"@{files}/failed", vms=("all",))
+    assert only(done)["host"] == "here"
+
+
+def test_interrupting_ends_the_work_on_the_vm_and_says_what_was_done(files: Path) -> None:
+    (files / "play.yml").write_text(
+        f"- hosts: all\n  tasks:\n    - copy: {{content: x, dest: {files}/done}}\n    - command: sleep 73\n"
+    )
+    with subprocess.Popen(
+        [
+            *LABCTL,
+            "setup",
+            "here",
+            "-i",
+            f"{files}/inventory.yml",
+            "--playbook",
+            f"{files}/play.yml",
+            "--json",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 30
+        while not (files / "done").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, _err = process.communicate(timeout=20)
+    assert time.monotonic() - began < 5
+    assert process.returncode == 130
+    document = json.loads(out)
+    assert document["interrupted"] is True
+    assert [task["status"] for task in document["hosts"][0]["tasks"]] == ["changed"]
+    left = subprocess.run(["pgrep", "-f", "^sleep 73$"], capture_output=True, text=True, check=False)
+    assert left.stdout == ""
