@@ -2,7 +2,7 @@
 # Installs the Debian packages that the sandbox needs and this machine lacks.
 set -euo pipefail
 
-packages=(qemu-system-x86 qemu-utils mmdebstrap e2fsprogs openssh-client python3-venv)
+packages=(qemu-system-x86 qemu-utils mmdebstrap e2fsprogs kmod openssh-client debian-archive-keyring python3-venv)
 # An ordinary user builds the image in a user namespace, which takes newuidmap.
 [ "$(id -u)" -eq 0 ] || packages+=(uidmap)
 
