@@ -21,7 +21,7 @@ from labctl.grading.lab import Lab
 from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Verdict
 from labctl.inventory import Host
-from labctl.probes import CrashReport, Observed, Observer, Request, StaffLink, Unobserved
+from labctl.probes import Observed, Observer, Request, StaffLink, Unobserved
 
 #: Seconds for one VM, whatever happens on it.
 VM_DEADLINE = 180.0
@@ -88,7 +88,7 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     observer = Observer(agent, staff)
     if problem is not None:
         observer.no_agent = Unobserved(problem.cause, problem.message)
-    bench = experiments.Bench(observer, plan.stop)
+    bench = experiments.Bench(observer, plan.stop, agents=[agent] if agent else [])
     observer.experiments = {
         "crash": lambda args, until: experiments.crash(bench, args, until),
         "write_trial": lambda args, until: experiments.write(bench, args, until),
@@ -110,11 +110,11 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         evidence=evidence,
         left_out=left_out,
         seconds=round(time.monotonic() - began, 2),
-        connections=agent.connections if agent else 0,
-        round_trips=agent.round_trips if agent else 0,
+        connections=sum(one.connections for one in bench.agents),
+        round_trips=sum(one.round_trips for one in bench.agents),
         started=started,
         problem=problem,
-        restored=_restored(evidence),
+        restored=bench.restored,
     )
 
 
@@ -144,17 +144,6 @@ def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tu
         else:
             chosen.append(one)
     return tuple(chosen), tuple(left_out)
-
-
-def _restored(evidence: Evidence) -> bool | None:
-    reports = [
-        found.value
-        for key, found in evidence.observed.items()
-        if evidence.requests[key].probe.name == "crash"
-    ]
-    if not reports:
-        return None
-    return all(isinstance(one, CrashReport) and one.restored for one in reports)
 
 
 def plan_for(

@@ -97,10 +97,10 @@ def mounts(touch: float = 12.0) -> Request[Mounts]:
 
 def share_trial(nonce: str, *sources: str) -> Request[ShareTrial]:
     """Mount a share where only the probe sees it, and try to create a file there."""
-    return Request(SHARE_TRIAL, {"sources": list(sources), "name": f".labctl-{nonce}"}, deadline=60.0)
+    return Request(SHARE_TRIAL, {"sources": list(sources), "name": f".labctl-{nonce}"}, deadline=75.0)
 
 
 def write_trial(nonce: str, directory: str, server_directory: str) -> Request[WriteTrial]:
     """Write a fresh file through the mount at ``directory``, look for it on the server, remove it."""
     args = {"directory": directory, "name": f".labctl-{nonce}", "server_directory": server_directory}
-    return Request(WRITE_TRIAL, args, vantage="experiment", deadline=40.0, disruptive=True)
+    return Request(WRITE_TRIAL, args, vantage="experiment", deadline=100.0, disruptive=True)

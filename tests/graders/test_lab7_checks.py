@@ -390,8 +390,8 @@ def test_an_honest_variant_has_full_marks(name: str) -> None:
 #: A probe that cannot be observed never costs a point: whatever depends on it is an ERROR.
 @pytest.mark.parametrize(
     "probe",
-    ["packages", "units", "mounts", "bind", "haproxy", "http", "dns", "dns-outside", "http-outside", "directory",
-     "share_trial", "write_trial", "crash", "sockets", "firewall", "addresses"],
+    ["packages", "units", "mounts", "bind", "haproxy", "http", "dns", "dns-outside", "http-outside",
+     "directory", "share_trial", "write_trial", "crash", "sockets", "firewall", "addresses"],
 )  # fmt: skip
 def test_what_cannot_be_observed_is_an_error_and_never_a_failure(probe: str) -> None:
     lost = World(lost={probe}).lost_checks()
@@ -466,7 +466,8 @@ def test_nothing_disruptive_is_begun_when_what_it_needs_failed() -> None:
 def test_a_bare_vm_has_nothing_and_a_hint_everywhere() -> None:
     world = World(
         installed=set(), units={}, mounts=[], named="refused", port_53=(), workers=set(), door=REFUSED,
-        door_outside=SILENT, page=REFUSED, page_outside=SILENT, share=ShareTrial("", "no mount.nfs", (), "", 0.1),
+        door_outside=SILENT, page=REFUSED, page_outside=SILENT,
+        share=ShareTrial("", "no mount.nfs", (), "", 0.1),
         outside={"udp": "timeout", "tcp": "timeout"},
     )  # fmt: skip
     world.bind = replace(world.bind, installed=False, config_valid=False, text="", zone_file="", records=())

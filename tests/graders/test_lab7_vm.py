@@ -27,26 +27,27 @@ ZONE = "/etc/bind/db.example.com"
 FAULTS = [
     Fault(
         "port 7000 closed",
-        "sudo ufw insert 1 deny 7000/tcp",
+        "sudo ufw delete allow 7000/tcp",
         frozenset({"lb.reach-frontend"}),
     ),
-    Fault("port 7001 closed", "sudo ufw insert 1 deny 7001/tcp", frozenset({"lb.reach-stats"})),
+    Fault("port 7001 closed", "sudo ufw delete allow 7001/tcp", frozenset({"lb.reach-stats"})),
     Fault("DNS closed for UDP", "sudo ufw insert 1 deny 53/udp", frozenset({"dns.outside-udp"})),
     Fault(
         "open resolver",
-        "sudo sed -i -E 's/(allow-recursion|allow-query-cache).*/\\1 { any; };/' /etc/bind/named.conf.options "
-        "&& sudo rndc reconfig",
+        "sudo sed -i -E 's/(allow-recursion|allow-query-cache).*/\\1 { any; };/' "
+        "/etc/bind/named.conf.options && sudo rndc reconfig",
         frozenset({"dns.no-open-recursion"}),
     ),
     Fault(
         "test has another address",
-        f"sudo sed -i 's/93.184.216.34/93.184.216.43/' {ZONE} && sudo sed -i -E 's/[0-9]{{10}}/2099010101/' {ZONE} "
+        f"sudo sed -i -E 's/93.184.216.34/93.184.216.43/; s/[0-9]{{10}}/2099010101/' {ZONE} "
         "&& sudo rndc reload example.com",
         frozenset({"dns.test-address"}),
     ),
     Fault(
         "zone changed and not reloaded",
-        f"echo 'late IN TXT \"forgotten\"' | sudo tee -a {ZONE} && sudo sed -i -E 's/[0-9]{{10}}/2099010101/' {ZONE}",
+        f"echo 'late IN TXT \"forgotten\"' | sudo tee -a {ZONE} "
+        f"&& sudo sed -i -E 's/[0-9]{{10}}/2099010101/' {ZONE}",
         frozenset({"dns.reloaded"}),
     ),
     Fault(

@@ -122,10 +122,28 @@ def test_an_interrupt_restores_first(lab: Balanced, agent: Agent) -> None:
     before = facts(agent, lab)
     stop = threading.Event()
     threading.Timer(1.5, stop.set).start()
+    bench = Bench(Observer(agent, StaffLink(None)), stop, agents=[agent])
     with pytest.raises(HostError, match="interrupted"):
-        run(lab, agent, stop)
+        crash(bench, arguments(lab), Deadline.after(110))
+    assert bench.restored is True
     assert listening(lab.ports) == set(lab.ports)
     assert facts(agent, lab) == before
+
+
+@needs_haproxy
+def test_the_agent_lost_in_the_middle_is_an_error_and_the_vm_is_shown_to_be_whole(lab: Balanced) -> None:
+    lab.start_workers()
+    lab.start_balancer(check="")
+    first = start_agent(local_host(), Deadline.after(20))
+    before = facts(first, lab)
+    bench = Bench(Observer(first, StaffLink(None)), threading.Event(), agents=[first])
+    threading.Timer(2.0, os.kill, [first.hello.pid, signal.SIGKILL]).start()
+    with pytest.raises(HostError):
+        crash(bench, arguments(lab), Deadline.after(110))
+    assert bench.restored is True
+    assert len(bench.agents) == 2
+    assert facts(bench.agent, lab) == before
+    bench.leave()
 
 
 @pytest.mark.parametrize("count", [1, 6], ids=["one", "all"])

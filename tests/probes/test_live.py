@@ -151,7 +151,8 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     (folder / "db").write_text(ZONE.format(big=big))
     (folder / "named.conf").write_text(
         f"""options {{ directory "{folder}"; pid-file "{folder}/pid"; session-keyfile "{folder}/key";
-        listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }}; recursion no; dnssec-validation no; }};
+        listen-on port {port} {{ 127.0.0.1; }}; listen-on-v6 {{ none; }};
+        recursion no; dnssec-validation no; }};
         controls {{ }};
         zone "example.com" {{ type master; file "{folder}/db"; }};\n"""
     )

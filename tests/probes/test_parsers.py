@@ -110,7 +110,8 @@ def test_recursion_follows_allow_query_when_nothing_else_is_said() -> None:
 
 
 COMPILED = """\
-example.com.                                  3600 IN SOA       Alice.decal.xcf.sh. root.alice.decal.xcf.sh. 7 3600 900 2592000 7200
+example.com.                                  3600 IN SOA       Alice.decal.xcf.sh. \
+root.alice.decal.xcf.sh. 7 3600 900 2592000 7200
 example.com.                                  3600 IN NS        alice.decal.xcf.sh.
 example.com.                                  3600 IN A         10.77.0.11
 example.com.                                  3600 IN TXT       "two words" "more"
@@ -131,8 +132,8 @@ def test_the_records_of_a_compiled_zone() -> None:
 
 
 STATE = """\
-# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,act,bck,\
-chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,addr,
+# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,\
+act,bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,addr,
 door,FRONTEND,,,0,1,262121,28,2212,4180,0,0,0,,,,,OPEN,,,,,,,,,1,2,0,,,,0,0,,
 kitchen,s0,0,0,0,1,,5,395,715,,0,,0,0,0,0,UP,1,1,0,0,0,9,0,,1,3,1,,5,,2,0,127.0.0.1:8080,
 kitchen,s1,0,0,0,1,,5,395,715,,0,,0,0,0,0,DOWN 1/2,1,1,0,3,1,9,2,,1,3,2,,5,,2,0,127.0.0.1:8081,

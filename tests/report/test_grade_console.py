@@ -144,7 +144,8 @@ def unsafe(text: str) -> set[str]:
 
 nasty = st.text(max_size=60) | st.sampled_from(
     [
-        "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x9b31m", "[bold red]markup[/]", "[link=http://x]y[/link]", "a\rb",
+        "\x1b[31mred\x1b[0m", "\x1b]0;title\x07", "\x9b31m", "[bold red]markup[/]", "[link=http://x]y[/link]",
+        "a\rb",
         "\u202etxt.exe", "\u2066\u2069", "a\nb\nPASS 2/2", ":smile:", "\x00", "\ud800", "\u2028",
     ]
 )  # fmt: skip

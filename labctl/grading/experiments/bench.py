@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from labctl.agent import Agent, Op
+from labctl.agent import Agent, Op, start_agent
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, HostError
 from labctl.probes import Observer
@@ -21,10 +21,16 @@ class Interrupted(HostError):
 
 @dataclass
 class Bench:
-    """The VM's agent and the staff's server. ``stop`` is set when the user interrupts the run."""
+    """The VM's agent and the staff's server, through ``observer``. ``stop`` is set when the user interrupts
+    the run.
+    """
 
     observer: Observer
     stop: threading.Event
+    #: None until something was broken; then whether everything is shown to be as it was.
+    restored: bool | None = None
+    #: Every agent that worked on this VM, to count what it cost.
+    agents: list[Agent] = field(default_factory=list)
 
     @property
     def agent(self) -> Agent:
@@ -32,6 +38,18 @@ class Bench:
         if self.observer.agent is None:
             raise AgentFault(self.observer.no_agent.message)
         return self.observer.agent
+
+    def leave(self) -> None:
+        """End the agent and its connection."""
+        if self.observer.agent is not None:
+            self.observer.agent.close()
+            self.observer.agent = None
+
+    def reconnect(self, deadline: Deadline) -> None:
+        """Another agent in place of one that was lost. Raises :class:`HostError`."""
+        if self.agents:
+            self.observer.agent = start_agent(self.agents[0].host, deadline.sooner(20.0))
+            self.agents.append(self.observer.agent)
 
     def check_stop(self) -> None:
         if self.stop.is_set():

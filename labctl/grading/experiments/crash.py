@@ -6,6 +6,7 @@ lease in the same call: when the undo is gone, the call stops. See ``labctl/agen
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -29,6 +30,8 @@ ROTATION = 15
 #: Kept for restoring at the end, out of the experiment's own time.
 RESERVE = 40.0
 
+log = logging.getLogger(__name__)
+
 _CRASHED = re.compile(r"Crashing ID (\d+)!")
 
 
@@ -47,6 +50,8 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
     if armed["refused"]:
         return CrashReport.not_begun(str(armed["refused"])[:300])
     work = Deadline(deadline.at - RESERVE)
+    bench.restored = False
+    before: tuple[WorkerGroup, ...] = ()
     seen: _Seen | None = None
     try:
         before = _groups(armed)
@@ -54,11 +59,11 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
     finally:
         # Also when a step failed or the user interrupted: the undo now, not when its lease ends.
         restored = _restore(bench, Deadline.after(RESERVE))
+        after = _prove(bench, before, ports, Deadline.after(RESERVE if seen is None else 10.0))
+        bench.restored = before == after
     up = _settle(
         bench, args, up=len(ports), down=0, within=float(args["up_within"]), deadline=deadline, armed=False
     )
-    (now,) = bench.call([Op("services.capture", {"ports": ports}, deadline=10.0)], deadline.sooner(15))
-    after = _groups(now)
     return CrashReport(
         refused="",
         before=before,
@@ -71,7 +76,7 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
         problems=tuple(str(word)[:300] for word in restored.get("problems", [])),
         after=after,
         up=up,
-        restored=bool(restored.get("back")) and before == after,
+        restored=bench.restored,
         seconds=round(time.monotonic() - began, 2),
     )
 
@@ -210,14 +215,35 @@ def _settle(
 
 
 def _restore(bench: Bench, deadline: Deadline) -> Mapping[str, Any]:
-    """Have the VM's watcher restore. When the agent is lost it does so by itself; the reason is raised by
-    then.
-    """
+    """Have the VM's watcher restore. When the agent is lost it does so by itself."""
     try:
         (told,) = bench.call([Op("services.restore", {}, deadline=35.0)], deadline)
     except HostError as err:
         return {"back": False, "problems": [f"restoring was left to the VM's own watcher: {err.message}"]}
     return told
+
+
+def _prove(
+    bench: Bench, before: tuple[WorkerGroup, ...], ports: list[int], deadline: Deadline
+) -> tuple[WorkerGroup, ...]:
+    """How the workers run now, looked at until that is as before or the time is over.
+
+    When the agent is lost or out of step it is left, which makes the watcher restore, and another one looks.
+    """
+    after: tuple[WorkerGroup, ...] = ()
+    while True:
+        try:
+            if bench.observer.agent is None:
+                bench.reconnect(deadline)
+            capture = Op("services.capture", {"ports": ports}, deadline=10.0)
+            (now,) = bench.call([capture], deadline.sooner(15))
+            after = _groups(now)
+        except HostError as err:
+            log.debug("looking whether the workers are back: %s", err)
+            bench.leave()
+        if after == before or deadline.expired:
+            return after
+        time.sleep(min(1.0, deadline.remaining()))
 
 
 def _groups(told: Mapping[str, Any]) -> tuple[WorkerGroup, ...]:

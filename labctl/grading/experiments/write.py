@@ -30,11 +30,11 @@ def write(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> WriteTri
 
 def _op(base: Mapping[str, Any], action: str) -> Op:
     # isolated: the mount may hang, and then so does whoever touches it
-    return Op("probes.write_trial", {**base, "action": action, "keep": 45.0}, deadline=25.0, isolated=True)
+    return Op("probes.write_trial", {**base, "action": action, "keep": 45.0}, deadline=40.0, isolated=True)
 
 
 def _look(bench: Bench, path: str, name: str, deadline: Deadline) -> str:
-    op = Op("probes.directory", {"path": path}, deadline=25.0, isolated=True)
+    op = Op("probes.directory", {"path": path}, deadline=40.0, isolated=True)
     (result,) = bench.observer.staff.call([op], deadline)
     if result.value is None:
         raise HostError(f"the staff server: {result.error.message if result.error else 'no value'}")

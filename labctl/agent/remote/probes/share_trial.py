@@ -37,8 +37,10 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         result["message"] = "no private mount namespace: " + os.strerror(ctypes.get_errno())
         return result
     place = next((path for path in ("/media", "/srv", "/opt", "/home") if os.path.isdir(path)), "/root")
-    for source in [str(item) for item in args["sources"]]:
-        done = run_command(["mount", "-t", "nfs", "-o", OPTIONS, source, place], timeout=ctx.remaining() / 2)
+    # twice round: a connection to the server that was just lost takes some seconds to be noticed
+    for source in [str(item) for item in args["sources"]] * 2:
+        wait = min(20.0, max(1.0, ctx.remaining() - 5))
+        done = run_command(["mount", "-t", "nfs", "-o", OPTIONS, source, place], timeout=wait)
         if done.rc == 0:
             result["mounted"] = source
             break

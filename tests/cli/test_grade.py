@@ -1,0 +1,134 @@
+"""labctl grade and lab: exit statuses, one document on stdout, a file beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from labctl.cli import main
+
+LAB = '''\
+"""A lab for tests."""
+
+from labctl.grading import Judgement, Lab, See, Target, check, failed, passed
+from labctl.probes import file_read
+
+
+@check("box.file", question="1", points=3)
+def has_file(vm: Target, see: See) -> Judgement:
+    """The file is there."""
+    if see(file_read("PATH")).exists:
+        return passed("it is")
+    return failed(expected="PATH", seen="no such file", hint="touch it")
+
+
+@check("box.more", question="2", points=2, after=("box.file",), disruptive=True)
+def more(vm: Target, see: See) -> Judgement:
+    """There is more to it."""
+    return passed()
+
+
+LAB = Lab("tiny", "A tiny lab", (("box", "The box"),), (has_file, more))
+'''
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    (tmp_path / "graders" / "tiny").mkdir(parents=True)
+    (tmp_path / "labctl.toml").write_text('[grade]\nlab = "tiny"\n')
+    (tmp_path / "graders" / "tiny" / "__init__.py").write_text(LAB.replace("PATH", str(tmp_path / "wanted")))
+    return tmp_path
+
+
+def test_this_machine_with_a_failure_and_then_without(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["grade", "--course", str(course)]) == 1
+    out, err = capsys.readouterr()
+    assert "FAIL    0/3   The file is there." in out
+    assert "SKIP    0/2   There is more to it." in out
+    assert "localhost" in err
+    (course / "wanted").touch()
+    assert main(["grade", "--course", str(course)]) == 0
+    assert "Total  5 of 5 points" in capsys.readouterr().out
+
+
+def test_json_is_one_document_and_the_file_has_the_same(
+    course: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    target = tmp_path / "out.json"
+    assert main(["grade", "--course", str(course), "--json", "-o", str(target)]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document == json.loads(target.read_text())
+    assert (document["schema"], document["lab"]) == (1, "tiny")
+    (host,) = document["hosts"]
+    assert {"host", "status", "error", "score", "max_score", "seconds", "restored", "checks"} <= set(host)
+    assert (host["status"], host["score"], host["max_score"], host["round_trips"]) == ("graded", 0, 5, 2)
+    first = host["checks"][0]
+    assert {
+        "id", "question", "title", "verdict", "score", "max_score", "expected", "seen", "hint",
+        "vantage", "evidence",
+    } <= set(first)  # fmt: skip
+    assert first["evidence"][0] in host["evidence"]["observations"]
+
+
+def test_what_disrupts_is_left_out_and_counted(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["grade", "--course", str(course), "--no-disrupt"])
+    out = capsys.readouterr().out
+    assert "of 3 points" in out
+    assert "1 checks left out: 1 not asked for" in out
+
+
+def test_only_brings_what_a_check_needs(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["grade", "--course", str(course), "--only", "box.more", "--json"])
+    (host,) = json.loads(capsys.readouterr().out)["hosts"]
+    assert [check["id"] for check in host["checks"]] == ["box.file", "box.more"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--only", "box.fiel"], "did you mean box.file?"),
+        (["--lab", "tinny"], "did you mean tiny?"),
+        (["--only", "box.more", "--lab", "tiny", "-o", "/nonexistent/x.json"], "is no directory"),
+        (["nosuchvm"], "nosuchvm"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_anything_runs(
+    course: Path, capsys: pytest.CaptureFixture[str], args: list[str], said: str
+) -> None:
+    assert main(["grade", "--course", str(course), *args]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+
+
+def test_a_grader_that_cannot_be_imported_is_named(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (course / "graders" / "tiny" / "__init__.py").write_text("from labctl.grading import Nope\n")
+    assert main(["grade", "--course", str(course)]) == 2
+    assert "lab tiny cannot be loaded" in capsys.readouterr().err
+
+
+def test_a_vm_that_is_not_there_is_an_error_and_no_zero(
+    course: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    inventory = tmp_path / "hosts.yml"
+    inventory.write_text(
+        "all:\n  hosts:\n    gone: {ansible_host: 127.0.0.1, ansible_port: 1, ansible_user: x}\n"
+    )
+    assert main(["grade", "gone", "--course", str(course), "-i", str(inventory), "--json"]) == 3
+    (host,) = json.loads(capsys.readouterr().out)["hosts"]
+    assert (host["status"], host["score"], host["checks"]) == ("error", None, [])
+    assert host["error"].startswith("unreachable")
+
+
+def test_lab_list_and_show(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["lab", "list", "--course", str(course)]) == 0
+    assert "tiny  A tiny lab: 2 checks, 5 points" in capsys.readouterr().out
+    assert main(["lab", "show", "tiny", "--course", str(course)]) == 0
+    assert "The file is there." in capsys.readouterr().out
+    assert main(["lab", "show", "tiny", "--course", str(course), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [one["id"] for one in document["checks"]] == ["box.file", "box.more"]
