@@ -81,14 +81,16 @@ def crash_experiment(
     stats: int,
     stats_path: str,
     proxy: str,
+    servers: int,
     down_within: float,
     up_within: float,
     config: str,
 ) -> Request[CrashReport]:
     """Crash one worker, then all, watch the balancer, and put everything back as it was.
 
-    ``proxy`` is the backend's name in the statistics; ``down_within`` and ``up_within`` are the seconds that
-    its health checks may take; ``config`` is HAProxy's configuration, for its admin socket.
+    ``proxy`` is the backend's name in the statistics, ``servers`` how many it has; ``down_within`` and
+    ``up_within`` are the seconds that its health checks may take; ``config`` is HAProxy's
+    configuration, for its admin socket.
     """
     args = {
         "workers": list(workers),
@@ -96,6 +98,7 @@ def crash_experiment(
         "stats": stats,
         "stats_path": stats_path,
         "proxy": proxy,
+        "servers": servers,
         "down_within": down_within,
         "up_within": up_within,
         "config": config,

@@ -91,4 +91,6 @@ def solve(machines: Machines, start: str = IN_A_SHELL) -> None:
 
     machines.run("sudo ufw allow 22/tcp && sudo ufw allow 53 && sudo ufw allow 7000:7001/tcp")
     machines.run("sudo ufw --force enable")
-    machines.run("for n in $(seq 40); do curl -sf localhost:7000 && break; sleep 1; done", timeout=90)
+    # HAProxy has marked every server UP again
+    answers = "bash -c 'exec 3<>/dev/tcp/127.0.0.1/8085' 2> /dev/null"
+    machines.run(f"for n in $(seq 40); do {answers} && break; sleep 1; done; sleep 5", timeout=90)

@@ -45,6 +45,7 @@ def arguments(lab: Balanced, down_within: float = 10.0) -> dict[str, object]:
         "stats": lab.stats,
         "stats_path": "/stats;csv",
         "proxy": "kitchen",
+        "servers": 6,
         "down_within": down_within,
         "up_within": 10.0,
         "config": lab.socket_line,

@@ -62,7 +62,13 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
         after = _prove(bench, before, ports, Deadline.after(RESERVE if seen is None else 10.0))
         bench.restored = before == after
     up = _settle(
-        bench, args, up=len(ports), down=0, within=float(args["up_within"]), deadline=deadline, armed=False
+        bench,
+        args,
+        up=int(args["servers"]),
+        down=0,
+        within=float(args["up_within"]),
+        deadline=deadline,
+        armed=False,
     )
     return CrashReport(
         refused="",
