@@ -89,12 +89,11 @@ def _round(
         try:
             judgement = one.judge(target, see)
         except Wanted as need:
-            # What looks is fetched ahead, before it is known whether the checks before pass: it saves round
-            # trips. What changes the VM waits for them.
-            undecided = any(earlier.judgement is _PENDING for earlier in before)
+            # Asked for ahead, before it is known whether the checks before pass: it saves round trips. What
+            # changes the VM is safe from that: by the time it is fetched everything before it is decided,
+            # because the checks before stand, and ask, earlier.
             for request in need.requests:
-                if not (request.disruptive and undecided):
-                    wanted.setdefault(request.key, request)
+                wanted.setdefault(request.key, request)
             results[one.id] = Result(one, _PENDING, 0.0)
             continue
         except NotObserved as lost:

@@ -256,3 +256,10 @@ def test_a_check_without_a_title_or_points_is_refused() -> None:
         check("a.one", question="1", points=0)(nameless)
     with pytest.raises(CourseError, match="looks like"):
         check("One", question="1", points=1)(nameless)
+
+
+def test_one_disruption_decides_whether_the_next_is_begun() -> None:
+    source = Source()
+    first = make("a.one", "!break", verdict=WRONG, disruptive=True)
+    verdicts([first, make("a.two", "!smash", after=("a.one",), disruptive=True)], source)
+    assert source.waves == [["!break"]]
