@@ -11,7 +11,8 @@ from typing import Any
 
 from labctl.sandbox import Finished, Sandbox
 
-NAME = "test"
+#: Another name lets a second session run beside the first.
+NAME = os.environ.get("LABCTL_TEST_SANDBOX", "test")
 STUDENT = "student1"
 STAFF = "staff2"
 LABCTL = [sys.executable, "-m", "labctl"]

@@ -151,9 +151,9 @@ def test_a_bad_key_file_is_named(keys: Keys, content: str | None, message: str) 
     path = keys.directory / "other"
     if content:
         path.write_text(content)
-    with ssh_server(keys.host, keys.client) as (port, seen):
-        with pytest.raises(AuthRefused, match=f"{message}.*{path}|{path}.*{message}"):
-            open_connection(keys.target(port, ansible_ssh_private_key_file=str(path)), Deadline.after(5))
+    wrong = f"{message}.*{path}|{path}.*{message}"
+    with ssh_server(keys.host, keys.client) as (port, seen), pytest.raises(AuthRefused, match=wrong):
+        open_connection(keys.target(port, ansible_ssh_private_key_file=str(path)), Deadline.after(5))
     assert seen.auth_attempts == []
 
 

@@ -1,4 +1,4 @@
-"""Ten single faults on a real VM: each loses exactly its own checks, and each loss has a hint."""
+"""Single faults on a real VM: each loses exactly its own checks, and each loss has a hint."""
 
 from __future__ import annotations
 
@@ -25,6 +25,33 @@ CFG = "/etc/haproxy/haproxy.cfg"
 ZONE = "/etc/bind/db.example.com"
 
 FAULTS = [
+    Fault(
+        "public instead of private",
+        "sudo umount /mnt && sudo mount -t nfs staff2.decal.xcf.sh:/opt/lab7/public /mnt",
+        frozenset(
+            {"nfs.source", "nfs.responds", "nfs.read-write", "nfs.item", "nfs.item-on-server"}
+            | {"nfs.write", "nfs.write-on-server"}
+        ),
+        disrupt=True,
+    ),
+    Fault(
+        "apex has another address",
+        f"sudo sed -i -E 's/^(@\\s+IN\\s+A\\s+).*/\\110.77.0.12/; s/[0-9]{{10}}/2099010101/' {ZONE} "
+        "&& sudo rndc reload example.com",
+        frozenset({"dns.apex-address"}),
+    ),
+    Fault(
+        "configuration broken on disk only",
+        f"echo nonsense here | sudo tee -a {CFG}",
+        frozenset({"lb.config"}),
+    ),
+    # Honest work, and no fault: the optional part invites to it.
+    Fault(
+        "another algorithm",
+        f"sudo sed -i 's/balance.*/balance random/' {CFG} && sudo systemctl reload haproxy && sleep 5",
+        frozenset(),
+        disrupt=True,
+    ),
     Fault(
         "port 7000 closed",
         "sudo ufw delete allow 7000/tcp",
@@ -69,8 +96,9 @@ FAULTS = [
     ),
     Fault(
         "one server line missing",
-        f"sudo sed -i '/127.0.0.1:8084/d' {CFG} && sudo systemctl reload haproxy",
+        f"sudo sed -i '/127.0.0.1:8084/d' {CFG} && sudo systemctl reload haproxy && sleep 5",
         frozenset({"lb.servers"}),
+        disrupt=True,
     ),
     Fault(
         "no health checks",

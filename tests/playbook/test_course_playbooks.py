@@ -13,7 +13,7 @@ from labctl.playbook import Playbook, RunOptions, load_playbook
 from labctl.playbook.engine import Run
 
 ROOT = Path(__file__).parent.parent.parent
-NAMES = ("packages", "staff", "lab7", "reset")
+NAMES = ("base", "staff", "lab7", "reset")
 
 
 @pytest.fixture
