@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from labctl.grading import Judgement, See, Target, check, failed, passed
-from labctl.probes import (
-    Haproxy,
-    Proxy,
-    Replies,
-    Request,
-    Server,
-    ServerState,
-    config_check,
-    http_sample,
-    packages,
-    servers_in,
-    ufw_status,
-    unit,
+from labctl.probes import Replies, Server, config_check, packages, servers_in, ufw_status, unit
+
+from .facts import WORKERS, worker_id
+from .looking import (
+    SAMPLE,
+    alive,
+    configured,
+    frontend_sample,
+    has_header,
+    patiently,
+    reported,
+    sample,
+    see_outside,
+    setting,
+    settled_states,
+    stats_page,
+    weighted,
 )
-
-from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
 from .rotation import ALWAYS_ONE, CYCLES, observe
-
-#: Requests in one sample: each of six ids four times.
-SAMPLE = 24
 
 
 @check("lb.package", question="3c", points=1)
@@ -196,8 +193,8 @@ def stats(vm: Target, see: See) -> Judgement:
 @check("lb.health-checks", question="3d", points=2, after=("lb.frontend",))
 def health_checks(vm: Target, see: See) -> Judgement:
     """Every server has a health check."""
-    found, states = running(vm, see)
-    backend = found.balancer(WORKERS)
+    states = reported(vm, see)
+    backend = see(config_check()).balancer(WORKERS)
     name = f"{backend.kind} {backend.name}" if backend else "no backend with the workers"
     if states:
         bare = [one.name for one in states if not one.checked]
@@ -219,7 +216,7 @@ def health_checks(vm: Target, see: See) -> Judgement:
 @check("lb.all-up", question="3d", points=1, after=("lb.health-checks",))
 def all_up(vm: Target, see: See) -> Judgement:
     """HAProxy sees every server UP."""
-    _, states = running(vm, see)
+    states = settled_states(vm, see)
     down = [f"{one.name} {one.status}" for one in states if not one.status.startswith("UP")]
     if states and not down:
         return passed(f"{len(states)} servers UP")
@@ -257,102 +254,6 @@ def _reach(replies: Replies, port: int, firewall: bool) -> Judgement:
         seen=replies.trouble,
         hint=f"it answers on the VM and not from elsewhere; {where}",
     )
-
-
-def frontend_sample(vm: Target, count: int, *, outside: bool, attempt: int = 1) -> Request[Replies]:
-    """GETs of / on port 7000, from outside or from the VM itself."""
-    if outside:
-        return http_sample(vm.address, vm.port(FRONTEND), count=count, vantage="outside", attempt=attempt)
-    return http_sample("127.0.0.1", FRONTEND, count=count, attempt=attempt)
-
-
-def see_outside(vm: Target, see: See) -> bool:
-    """Port 7000 answers from outside."""
-    return see(frontend_sample(vm, SAMPLE, outside=True)).answered
-
-
-def sample(vm: Target, see: See) -> tuple[Replies, bool]:
-    """The first sample: from outside when 7000 answers there, else from the VM. Never both: two clients at
-    once would each see half of the order.
-    """
-    replies = see(frontend_sample(vm, SAMPLE, outside=True))
-    if replies.answered:
-        return replies, True
-    (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=False)])
-    return replies, False
-
-
-def setting(vm: Target, see: See) -> tuple[Proxy | None, tuple[int, ...], tuple[Replies, bool]]:
-    """The backend, the ports of the workers that run, and the sample."""
-    found = see(config_check())
-    return found.balancer(WORKERS), alive(see), sample(vm, see)
-
-
-def alive(see: See) -> tuple[int, ...]:
-    """The ports on which the right worker answers, asked without the balancer."""
-    replies = patiently(see, [http_sample("127.0.0.1", port) for port in WORKERS])
-    return tuple(
-        port
-        for port, one in zip(WORKERS, replies, strict=True)
-        if one.replies
-        and one.replies[0].status == 200
-        and worker_id(one.replies[0].body) == port - WORKERS.start
-    )
-
-
-def patiently(see: See, requests: list[Request[Replies]], count: int = 0) -> tuple[Replies, ...]:
-    """The replies; where the time was over, those of a second look that waits longer (for ``count`` of them).
-
-    A slow VM is not a wrong one.
-    """
-    first = see.all(requests)
-    again = [
-        replace(
-            one,
-            args={**one.args, "wait": 12.0, "attempt": 9, "count": count or one.args["count"]},
-            deadline=60.0,
-        )
-        for one, reply in zip(requests, first, strict=True)
-        if reply.trouble == "timeout"
-    ]
-    second = iter(see.all(again))
-    return tuple(next(second) if reply.trouble == "timeout" else reply for reply in first)
-
-
-def configured(backend: Proxy | None) -> tuple[int, ...]:
-    """The workers' ports that a backend has, each once."""
-    return tuple(sorted({one.port for one in backend.servers} & set(WORKERS))) if backend else ()
-
-
-def weighted(backend: Proxy | None) -> bool:
-    """Its servers have different weights: equal shares are not to be had."""
-    return backend is not None and len({one.weight for one in backend.servers}) > 1
-
-
-def stats_page(vm: Target | None = None) -> Request[Replies]:
-    """The statistics as CSV: from outside for a VM given, else on the VM itself."""
-    if vm is None:
-        return http_sample("127.0.0.1", STATS, STATS_PATH, body=65536)
-    return http_sample(vm.address, vm.port(STATS), STATS_PATH, body=65536, vantage="outside")
-
-
-def has_header(replies: Replies) -> bool:
-    return bool(replies.replies) and replies.replies[0].body.startswith("# pxname,svname,")
-
-
-def running(vm: Target, see: See) -> tuple[Haproxy, tuple[ServerState, ...]]:
-    """The configuration, and the workers' backend as the running HAProxy reports it: on its page, else its
-    socket.
-    """
-    found = see(config_check())
-    inside, outside = see(stats_page(), stats_page(vm))
-    backend = found.balancer(WORKERS)
-    name = backend.name if backend else ""
-    for source in (servers_in(outside), servers_in(inside), found.state):
-        states = tuple(one for one in source if one.proxy == name)
-        if states:
-            return found, states
-    return found, ()
 
 
 CHECKS = (

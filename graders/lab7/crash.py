@@ -9,12 +9,10 @@ import re
 from labctl.grading import Judgement, See, Target, check, failed, passed, unjudged
 from labctl.probes import CrashReport, config_check, crash_experiment
 
-from .balancing import configured, weighted
 from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
+from .looking import LONGEST, SLACK, configured, socket_line, weighted
 from .rotation import CYCLES
 
-#: Seconds for a slow VM to notice what its health checks' own timing allows, and the most that is waited.
-SLACK, LONGEST = 6.0, 40.0
 #: Seconds in which six workers start again and answer.
 START = 15.0
 
@@ -132,15 +130,9 @@ def experiment(see: See) -> CrashReport:
             servers=len(servers),
             down_within=min(falls + SLACK, LONGEST) if checked else 1.0,
             up_within=min(rises + START, LONGEST) if checked else 1.0,
-            config=_socket_line(found.text),
+            config=socket_line(found.text),
         )
     )
-
-
-def _socket_line(text: str) -> str:
-    """The line that names HAProxy's admin socket: all of the configuration that the experiment needs."""
-    found = re.search(r"^\s*stats\s+socket\s+\S+", text, re.MULTILINE)
-    return found.group(0) if found else ""
 
 
 def crashed(report: CrashReport) -> int | None:

@@ -5,10 +5,20 @@ Nothing here judges. A request made here is carried out by :class:`Observer`; a 
 """
 
 from labctl.probes.bind import Bind, zone_check
-from labctl.probes.crash import CrashReport, Settled, WorkerGroup, crash_experiment
+from labctl.probes.crash import CrashReport, WorkerGroup, crash_experiment
 from labctl.probes.decoding import Malformed, decode, encode
 from labctl.probes.dns import DnsAnswer, Record, dns_query
-from labctl.probes.haproxy import Haproxy, Proxy, Server, ServerState, config_check, parse_state, servers_in
+from labctl.probes.haproxy import (
+    Haproxy,
+    Proxy,
+    Server,
+    ServerState,
+    Settled,
+    config_check,
+    parse_state,
+    servers_in,
+    servers_up,
+)
 from labctl.probes.http import Replies, Reply, http_sample
 from labctl.probes.nfs import Mount, Mounts, ShareTrial, WriteTrial, mounts, share_trial, write_trial
 from labctl.probes.observer import Observer, StaffLink
@@ -39,6 +49,7 @@ __all__ = [
     "Record", "Replies", "Reply", "Request", "Server", "ServerState", "Settled", "ShareTrial", "Socket",
     "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage", "WorkerGroup", "WriteTrial",
     "addresses", "config_check", "crash_experiment", "decode", "directory", "dns_query", "encode",
-    "file_read", "http_sample", "mounts", "packages", "parse_state", "servers_in", "share_trial",
+    "file_read", "http_sample", "mounts", "packages", "parse_state", "servers_in", "servers_up",
+    "share_trial",
     "sockets", "ufw_status", "unit", "write_trial", "zone_check",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labctl.probes.haproxy import ServerState
+from labctl.probes.haproxy import Settled
 from labctl.probes.http import Replies
 from labctl.probes.request import Probe, Request
 from labctl.probes.system import by_shape
@@ -12,7 +12,9 @@ from labctl.probes.system import by_shape
 
 @dataclass(frozen=True)
 class WorkerGroup:
-    """How the processes behind some ports run: ``kind`` is unit, user-unit or hand; ``environ`` is a hash."""
+    """How the processes behind some ports run: ``kind`` is unit, user-unit, tmux or hand; ``environ`` is a
+    hash.
+    """
 
     ports: tuple[int, ...]
     kind: str
@@ -30,15 +32,6 @@ class WorkerGroup:
     nice: int
     nofile: tuple[int, ...]
     stdio: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Settled:
-    """The servers' state when it was as awaited (``reached``), or when waiting for that was given up."""
-
-    reached: bool
-    seconds: float
-    servers: tuple[ServerState, ...]
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,15 @@ class ServerState:
 
 
 @dataclass(frozen=True)
+class Settled:
+    """The servers' state when it was as awaited (``reached``), or when waiting for that was given up."""
+
+    reached: bool
+    seconds: float
+    servers: tuple[ServerState, ...]
+
+
+@dataclass(frozen=True)
 class Server:
     """One server of a backend as configured; ``inter`` is seconds between two health checks."""
 
@@ -268,3 +277,40 @@ def config_check() -> Request[Haproxy]:
     socket.
     """
     return Request(HAPROXY, {}, deadline=60.0)
+
+
+@dataclass(frozen=True)
+class _Awaited:
+    """What the agent sends: the statistics as CSV."""
+
+    reached: bool
+    state: str
+    seconds: float
+
+
+def _settled(data: Json) -> Settled:
+    told = decode(_Awaited, data)
+    return Settled(told.reached, told.seconds, parse_state(told.state))
+
+
+AWAITED = Probe("await_servers", Settled, _settled)
+
+
+def servers_up(
+    proxy: str, up: int, *, stats: int, stats_path: str, config: str, within: float
+) -> Request[Settled]:
+    """Wait, for at most ``within`` seconds, until ``up`` servers of ``proxy`` are UP; all servers' state
+    then.
+
+    ``stats`` and ``stats_path`` are the statistics page's, ``config`` names the admin socket, which is asked
+    when there is no page.
+    """
+    args = {
+        "proxy": proxy,
+        "up": up,
+        "down": 0,
+        "port": stats,
+        "path": stats_path,
+        "config": config,
+    }
+    return Request(AWAITED, args, deadline=within)

@@ -247,6 +247,15 @@ CASES = [
         lambda w: w.units.update({"haproxy.service": unit("haproxy", enabled="disabled")}),
         ("lb.active",),
     ),
+    Case(
+        "health-checks-never-succeed",
+        both(
+            lambda w: setattr(w, "haproxy", replace(w.haproxy, state=states([4]))),
+            change(never_up=True),
+            order([0, 1, 2, 3, 5]),
+        ),
+        ("lb.shares", "lb.all-up"),
+    ),
     Case("one-worker-dead", one_dead, ("lb.workers", "lb.all-up")),
     Case("no-worker", nobody, ("lb.workers", "lb.all-up")),
     Case(
@@ -345,6 +354,10 @@ VARIANTS = {
         order([3, 1, 5, 0, 2, 2, 4, 1, 3, 0, 5, 4, 0, 3, 1, 4, 2, 5]),
         # ID 5 does not come up: by chance, not by fault
         crash(rotation=Replies(tuple(greeting(n) for n in [1, 2, 2, 4, 3, 1, 1, 4, 3, 2] * 2), 0.4)),
+    ),
+    "servers-still-coming-up": both(
+        lambda w: setattr(w, "haproxy", replace(w.haproxy, state=states([4, 5]))),
+        lambda w: setattr(w, "before_settled", [0, 1, 2, 3] * 60),
     ),
     "another-client-takes-a-turn": lambda w: w.order.__delitem__(9),
     "wildcard-in-the-zone": change(outside_rcode="NOERROR"),

@@ -191,6 +191,9 @@ class World:
     door_outside: Replies | None = None
     page: Replies | None = None
     page_outside: Replies | None = None
+    never_up: bool = False
+    #: What the balancer answers before its health checks have seen all workers.
+    before_settled: list[int] = field(default_factory=list)
     crash: CrashReport = field(default_factory=right_crash)
     #: Probe names (or name-vantage) that cannot be observed.
     lost: set[str] = field(default_factory=set)
@@ -228,8 +231,19 @@ class World:
             "bind": lambda: self.bind,
             "haproxy": lambda: self.haproxy,
             "crash": lambda: self.crash,
+            "await_servers": self._awaited,
         }
         return simple[name]()
+
+    def _awaited(self) -> Settled:
+        """After the wait a server whose worker answers is UP, unless its checks never succeed."""
+        after = tuple(
+            replace(one, status="UP") if int(one.name[1:]) in self.workers and not self.never_up else one
+            for one in self.haproxy.state
+        )
+        self.haproxy = replace(self.haproxy, state=after)
+        self.before_settled = []
+        return Settled(all(one.status == "UP" for one in after), 4.0, after)
 
     def _dns(self, args: Any, outside: bool) -> DnsAnswer:
         status = self.outside["tcp" if args["tcp"] else "udp"] if outside else self.named
@@ -251,7 +265,8 @@ class World:
         if port == 7001:
             return (self.page_outside if outside else self.page) or page(self.haproxy.state)
         fixed = self.door_outside if outside else self.door
-        return fixed or Replies(tuple(greeting(n) for n in self.order[:count]), 0.2)
+        order = self.before_settled or self.order
+        return fixed or Replies(tuple(greeting(n) for n in order[:count]), 0.2)
 
     def judge(self, target: Target = TARGET, only: Sequence[str] = ()) -> list[Result]:
         self.evidence = Evidence()

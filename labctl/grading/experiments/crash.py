@@ -209,9 +209,7 @@ def _settle(
             "proxy": args["proxy"], "up": up, "down": down, "port": args["stats"], "path": args["stats_path"],
             "config": args["config"],
         }  # fmt: skip
-        wait = Op(
-            "services.await_servers", wanted, deadline=min(SLICE, until.remaining()) + 2.0, isolated=True
-        )
+        wait = Op("probes.await_servers", wanted, deadline=min(SLICE, until.remaining()) + 2.0, isolated=True)
         values = bench.call([_renew(), wait] if armed else [wait], deadline.sooner(SLICE + 8))
         told = values[-1]
         if told["reached"] or until.expired:

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from ..outcome import Context
-from ..probes.haproxy import ask_socket
-from ..probes.http import get
+from .haproxy import ask_socket
+from .http import get
 
 HEADER = "# pxname,svname,"
 

@@ -1,0 +1,157 @@
+"""What the checks of question 3 look at: samples of the balancer's answers, and the servers' state."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from labctl.grading import See, Target
+from labctl.probes import (
+    Proxy,
+    Replies,
+    Request,
+    ServerState,
+    config_check,
+    http_sample,
+    servers_in,
+    servers_up,
+)
+
+from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
+
+#: Requests in one sample: each of six ids four times.
+SAMPLE = 24
+#: Seconds for a slow VM to notice what its health checks' own timing allows, and the most that is waited.
+SLACK, LONGEST = 6.0, 40.0
+
+
+def frontend_sample(vm: Target, count: int, *, outside: bool, attempt: int = 1) -> Request[Replies]:
+    """GETs of / on port 7000, from outside or from the VM itself."""
+    if outside:
+        return http_sample(vm.address, vm.port(FRONTEND), count=count, vantage="outside", attempt=attempt)
+    return http_sample("127.0.0.1", FRONTEND, count=count, attempt=attempt)
+
+
+def see_outside(vm: Target, see: See) -> bool:
+    """Port 7000 answers from outside."""
+    return see(frontend_sample(vm, SAMPLE, outside=True)).answered
+
+
+def sample(vm: Target, see: See) -> tuple[Replies, bool]:
+    """The first sample: from outside when 7000 answers there, else from the VM. Never both: two clients at
+    once would each see half of the order. While servers were still coming up, a later one.
+    """
+    replies = see(frontend_sample(vm, SAMPLE, outside=True))
+    outside = replies.answered
+    if not outside:
+        (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=False)])
+    if coming_up(vm, see):
+        settled_states(vm, see)
+        replies = see(frontend_sample(vm, SAMPLE, outside=outside, attempt=4))
+    return replies, outside
+
+
+def setting(vm: Target, see: See) -> tuple[Proxy | None, tuple[int, ...], tuple[Replies, bool]]:
+    """The backend, the ports of the workers that run, and the sample."""
+    found = see(config_check())
+    return found.balancer(WORKERS), alive(see), sample(vm, see)
+
+
+def alive(see: See) -> tuple[int, ...]:
+    """The ports on which the right worker answers, asked without the balancer."""
+    replies = patiently(see, [http_sample("127.0.0.1", port) for port in WORKERS])
+    return tuple(
+        port
+        for port, one in zip(WORKERS, replies, strict=True)
+        if one.replies
+        and one.replies[0].status == 200
+        and worker_id(one.replies[0].body) == port - WORKERS.start
+    )
+
+
+def patiently(see: See, requests: list[Request[Replies]], count: int = 0) -> tuple[Replies, ...]:
+    """The replies; where the time was over, those of a second look that waits longer (for ``count`` of them).
+
+    A slow VM is not a wrong one.
+    """
+    first = see.all(requests)
+    again = [
+        replace(
+            one,
+            args={**one.args, "wait": 12.0, "attempt": 9, "count": count or one.args["count"]},
+            deadline=60.0,
+        )
+        for one, reply in zip(requests, first, strict=True)
+        if reply.trouble == "timeout"
+    ]
+    second = iter(see.all(again))
+    return tuple(next(second) if reply.trouble == "timeout" else reply for reply in first)
+
+
+def configured(backend: Proxy | None) -> tuple[int, ...]:
+    """The workers' ports that a backend has, each once."""
+    return tuple(sorted({one.port for one in backend.servers} & set(WORKERS))) if backend else ()
+
+
+def weighted(backend: Proxy | None) -> bool:
+    """Its servers have different weights: equal shares are not to be had."""
+    return backend is not None and len({one.weight for one in backend.servers}) > 1
+
+
+def stats_page(vm: Target | None = None) -> Request[Replies]:
+    """The statistics as CSV: from outside for a VM given, else on the VM itself."""
+    if vm is None:
+        return http_sample("127.0.0.1", STATS, STATS_PATH, body=65536)
+    return http_sample(vm.address, vm.port(STATS), STATS_PATH, body=65536, vantage="outside")
+
+
+def has_header(replies: Replies) -> bool:
+    return bool(replies.replies) and replies.replies[0].body.startswith("# pxname,svname,")
+
+
+def reported(vm: Target, see: See) -> tuple[ServerState, ...]:
+    """The workers' backend as the running HAProxy reports it: on its page, else on its socket."""
+    found = see(config_check())
+    inside, outside = see(stats_page(), stats_page(vm))
+    backend = found.balancer(WORKERS)
+    name = backend.name if backend else ""
+    for source in (servers_in(outside), servers_in(inside), found.state):
+        states = tuple(one for one in source if one.proxy == name)
+        if states:
+            return states
+    return ()
+
+
+def coming_up(vm: Target, see: See) -> bool:
+    """Some server is not UP although its worker answers: a health check has yet to see it, or never will."""
+    backend = see(config_check()).balancer(WORKERS)
+    down = {one.name for one in reported(vm, see) if one.checked and not one.status.startswith("UP")}
+    ports = {one.port for one in backend.servers if one.name in down} if backend else set()
+    return bool(down) and bool(ports & set(alive(see)))
+
+
+def settled_states(vm: Target, see: See) -> tuple[ServerState, ...]:
+    """What :func:`reported` says once the health checks have had the time that they take by themselves."""
+    states = reported(vm, see)
+    found = see(config_check())
+    backend = found.balancer(WORKERS)
+    if backend is None or not coming_up(vm, see):
+        return states
+    rises = max((one.inter * one.rise for one in backend.servers if one.check), default=0.0)
+    settled = see(
+        servers_up(
+            backend.name,
+            len(states),
+            stats=STATS,
+            stats_path=STATS_PATH,
+            config=socket_line(found.text),
+            within=min(rises + SLACK, LONGEST),
+        )
+    )
+    return tuple(one for one in settled.servers if one.proxy == backend.name) or states
+
+
+def socket_line(text: str) -> str:
+    """The line that names HAProxy's admin socket: all of the configuration that waiting for it needs."""
+    found = re.search(r"^\s*stats\s+socket\s+\S+", text, re.MULTILINE)
+    return found.group(0) if found else ""
