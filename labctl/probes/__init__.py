@@ -46,10 +46,10 @@ from labctl.probes.system import (
 __all__ = [
     "Addresses", "Bind", "CrashReport", "Directory", "DnsAnswer", "File", "Firewall", "Haproxy",
     "Malformed", "Mount", "Mounts", "Observed", "Observer", "Package", "Packages", "Probe", "Proxy",
-    "Record", "Replies", "Reply", "Request", "Server", "ServerState", "Settled", "ShareTrial", "Socket",
-    "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage", "WorkerGroup", "WriteTrial",
-    "addresses", "config_check", "crash_experiment", "decode", "directory", "dns_query", "encode",
-    "file_read", "http_sample", "mounts", "packages", "parse_state", "servers_in", "servers_up",
-    "share_trial",
-    "sockets", "ufw_status", "unit", "write_trial", "zone_check",
+    "Record", "Replies", "Reply", "Request", "Server", "ServerState", "Settled", "ShareTrial",
+    "Socket", "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage", "WorkerGroup",
+    "WriteTrial", "addresses", "config_check", "crash_experiment", "decode", "directory",
+    "dns_query", "encode", "file_read", "http_sample", "mounts", "packages", "parse_state",
+    "servers_in", "servers_up", "share_trial", "sockets", "ufw_status", "unit", "write_trial",
+    "zone_check",
 ]  # fmt: skip

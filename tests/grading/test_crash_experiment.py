@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from balanced import HAPROXY, Balanced, balanced, holders, listening, wait_for
+from balanced import HAPROXY, WORKERS, Balanced, balanced, holders, listening, wait_for
 
 from labctl.agent import Agent, Op, start_agent
 from labctl.deadline import Deadline
@@ -53,11 +57,11 @@ def arguments(lab: Balanced, down_within: float = 10.0) -> dict[str, object]:
 
 
 def run(lab: Balanced, agent: Agent, stop: threading.Event | None = None) -> CrashReport:
-    bench = Bench(Observer(agent, StaffLink(None)), stop or threading.Event())
+    bench = Bench(Observer(agent, StaffLink(None)), stop or threading.Event(), agents=[agent])
     return crash(bench, arguments(lab), Deadline.after(110))
 
 
-def facts(agent: Agent, lab: Balanced) -> object:
+def facts(agent: Agent, lab: Balanced) -> Any:
     told = agent.call_one(Op("services.capture", {"ports": lab.ports}), Deadline.after(10))
     assert told["refused"] == ""
     return told["groups"]
@@ -196,11 +200,6 @@ def test_workers_that_nothing_happened_to_are_left_alone(lab: Balanced, agent: A
 
 def test_a_supervisor_of_the_students_own_is_not_raced(lab: Balanced, agent: Agent) -> None:
     """A shell loop starts the server again: two servers would fight for the ports."""
-    import subprocess
-    import sys
-
-    from balanced import WORKERS
-
     line = f"while true; do {sys.executable} {WORKERS} {lab.first}; sleep 0.3; done"
     loop = subprocess.Popen(["sh", "-c", line], cwd=lab.folder, start_new_session=True)
     lab.processes.append(loop)
@@ -213,6 +212,75 @@ def test_a_supervisor_of_the_students_own_is_not_raced(lab: Balanced, agent: Age
     assert len(roots) == 1
     time.sleep(1.0)
     assert listening(lab.ports) == set(lab.ports)
+
+
+@needs_haproxy
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed here")
+@pytest.mark.parametrize(
+    "how", ["{}", "exec {}", "true; {}; true"], ids=["program", "exec", "through-a-shell"]
+)
+def test_the_program_of_a_tmux_pane_gets_its_pane_back(lab: Balanced, agent: Agent, how: str) -> None:
+    """When the pane's program ends, the session and tmux itself would go with it."""
+    socket = str(lab.folder / "tmux.sock")
+    command = how.format(f"{sys.executable} {WORKERS} {lab.first}")
+    subprocess.run(
+        ["tmux", "-S", socket, "new-session", "-d", "-s", "lab", command], check=True, cwd=lab.folder
+    )
+    try:
+        wait_for(lambda: listening(lab.ports) == set(lab.ports), "six workers")
+        lab.start_balancer()
+        before = facts(agent, lab)
+        assert before[0]["kind"] == "tmux"
+        server = tmux(socket, "display", "-p", "#{pid} #{session_created}")
+        report = run(lab, agent)
+        assert (report.refused, report.problems, report.restored) == ("", (), True)
+        assert facts(agent, lab) == before
+        assert tmux(socket, "display", "-p", "#{pid} #{session_created}") == server
+        assert tmux(socket, "show-options", "-p") == ""
+    finally:
+        subprocess.run(["tmux", "-S", socket, "kill-server"], check=False)
+
+
+@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed here")
+def test_a_shell_in_a_tmux_pane_keeps_its_terminal(lab: Balanced, agent: Agent) -> None:
+    socket = str(lab.folder / "tmux.sock")
+    subprocess.run(["tmux", "-S", socket, "new-session", "-d", "-s", "lab", "bash --norc"], check=True)
+    try:
+        tmux(socket, "send-keys", f"{sys.executable} {WORKERS} {lab.first}", "Enter")
+        wait_for(lambda: listening(lab.ports) == set(lab.ports), "six workers")
+        before = facts(agent, lab)
+        assert before[0]["kind"] == "hand"
+        arm(agent, lab)
+        crash_directly(lab, 6)
+        assert agent.call_one(Op("services.restore", {}), Deadline.after(30))["back"]
+        assert facts(agent, lab) == before
+    finally:
+        subprocess.run(["tmux", "-S", socket, "kill-server"], check=False)
+
+
+def test_workers_whose_terminal_would_close_are_left_alone(lab: Balanced, agent: Agent) -> None:
+    """As with screen, or ssh -t: nothing here could give them their terminal back."""
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, str(WORKERS), str(lab.first)])
+    try:
+        wait_for(lambda: listening(lab.ports) == set(lab.ports), "six workers")
+        told = agent.call_one(
+            Op("services.arm", {"ports": lab.ports, "lease": 5, "limit": 5}), Deadline.after(10)
+        )
+        assert "terminal" in told["refused"]
+        assert listening(lab.ports) == set(lab.ports)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+def tmux(socket: str, *words: str) -> str:
+    done = subprocess.run(["tmux", "-S", socket, *words], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def test_a_port_held_by_an_ancestor_of_the_agent_is_refused(agent: Agent) -> None:

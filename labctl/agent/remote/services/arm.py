@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..outcome import Context
-from . import guard, processes
+from . import guard, panes, processes
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -22,6 +22,10 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     missing = set(ports) - {port for state in states for port in state["ports"]}
     if missing:
         return {"groups": [], "refused": "nothing listens on %s" % sorted(missing), "watcher": 0}
+    for state in states:
+        said = panes.keep(state) if state["pane"] else ""
+        if said:
+            return {"groups": [], "refused": "the workers' tmux pane cannot be kept: %s" % said, "watcher": 0}
     watcher = guard.arm(states, float(args["lease"]), float(args["limit"])).watcher
     if not watcher:
         guard.armed.pop()

@@ -1,8 +1,8 @@
 """How the processes behind some ports run, written down well enough to start them again the same way.
 
 A *root* is the oldest process of a family with one command line (a server that forked its workers): starting
-it again starts them all. It is run by a systemd unit ("unit", or "user-unit" for a user's own manager) or
-"hand".
+it again starts them all. It is run by a systemd unit ("unit", or "user-unit" for a user's own manager), is a
+tmux pane's own program ("tmux"), or was started by "hand".
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from ..command import run_command
 from ..probes.sockets import listeners
+from .panes import pane_of
 
 # set anew by systemd at every start: they differ before and after without anything being different
 VOLATILE = ("INVOCATION_ID=", "JOURNAL_STREAM=", "SYSTEMD_EXEC_PID=", "MEMORY_PRESSURE_")
@@ -121,6 +122,15 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
     if CONTAINED.search(cgroup):
         raise Uncapturable("the workers run in a container (%s)" % cgroup)
     kind, unit = manager_of(pid, cgroup, timeout)
+    environ = [entry for entry in raw(pid, "environ").split("\0") if entry]
+    stdio = [stdio_of(pid, number) for number in (0, 1, 2)]
+    pane = None
+    if kind == "hand" and ends_with(pid):
+        pane = pane_of(environ, ancestors(pid))
+        if pane:
+            kind = "tmux"
+        elif any(one["kind"] == "tty" for one in stdio):
+            raise Uncapturable("the terminal of process %d would close with it" % pid)
     uids, gids = status["Uid"].split(), status["Gid"].split()
     return {
         "pid": pid,
@@ -130,6 +140,7 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
         "kind": kind,
         "unit": unit,
         "scripted": scripted(pid),
+        "pane": pane,
         "uid": int(uids[1]),
         "gid": int(gids[1]),
         "groups": sorted(int(word) for word in status.get("Groups", "").split()),
@@ -138,11 +149,11 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
         "nice": nice,
         "nofile": limits_of(pid),
         "argv": raw(pid, "cmdline").split("\0")[:-1],
-        "environ": [entry for entry in raw(pid, "environ").split("\0") if entry],
+        "environ": environ,
         "exe": exe,
         "cwd": cwd,
         "cgroup": cgroup,
-        "stdio": [stdio_of(pid, number) for number in (0, 1, 2)],
+        "stdio": stdio,
     }
 
 
@@ -152,6 +163,19 @@ def scripted(pid: int) -> bool:
     """
     parent = parent_of(pid)
     return parent > 1 and len(raw(parent, "cmdline").split("\0")) > 2
+
+
+def ends_with(pid: int) -> bool:
+    """Its session ends with it: it leads the session, or a program does that was started for it alone.
+
+    A login shell (no arguments but options) leads a session that goes on.
+    """
+    try:
+        leader = int(raw(pid, "stat").rpartition(")")[2].split()[3])
+    except (IndexError, ValueError):
+        return False
+    words = raw(leader, "cmdline").split("\0")[1:-1]
+    return leader == pid or any(word == "-c" or not word.startswith("-") for word in words)
 
 
 def limits_of(pid: int) -> list[int]:
@@ -252,6 +276,11 @@ def public(state: dict[str, Any]) -> dict[str, Any]:
         key: state[key] for key in ("ports", "kind", "unit", "groups", "umask", "ignored", "nice", "nofile")
     }
     text = {key: clean(state[key]) for key in ("exe", "cwd", "cgroup")}
+    streams = ["%s %s" % (one["kind"], clean(one["path"])) for one in state["stdio"]]
+    if state["kind"] == "tmux":
+        # a pane gets a new terminal, and under logind a new scope, each time that its command runs
+        text["cgroup"] = re.sub(r"tmux-spawn-[0-9a-f-]+", "tmux-spawn", text["cgroup"])
+        streams = ["tty" if one.startswith("tty ") else one for one in streams]
     return dict(
         shown,
         **text,
@@ -259,7 +288,7 @@ def public(state: dict[str, Any]) -> dict[str, Any]:
         gid=state["gid"],
         argv=[clean(word) for word in state["argv"]],
         environ=digest,
-        stdio=["%s %s" % (one["kind"], clean(one["path"])) for one in state["stdio"]],
+        stdio=streams,
     )
 
 

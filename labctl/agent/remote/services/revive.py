@@ -9,6 +9,7 @@ from typing import Any
 
 from ..command import run_command
 from ..probes.sockets import listeners
+from . import panes
 from .processes import alive, kill_family, root_of, user_manager
 
 CGROUPS = "/sys/fs/cgroup"
@@ -22,11 +23,15 @@ def revive(states: list[dict[str, Any]]) -> dict[str, Any]:
     touched = []
     for state in states:
         if untouched(state):
+            if state["pane"]:
+                panes.let_go(state)
             continue
         touched.append(state["unit"] or " ".join(state["argv"][:2]))
         try:
             if state["kind"] == "hand":
                 by_hand(state)
+            elif state["kind"] == "tmux":
+                by_pane(state, problems)
             else:
                 by_unit(state, problems)
         except OSError as err:
@@ -69,6 +74,23 @@ def by_unit(state: dict[str, Any], problems: list[str]) -> None:
         problems.append("systemctl restart %s: %s" % (state["unit"], done.err.strip()[:300]))
 
 
+def by_pane(state: dict[str, Any], problems: list[str]) -> None:
+    """Have tmux run the command again in its pane, which was told to wait for that."""
+    kill_family(state)
+    free(set(state["ports"]))
+    said = panes.respawn(state)
+    if said:
+        problems.append("tmux respawn-pane: %s" % said)
+    panes.let_go(state)
+
+
+def free(ports: set[int]) -> None:
+    """Wait for a moment until nobody has the ports any more."""
+    until = time.monotonic() + 5.0
+    while listening(ports) and time.monotonic() < until:
+        time.sleep(0.1)
+
+
 def by_hand(state: dict[str, Any]) -> None:
     """End what is left, give a supervisor of its own the first turn, then start the root again."""
     ports = set(state["ports"])
@@ -76,9 +98,7 @@ def by_hand(state: dict[str, Any]) -> None:
     kill_family(state)
     if patience and wait_for(ports, patience):
         return
-    until = time.monotonic() + 5.0
-    while listening(ports) and time.monotonic() < until:
-        time.sleep(0.1)
+    free(ports)
     start(state)
 
 
