@@ -1,7 +1,7 @@
 # What a newcomer types: `make demo`, then `make test`. Both may be interrupted and run again.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-down test test-fast test-soak bench lint format pyz wheel venv machine clean
+.PHONY: help demo demo-down test test-fast lint format wheel venv machine machine-tests clean
 
 VENV := .venv
 LABCTL := $(VENV)/bin/labctl
@@ -13,6 +13,9 @@ help:  ## what there is to make
 machine:
 	@scripts/machine.sh
 
+machine-tests:
+	@scripts/machine.sh tests
+
 venv:
 	@scripts/venv.sh $(VENV)
 
@@ -22,10 +25,10 @@ demo: machine venv  ## two VMs, the lab provisioned on them, graded before and a
 demo-down:  ## remove the demo's VMs and files
 	@if [ -x $(LABCTL) ]; then $(LABCTL) sandbox down; else echo "nothing to remove"; fi
 
-test: machine venv  ## the whole suite, on real VMs too (about 30 minutes on 2 cores)
+test: machine-tests venv  ## the whole suite, on real VMs too (about 30 minutes on 2 cores)
 	$(PYTEST) --durations=15
 
-test-fast: venv  ## the tests that need no VM (under a minute)
+test-fast: machine-tests venv  ## the tests that need no VM (under a minute)
 	$(PYTEST) -q -m "not vm and not slow"
 
 lint: venv  ## style, types, layout
