@@ -102,6 +102,9 @@ def sample_outside(args: Json, seconds: float) -> Replies:
                 if len(replies) >= SILENT and not any(reply.status for reply in replies[-SILENT:]):
                     break
                 wait = min(float(args["wait"]), max(0.1, until - time.monotonic()))
+                # asking for "Connection: close" is not enough: a server may leave it open, and the pool
+                # would then use it again, which pins a balancer to one server
+                adapter.poolmanager.clear()
                 reply = _get(session, url, wait, int(args["body"]))
                 # what a server had dripped by then looks like an answer that is complete
                 replies.append(Reply(0, "", "timeout") if adapter.was_cut else reply)

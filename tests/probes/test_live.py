@@ -80,6 +80,23 @@ class TestHttp:
         assert [one.body for one in replies.replies] == ["1\n", "2\n", "3\n", "4\n", "5\n"]
         assert len(set(seen)) == 5
 
+    def test_a_connection_that_the_server_leaves_open_is_not_used_again(
+        self, agent: Agent, vantage: Vantage
+    ) -> None:
+        """One connection answers only once here: whoever asks on it again waits in vain."""
+        seen: list[int] = []
+
+        def answer(client: socket.socket) -> None:
+            seen.append(client.getpeername()[1])
+            client.sendall(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx")
+            client.settimeout(5)
+            client.recv(100)
+
+        with server(answer) as port:
+            replies = fetch(agent, http_sample("127.0.0.1", port, count=4, wait=1.0, vantage=vantage))
+        assert [one.status for one in replies.replies] == [200] * 4
+        assert len(set(seen)) == 4
+
     def test_nobody_listens(self, agent: Agent, vantage: Vantage) -> None:
         replies = fetch(agent, http_sample("127.0.0.1", free_block(1), count=24, vantage=vantage))
         assert (replies.trouble, len(replies.replies)) == ("refused", 2)
