@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from labctl.errors import InventoryError, UnknownHost
+from labctl.inventory.patterns import matching
+
+_DIRECT = re.compile(r"^(?P<user>[^@\s:]+)@(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:@/]+)(?::(?P<port>\d{1,5}))?$")
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,30 @@ class Inventory:
         (but not) and ``&`` (and also), or ``user@host[:port]`` for a host in no inventory. Raises
         :class:`UnknownHost` with the nearest name.
         """
-        from labctl.inventory.patterns import select
+        groups = {name: group.hosts for name, group in self.groups.items()}
+        direct: list[Host] = []
+        names: set[str] = set()
+        for pattern in patterns:
+            match = _DIRECT.match(pattern)
+            if match:
+                direct.append(self._direct_host(match))
+            else:
+                names |= matching(pattern, self.hosts, groups, self.path)
+        chosen = [host for name, host in self.hosts.items() if name in names]
+        return tuple(chosen + [host for host in direct if host.name not in names])
 
-        return select(self, patterns)
+    def _direct_host(self, match: re.Match[str]) -> Host:
+        """The host of ``user@host[:port]``: one of the inventory by address, or one in no inventory."""
+        address = match["host"].strip("[]")
+        variables: dict[str, Any] = {"ansible_host": address, "ansible_user": match["user"]}
+        if match["port"]:
+            variables["ansible_port"] = int(match["port"])
+        for host in self.hosts.values():
+            same_port = not match["port"] or int(match["port"]) == host.port
+            if address in (host.name, host.address) and same_port:
+                # The same machine under its inventory name: keep its variables, connect as asked.
+                return Host(host.name, {**host.variables, "ansible_user": match["user"]}, host.groups)
+        return Host(address, variables)
 
     def group_hosts(self, name: str) -> tuple[Host, ...]:
         """The hosts of a group, none when there is no such group."""
