@@ -26,7 +26,11 @@ class Setting:
         return cls(found, load_inventory(path) if path else Inventory({}, {}))
 
     def select(self, vms: Sequence[str]) -> tuple[Host, ...]:
-        return self.inventory.select(vms)
+        """The hosts named; a variable of theirs that is wrong is found now, before anything connects."""
+        hosts = self.inventory.select(vms)
+        for host in hosts:
+            host.validate()
+        return hosts
 
 
 def _from_environment() -> Path | None:

@@ -59,7 +59,7 @@ def grade(
 
     Without a VM: this machine, as a student checks their own work.
     """
-    from labctl.grading import load_lab, plan_for, run_document
+    from labctl.grading import load_lab, plan_for, run_document, target_of
     from labctl.inventory import local_host
     from labctl.probes import StaffLink
 
@@ -71,6 +71,8 @@ def grade(
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
     staff = StaffLink(_staff_host(setting) if vms else None)
+    for host in hosts:
+        target_of(host, staff.host)  # a wrong variable is found before anything connects
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
     started = datetime.now(UTC)

@@ -61,7 +61,7 @@ def target_of(host: Host, staff: Host | None) -> Target:
         lab_fqdn=_text(host, "lab_fqdn").rstrip(".").lower(),
         lab_address=_text(host, "lab_address"),
         nfs_server=_text(host, "nfs_server").rstrip(".").lower(),
-        nfs_server_address=str(staff.variables.get("lab_address", "")) if staff else "",
+        nfs_server_address=_text(staff, "lab_address") if staff else "",
         nonce=secrets.token_hex(8),
         has_staff=staff is not None,
         is_local=host.is_local,
@@ -70,5 +70,5 @@ def target_of(host: Host, staff: Host | None) -> Target:
 
 
 def _text(host: Host, name: str) -> str:
-    value = host.variables.get(name, "")
+    value = host.value(name, "")
     return str(value) if isinstance(value, str | int) else ""

@@ -26,10 +26,23 @@ class Host:
     variables: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
 
+    def validate(self) -> None:
+        """Raise :class:`InventoryError` now for what connecting would stumble over later."""
+        _ = (self.address, self.port, self.user, self.key_file, self.known_hosts, self.python, self.is_local)
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """A variable, its template rendered when it is one. Raises :class:`InventoryError`."""
+        value = self.variables.get(name, default)
+        if isinstance(value, str) and "{{" in value:
+            from labctl.inventory.rendering import render
+
+            return render(self.name, name, value, self.variables)
+        return value
+
     @property
     def address(self) -> str:
         """Where to connect to: a name or an address."""
-        return str(self.variables.get("ansible_host", self.name))
+        return str(self.value("ansible_host", self.name))
 
     @property
     def port(self) -> int:
@@ -37,7 +50,7 @@ class Host:
 
     @property
     def user(self) -> str:
-        return str(self.variables.get("ansible_user") or getpass.getuser())
+        return str(self.value("ansible_user") or getpass.getuser())
 
     @property
     def key_file(self) -> Path | None:
@@ -52,19 +65,19 @@ class Host:
     @property
     def python(self) -> str:
         """The interpreter for the agent. Ansible's ``auto`` values mean the usual one."""
-        chosen = str(self.variables.get("ansible_python_interpreter", "python3"))
+        chosen = str(self.value("ansible_python_interpreter", "python3"))
         return "python3" if chosen.startswith("auto") else chosen
 
     @property
     def is_local(self) -> bool:
-        return self.variables.get("ansible_connection") == "local"
+        return bool(self.value("ansible_connection") == "local")
 
     def _path(self, name: str) -> Path | None:
-        value = self.variables.get(name)
+        value = self.value(name)
         return Path(str(value)).expanduser() if value else None
 
     def _integer(self, name: str, default: int) -> int:
-        value = self.variables.get(name, default)
+        value = self.value(name, default)
         try:
             return int(value)
         except (TypeError, ValueError) as err:

@@ -71,3 +71,23 @@ def test_help_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("web2: {ansible_port: twenty}", "web2: ansible_port must be a number"),
+        ('web2: {lab_user: "{{ nobody }}"}', "web2: lab_user cannot be rendered"),
+        ("web2: {outside_ports: {dns: 53}}", "web2: outside_ports"),
+    ],
+)
+def test_a_wrong_variable_of_one_vm_is_found_before_anything_connects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, message: str
+) -> None:
+    path = tmp_path / "inventory.yml"
+    path.write_text(f"all:\n  hosts:\n    web1: {{ansible_host: 127.0.0.1, ansible_port: 1}}\n    {line}\n")
+    assert main(["grade", "all", "-i", str(path), "--json"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+    assert "web1: " not in captured.err

@@ -124,3 +124,36 @@ def test_a_bad_port_names_the_host(tmp_path: Path) -> None:
     host = read(tmp_path, "all: {hosts: {web1: {ansible_port: twenty}}}").hosts["web1"]
     with pytest.raises(InventoryError, match="web1: ansible_port"):
         _ = host.port
+
+
+TEMPLATED = """\
+all:
+  vars:
+    domain: example.org
+    lab_fqdn: "{{ inventory_hostname }}.{{ domain }}"
+    ansible_host: "{{ lab_fqdn }}"
+  hosts:
+    web1: {lab_user: "{{ inventory_hostname | upper }}", loop_a: "{{ loop_b }}", loop_b: "{{ loop_a }}"}
+    web2: {ansible_host: "{{ nowhere }}", ansible_user: "{{ 1 + }}"}
+"""
+
+
+def test_templates_in_variables_are_rendered(tmp_path: Path) -> None:
+    host = read(tmp_path, TEMPLATED).hosts["web1"]
+    assert host.address == "web1.example.org"
+    assert host.value("lab_user") == "WEB1"
+
+
+@pytest.mark.parametrize(
+    ("host", "name", "message"),
+    [
+        ("web1", "loop_a", "refers to itself"),
+        ("web2", "ansible_host", "web2: ansible_host cannot be rendered: 'nowhere' is undefined"),
+        ("web2", "ansible_user", "web2: ansible_user cannot be rendered"),
+    ],
+)
+def test_a_template_that_cannot_be_rendered_names_host_and_variable(
+    tmp_path: Path, host: str, name: str, message: str
+) -> None:
+    with pytest.raises(InventoryError, match=message):
+        read(tmp_path, TEMPLATED).hosts[host].value(name)
