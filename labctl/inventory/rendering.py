@@ -33,7 +33,7 @@ def render(host: str, name: str, text: str, variables: Mapping[str, Any]) -> str
         except (TemplateError, ArithmeticError, TypeError, ValueError) as err:
             raise InventoryError(
                 f"{host}: {name} cannot be rendered: {err}",
-                hint="a template here sees the host's variables and Jinja's own filters; or write the value out",
+                hint="it sees the host's own variables and Jinja's own filters; or write the value out",
             ) from err
         if "{{" not in text:
             return text

@@ -55,10 +55,30 @@ backend kitchen
 """
 
 IN_A_SHELL = "cd ~/decal && { nohup python3 server.py > server.log 2>&1 < /dev/null & }"
+# Until the last worker listens, and HAProxy has seen all of them.
+WAIT = (
+    "for n in $(seq 40); do bash -c 'exec 3<>/dev/tcp/127.0.0.1/8085' 2> /dev/null && break; sleep 1; done; "
+    "sleep 5"
+)
 IN_TMUX = "cd ~/decal && tmux new-session -d -s lab 'python3 server.py'"
 
 
-def solve(machines: Machines, start: str = IN_A_SHELL) -> None:
+def by_hand(machines: Machines) -> None:
+    """The VMs with the lab done by hand, the workers started from a shell; done once a session."""
+    if not machines.box.has_snapshot(STUDENT, "by-hand"):
+        solve(machines)
+        machines.keep("by-hand")
+    machines.restore("by-hand")
+
+
+def in_tmux(machines: Machines) -> None:
+    """The same, with the workers in a tmux session."""
+    by_hand(machines)
+    machines.run("pkill -f '[s]erver.py'; sleep 1; " + IN_TMUX)
+    machines.run(WAIT, timeout=90)
+
+
+def solve(machines: Machines) -> None:
     """From two bare VMs: staff set up their server, the student types the lab's commands."""
     machines.bare()
     machines.setup(STAFF)
@@ -87,10 +107,8 @@ def solve(machines: Machines, start: str = IN_A_SHELL) -> None:
     machines.run("mkdir -p ~/decal")
     done = machines.box.run(STUDENT, "cat > ~/decal/server.py", stdin=SERVER.read_text())
     assert done.status == 0
-    machines.run(start)
+    machines.run(IN_A_SHELL)
 
     machines.run("sudo ufw allow 22/tcp && sudo ufw allow 53 && sudo ufw allow 7000:7001/tcp")
     machines.run("sudo ufw --force enable")
-    # HAProxy has marked every server UP again
-    answers = "bash -c 'exec 3<>/dev/tcp/127.0.0.1/8085' 2> /dev/null"
-    machines.run(f"for n in $(seq 40); do {answers} && break; sleep 1; done; sleep 5", timeout=90)
+    machines.run(WAIT, timeout=90)

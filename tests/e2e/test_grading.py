@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from by_hand import IN_A_SHELL, IN_TMUX, solve
+from by_hand import WAIT, by_hand, in_tmux
 from vms import LABCTL, STUDENT, Machines, environment, labctl
 
 pytestmark = pytest.mark.vm
@@ -65,26 +65,37 @@ def test_the_read_only_part_costs_one_connection_and_five_round_trips(provisione
     assert accepted_logins(provisioned) - before == 2
 
 
-@pytest.mark.parametrize("start", [IN_A_SHELL, IN_TMUX], ids=["shell", "tmux"])
-def test_the_lab_done_by_hand_scores_everything(machines: Machines, start: str) -> None:
-    solve(machines, start)
+STATES = {"unit": Machines.provisioned, "shell": by_hand, "tmux": in_tmux}
+
+
+@pytest.mark.parametrize("state", ["shell", "tmux"])
+def test_the_lab_done_by_hand_scores_everything(machines: Machines, state: str) -> None:
+    STATES[state](machines)
     before = how_the_workers_run(machines)
     host = machines.grade(expected=0)
     assert host["score"] == host["max_score"]
     assert host["restored"] is True
     assert how_the_workers_run(machines) == before
-    machines.keep("by-hand")
 
 
-@pytest.mark.parametrize("state", ["provisioned", "by-hand"])
+def test_a_unit_that_always_restarts_is_held_down_and_started_again(provisioned: Machines) -> None:
+    """With Restart=always six crashed workers are back in a moment, and 503 would never be seen."""
+    folder = "/etc/systemd/system/lab7-workers.service.d"
+    provisioned.run(
+        f"sudo mkdir {folder} && printf '[Service]\\nRestart=always\\nRestartSec=100ms\\n' "
+        f"| sudo tee {folder}/always.conf"
+    )
+    provisioned.run("sudo systemctl daemon-reload && sudo systemctl restart lab7-workers")
+    provisioned.run(WAIT, timeout=90)
+    host = provisioned.grade(expected=0)
+    assert host["score"] == host["max_score"]
+    assert host["restored"] is True
+    assert provisioned.run("systemctl is-active lab7-workers").stdout.strip() == "active"
+
+
+@pytest.mark.parametrize("state", ["unit", "tmux"])
 def test_killed_in_the_crash_experiment_the_vm_heals_itself(machines: Machines, state: str) -> None:
-    if state == "provisioned":
-        machines.provisioned()
-    else:
-        if not machines.box.has_snapshot(STUDENT, state):
-            solve(machines, IN_TMUX)
-            machines.keep(state)
-        machines.restore(state)
+    STATES[state](machines)
     before = how_the_workers_run(machines)
     grade = subprocess.Popen(
         [*LABCTL, "grade", STUDENT, "--json"],

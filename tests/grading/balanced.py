@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -15,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WORKERS = Path(__file__).with_name("workers.py")
-HAPROXY = shutil.which("haproxy") or next((p for p in ("/usr/sbin/haproxy",) if Path(p).exists()), "")
+HAPROXY = "/usr/sbin/haproxy"
 
 CONFIG = """\
 global

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from balanced import HAPROXY, WORKERS, Balanced, balanced, holders, listening, wait_for
+from balanced import WORKERS, Balanced, balanced, holders, listening, wait_for
 
 from labctl.agent import Agent, Op, start_agent
 from labctl.deadline import Deadline
@@ -27,7 +26,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.geteuid() != 0, reason="captures and starts processes as root does on a VM"),
 ]
-needs_haproxy = pytest.mark.skipif(not HAPROXY, reason="haproxy is not installed here")
 
 
 @pytest.fixture
@@ -90,7 +88,6 @@ def gone(pid: int) -> bool:
         return True
 
 
-@needs_haproxy
 def test_the_whole_experiment(lab: Balanced, agent: Agent) -> None:
     lab.start_workers()
     lab.start_balancer()
@@ -110,7 +107,6 @@ def test_the_whole_experiment(lab: Balanced, agent: Agent) -> None:
     assert facts(agent, lab) == before
 
 
-@needs_haproxy
 def test_nothing_is_broken_when_a_worker_is_missing_beforehand(lab: Balanced, agent: Agent) -> None:
     lab.start_workers()
     lab.start_balancer()
@@ -120,7 +116,6 @@ def test_nothing_is_broken_when_a_worker_is_missing_beforehand(lab: Balanced, ag
     assert len(listening(lab.ports)) == 5
 
 
-@needs_haproxy
 def test_an_interrupt_restores_first(lab: Balanced, agent: Agent) -> None:
     lab.start_workers()
     lab.start_balancer(check="")  # never DOWN: the experiment waits
@@ -135,7 +130,6 @@ def test_an_interrupt_restores_first(lab: Balanced, agent: Agent) -> None:
     assert facts(agent, lab) == before
 
 
-@needs_haproxy
 def test_the_agent_lost_in_the_middle_is_an_error_and_the_vm_is_shown_to_be_whole(lab: Balanced) -> None:
     lab.start_workers()
     lab.start_balancer(check="")
@@ -214,8 +208,6 @@ def test_a_supervisor_of_the_students_own_is_not_raced(lab: Balanced, agent: Age
     assert listening(lab.ports) == set(lab.ports)
 
 
-@needs_haproxy
-@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed here")
 @pytest.mark.parametrize(
     "how", ["{}", "exec {}", "true; {}; true"], ids=["program", "exec", "through-a-shell"]
 )
@@ -241,7 +233,6 @@ def test_the_program_of_a_tmux_pane_gets_its_pane_back(lab: Balanced, agent: Age
         subprocess.run(["tmux", "-S", socket, "kill-server"], check=False)
 
 
-@pytest.mark.skipif(not shutil.which("tmux"), reason="tmux is not installed here")
 def test_a_shell_in_a_tmux_pane_keeps_its_terminal(lab: Balanced, agent: Agent) -> None:
     socket = str(lab.folder / "tmux.sock")
     subprocess.run(["tmux", "-S", socket, "new-session", "-d", "-s", "lab", "bash --norc"], check=True)
