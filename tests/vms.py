@@ -69,6 +69,11 @@ class Machines:
         assert done.status == 0, f"{vm}$ {command}\n{done.stdout}{done.stderr}"
         return done
 
+    def logins(self, vm: str = STUDENT) -> int:
+        """How many logins sshd has let in since the VM booted, this look at it included."""
+        done = self.run("sudo journalctl -q -b _COMM=sshd -o cat | grep -c '^Accepted publickey'", vm)
+        return int(done.stdout)
+
     def grade(self, *args: str, expected: int | None = None) -> dict[str, Any]:
         """``labctl grade student1 --json``: the student's part of the document."""
         done = labctl("grade", STUDENT, "--json", *args)

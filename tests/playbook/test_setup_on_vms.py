@@ -36,9 +36,12 @@ def test_check_mode_on_bare_vms_changes_nothing(bare: Machines) -> None:
 
 
 def test_a_second_run_changes_nothing_and_costs_one_connection(provisioned: Machines) -> None:
+    before = {vm: provisioned.logins(vm) for vm in (STAFF, STUDENT)}
     hosts = setup(STAFF, STUDENT)
     for host in hosts:
         assert (host["status"], host["changed"], host["failed"]) == ("ok", 0, 0), host
+        # one for the setup, and one for looking
+        assert provisioned.logins(host["host"]) - before[host["host"]] == 2
         assert host["connections"] == 1
         assert host["round_trips"] <= 5
     assert max(host["round_trips"] for host in hosts) <= 3
