@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.grading import Judgement, See, Target, check, failed, passed
+from labctl.grading import Judgement, See, Target, check, failed, passed, unjudged
 from labctl.probes import Replies, Server, config_check, packages, servers_in, ufw_status, unit
 
 from .facts import WORKERS, worker_id
@@ -12,6 +12,7 @@ from .looking import (
     configured,
     frontend_sample,
     has_header,
+    late_sample,
     patiently,
     reported,
     sample,
@@ -137,8 +138,12 @@ def shares(vm: Target, see: See) -> Judgement:
         (more,) = (see(frontend_sample(vm, 120, outside=see_outside(vm, see), attempt=3)),)
         verdict = observe(more, expected)
     elif not verdict.even:
-        # somebody else's request in between shifts the count: look again before saying anything
-        verdict = observe(see(frontend_sample(vm, SAMPLE, outside=see_outside(vm, see), attempt=2)), expected)
+        # A server that came back a moment ago has no turn yet, and somebody else's request shifts the
+        # count: look again, long enough, before saying anything.
+        later = late_sample(vm, see, backend)
+        if later is None:
+            return unjudged("unequal at first, and with these weights it takes too long to see more")
+        verdict = observe(later, expected)
     missing = [str(one) for one in expected if one not in verdict.counts]
     if missing:
         return failed(
@@ -165,8 +170,10 @@ def order(vm: Target, see: See) -> Judgement:
     if len(expected) < 2 or weighted(backend):
         return passed(f"balance {algorithm}; {verdict.name}")
     if not verdict.fits(algorithm):
-        again = see(frontend_sample(vm, SAMPLE, outside=see_outside(vm, see), attempt=2))
-        verdict = observe(again, expected)
+        later = late_sample(vm, see, backend)
+        if later is None:
+            return unjudged("no order at first, and with these weights it takes too long to see more")
+        verdict = observe(later, expected)
     luck = f" (by luck: p = {verdict.luck:.1g})" if verdict.luck < 1 else ""
     if verdict.fits(algorithm):
         return passed(f"observed: {verdict.name}{luck}; configured: {algorithm}")

@@ -21,6 +21,12 @@ from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
 
 #: Requests in one sample: each of six ids four times.
 SAMPLE = 24
+#: HAProxy's round robin gives a server that has come back its turn only when the scheduler's current round
+#: ends, which is at most this many requests for each unit of weight (src/lb_fwrr.c, BE_WEIGHT_SCALE). Seen:
+#: 36 requests with six servers of weight 1.
+ROUND = 16
+#: The most requests that one look at a VM may take.
+MOST = 400
 #: Seconds for a slow VM to notice what its health checks' own timing allows, and the most that is waited.
 SLACK, LONGEST = 6.0, 40.0
 
@@ -30,6 +36,15 @@ def frontend_sample(vm: Target, count: int, *, outside: bool, attempt: int = 1) 
     if outside:
         return http_sample(vm.address, vm.port(FRONTEND), count=count, vantage="outside", attempt=attempt)
     return http_sample("127.0.0.1", FRONTEND, count=count, attempt=attempt)
+
+
+def late_sample(vm: Target, see: See, backend: Proxy | None) -> Replies | None:
+    """A sample taken when every server that is UP has its turn; None when that takes too many requests."""
+    first = ROUND * sum(one.weight for one in backend.servers) if backend else 0
+    if first + SAMPLE > MOST:
+        return None
+    whole = see(frontend_sample(vm, first + SAMPLE, outside=see_outside(vm, see), attempt=2))
+    return replace(whole, replies=whole.replies[-SAMPLE:])
 
 
 def see_outside(vm: Target, see: See) -> bool:

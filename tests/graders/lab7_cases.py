@@ -355,6 +355,10 @@ VARIANTS = {
         # ID 5 does not come up: by chance, not by fault
         crash(rotation=Replies(tuple(greeting(n) for n in [1, 2, 2, 4, 3, 1, 1, 4, 3, 2] * 2), 0.4)),
     ),
+    # HAProxy's own: two servers are UP again, and get no turn before its scheduler's round ends
+    "servers-without-a-turn-yet": change(
+        turns_count=True, order=[*[4, 5, 0, 1] * 9, *[2, 3, 4, 5, 0, 1] * 90]
+    ),
     "servers-still-coming-up": both(
         lambda w: setattr(w, "haproxy", replace(w.haproxy, state=states([4, 5]))),
         lambda w: setattr(w, "before_settled", [0, 1, 2, 3] * 60),

@@ -43,7 +43,7 @@ FAULTS = [
     Fault(
         "configuration broken on disk only",
         f"echo nonsense here | sudo tee -a {CFG}",
-        frozenset({"lb.config"}),
+        frozenset({"lb.config", "lb.servers"}),
     ),
     # Honest work, and no fault: the optional part invites to it.
     Fault(

@@ -192,6 +192,9 @@ class World:
     page: Replies | None = None
     page_outside: Replies | None = None
     never_up: bool = False
+    #: With ``turns_count`` every request takes the next of ``order``, as a balancer does.
+    turns_count: bool = False
+    answered: int = 0
     #: What the balancer answers before its health checks have seen all workers.
     before_settled: list[int] = field(default_factory=list)
     crash: CrashReport = field(default_factory=right_crash)
@@ -265,7 +268,9 @@ class World:
         if port == 7001:
             return (self.page_outside if outside else self.page) or page(self.haproxy.state)
         fixed = self.door_outside if outside else self.door
-        order = self.before_settled or self.order
+        order = (self.before_settled or self.order)[self.answered :]
+        if self.turns_count:
+            self.answered += count
         return fixed or Replies(tuple(greeting(n) for n in order[:count]), 0.2)
 
     def judge(self, target: Target = TARGET, only: Sequence[str] = ()) -> list[Result]:
