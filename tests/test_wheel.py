@@ -32,7 +32,11 @@ def test_an_installed_wheel_finds_its_course(tmp_path: Path) -> None:
     labctl = str(home / "bin" / "labctl")
     assert "lab7" in run(labctl, "lab", "list", cwd=elsewhere)
     assert "dns." in run(labctl, "lab", "show", "lab7", cwd=elsewhere)
-    assert "nfs-common" in (Path(run(python, "-c", FIND, cwd=elsewhere).strip()) / "lab7.yml").read_text()
+    playbooks = Path(run(python, "-c", FIND, cwd=elsewhere).strip())
+    assert playbooks.is_relative_to(home)
+    assert "nfs-common" in (playbooks / "vars" / "packages.yml").read_text()
+    guest = next(home.rglob("labctl/sandbox/guest"))
+    assert {path.name for path in guest.iterdir()} >= {"init", "customize.sh", "prepare.py"}
 
 
 FIND = "from labctl.cli.course import find_course; print(find_course().playbooks)"
