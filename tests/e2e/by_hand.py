@@ -74,7 +74,9 @@ def by_hand(machines: Machines) -> None:
 def in_tmux(machines: Machines) -> None:
     """The same, with the workers in a tmux session."""
     by_hand(machines)
-    machines.run("pkill -f '[s]erver.py'; sleep 1; " + IN_TMUX)
+    # In a command of its own: pkill must not find its own shell.
+    machines.run("pkill -f '[s]erver[.]py'; sleep 1")
+    machines.run(IN_TMUX)
     machines.run(WAIT, timeout=90)
 
 
