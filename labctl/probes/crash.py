@@ -39,8 +39,9 @@ class CrashReport:
     """``refused`` says why the experiment was not begun; then nothing was touched and the rest is empty.
 
     ``crash`` is the reply to /crash through the balancer, ``down`` the state after it, ``rotation`` what the
-    balancer answered then; ``last`` the replies to /crash on the other ports, ``empty`` the balancer's
-    answers with nobody left. ``before`` and ``after`` are how the workers ran; ``up`` the state at the end.
+    balancer answered then; ``last`` the replies to /crash on the other ports, ``staying`` the ports that
+    answered all the same some seconds later, ``empty`` the balancer's answers with nobody left. ``before``
+    and ``after`` are how the workers ran; ``up`` the state at the end.
     """
 
     refused: str
@@ -49,6 +50,7 @@ class CrashReport:
     down: Settled
     rotation: Replies
     last: Replies
+    staying: tuple[int, ...]
     empty: Replies
     restarted: tuple[str, ...]
     problems: tuple[str, ...]
@@ -61,7 +63,7 @@ class CrashReport:
     def not_begun(cls, why: str) -> CrashReport:
         none = Replies((), 0.0)
         unsettled = Settled(False, 0.0, ())
-        return cls(why, (), none, unsettled, none, none, none, (), (), (), unsettled, True, 0.0)
+        return cls(why, (), none, unsettled, none, none, (), none, (), (), (), unsettled, True, 0.0)
 
 
 CRASH = Probe("crash", CrashReport, by_shape(CrashReport))

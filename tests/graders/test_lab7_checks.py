@@ -8,7 +8,7 @@ import pytest
 from lab7_cases import CASES, VARIANTS, Case, dependants, one_dead
 from world import LAB, REFUSED, SILENT, TARGET, World, mount, right_crash, states
 
-from labctl.probes import Replies, ServerState, ShareTrial
+from labctl.probes import Replies, Reply, ServerState, ShareTrial
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -89,6 +89,12 @@ def test_the_public_share_can_only_pass_or_be_unjudged() -> None:
 def test_a_vm_not_restored_is_for_staff() -> None:
     world = World(crash=replace(right_crash(), restored=False, problems=("not listening again",)))
     assert world.lost_checks() == {"lb.recovered": "error"}
+
+
+def test_workers_that_come_back_by_themselves_are_for_staff() -> None:
+    greeted = Replies((Reply(200, "Hello, I am ID 5\n", ""),) * 2, 0.1)
+    world = World(crash=replace(right_crash(), staying=(8085,), empty=greeted))
+    assert world.lost_checks() == {"lb.crash-503": "error", "lb.recovered": "error"}
 
 
 def test_an_experiment_that_was_not_begun_costs_nothing() -> None:

@@ -141,6 +141,7 @@ def right_crash() -> CrashReport:
         down=Settled(True, 6.0, states([0])),
         rotation=Replies(tuple(greeting(n) for n in rest), 0.4),
         last=Replies((), 0.2),
+        staying=(),
         empty=Replies((Reply(503, "<html>", ""),) * 2, 0.1),
         restarted=("python3 server.py",),
         problems=(),

@@ -51,11 +51,14 @@ class Balanced:
     def ports(self) -> list[int]:
         return list(range(self.first, self.first + 6))
 
-    def start_workers(self) -> subprocess.Popen[bytes]:
-        """As a student would: from a directory of its own, output to a file, a variable of its own."""
+    def start_workers(self, linger: float = 0.05) -> subprocess.Popen[bytes]:
+        """As a student would: from a directory of its own, output to a file, a variable of its own.
+
+        ``linger`` is how many seconds a worker goes on after it said that it crashes.
+        """
         with (self.folder / "out.log").open("ab") as out:
             process = subprocess.Popen(
-                [sys.executable, str(WORKERS), str(self.first)],
+                [sys.executable, str(WORKERS), str(self.first), str(linger)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,

@@ -107,6 +107,16 @@ def test_the_whole_experiment(lab: Balanced, agent: Agent) -> None:
     assert facts(agent, lab) == before
 
 
+def test_a_worker_that_ends_some_time_after_its_answer_is_waited_for(lab: Balanced, agent: Agent) -> None:
+    """Asked in that time the balancer rightly answers 200, and the 503 would be missed."""
+    lab.start_workers(linger=2.0)
+    lab.start_balancer()
+    report = run(lab, agent)
+    assert [reply.status for reply in report.empty.replies] == [503, 503]
+    assert report.staying == ()
+    assert report.restored
+
+
 def test_nothing_is_broken_when_a_worker_is_missing_beforehand(lab: Balanced, agent: Agent) -> None:
     lab.start_workers()
     lab.start_balancer()

@@ -1,8 +1,9 @@
 """A server like the lab's: six forked workers; /crash ends one with status 0, and the parent starts it no
 more.
 
-    workers.py FIRST_PORT
+    workers.py FIRST_PORT [SECONDS]
 
+SECONDS is how long a worker goes on after it answered /crash.
 Standard library only: tests run where tornado is not installed. Its parent behaves like tornado's: a child
 that ends with status 0 is gone for good, one that is killed is started again, and with the last child the
 parent ends.
@@ -13,9 +14,10 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import threading
 
 
-def work(first: int, number: int) -> None:
+def work(first: int, number: int, linger: float) -> None:
     link = socket.socket()
     link.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     link.bind(("127.0.0.1", first + number))
@@ -30,16 +32,16 @@ def work(first: int, number: int) -> None:
             if request:
                 client.sendall((head + body).encode())
         if crash:
-            os._exit(0)
+            threading.Timer(linger, os._exit, (0,)).start()
 
 
-def main(first: int) -> None:
+def main(first: int, linger: float) -> None:
     children: dict[int, int] = {}
 
     def start(number: int) -> None:
         pid = os.fork()
         if pid == 0:
-            work(first, number)
+            work(first, number, linger)
         children[pid] = number
 
     for number in range(6):
@@ -52,4 +54,4 @@ def main(first: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else 0.05)

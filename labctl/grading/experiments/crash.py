@@ -27,6 +27,8 @@ LIMIT = 150.0
 SLICE = 4.0
 #: Requests after the crash: five ids three times over.
 ROTATION = 15
+#: How long workers that said they crash may take to be gone. The lab's own need 0.05 s after their answer.
+ENDING = 8.0
 #: Kept for restoring at the end, out of the experiment's own time.
 RESERVE = 40.0
 
@@ -77,6 +79,7 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
         down=seen.down,
         rotation=seen.rotation,
         last=seen.last,
+        staying=seen.staying,
         empty=seen.empty,
         restarted=tuple(str(word)[:200] for word in restored.get("restarted", [])),
         problems=tuple(str(word)[:300] for word in restored.get("problems", [])),
@@ -94,6 +97,7 @@ class _Seen:
         none = Replies((), 0.0)
         self.crash = self.rotation = self.last = self.empty = none
         self.down = Settled(False, 0.0, ())
+        self.staying: tuple[int, ...] = ()
 
 
 class _Steps:
@@ -131,6 +135,7 @@ class _Steps:
             if seen.down.reached:
                 seen.rotation = self.rotate(balancer)
         seen.last = self.crash_others()
+        seen.staying = self.ended()
         seen.empty = self.empty(balancer)
         return seen
 
@@ -148,6 +153,18 @@ class _Steps:
             if errors > 1 or (good and len({one.body for one in replies.replies}) >= servers - 1):
                 break
         return replies
+
+    def ended(self) -> tuple[int, ...]:
+        """The ports on which workers still answer once all had time to end: a worker ends a moment after its
+        answer, and until then the balancer's 200 is right.
+        """
+        until = self.work.sooner(ENDING)
+        while True:
+            found = self.get([(port, "/", 1) for port in self.ports], wait=2.0)
+            alive = tuple(port for port, one in zip(self.ports, found, strict=True) if one.replies[0].status)
+            if not alive or until.expired:
+                return alive
+            time.sleep(min(0.2, until.remaining()))
 
     def empty(self, balancer: int) -> Replies:
         """With nobody left HAProxy tries for some seconds before it answers: each request with patience."""
