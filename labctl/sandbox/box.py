@@ -13,13 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.errors import SandboxError
-from labctl.sandbox import accel, clock, image, inventory, network, paths, seed, ssh, state, vm
+from labctl.sandbox import accel, clock, image, inventory, network, nspawn, paths, seed, ssh, state, vm
 from labctl.sandbox.progress import Reporter, Steps, silent
 from labctl.sandbox.qmp import Qmp, snapshot_names
 from labctl.sandbox.ssh import Finished
 from labctl.sandbox.state import State, Vm
 
 BOOT_SECONDS = 180.0
+NSPAWN = "nspawn"
+DRIVERS = ("qemu", NSPAWN)
 _SNAPSHOT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 # The NFS lab's secret: a word a student can type
 _SYLLABLES = tuple(first + second for first in "bdfgklmnprstvz" for second in "aeiou")
@@ -71,26 +73,36 @@ class Sandbox:
 
     # -- up and down ---------------------------------------------------------------------------
 
-    def up(self, students: int | None = None, progress: Reporter = silent) -> Path:
+    def up(
+        self, students: int | None = None, progress: Reporter = silent, *, driver: str | None = None
+    ) -> Path:
         """Bring up ``staff2`` and ``student1`` .. ``studentN``; returns the inventory's path.
 
         VMs that run are left alone, those beyond ``students`` too; missing ones are added, crashed and
-        half-made ones made anew. Without ``students``: as many as there are, else 1. SandboxError,
-        with the end of the console, when a VM does not answer SSH within 180 s.
+        half-made ones made anew. Without ``students``: as many as there are, else 1. ``driver`` is ``qemu``
+        (the default) or ``nspawn``, containers: fast, but they need root and have no kernel of their own.
+        SandboxError, with the end of the console, when a VM does not answer SSH within 180 s.
         """
+        if driver == NSPAWN:
+            nspawn.check_usable()
         if students is not None:
             network.vm_names(students)
         with state.locked(self.directory):
             try:
-                return self._up(students, progress)
+                return self._up(students, progress, driver)
             except BaseException:
                 # keep what runs; drop what would only look like a sandbox
                 if state.load(self.directory) is None:
                     self._remove()
                 raise
 
-    def _up(self, students: int | None, progress: Reporter) -> Path:
+    def _up(self, students: int | None, progress: Reporter, driver: str | None) -> Path:
         known = state.load(self.directory)
+        if known is not None and driver is not None and driver != known.driver:
+            raise SandboxError(
+                f"sandbox {self.name!r} is up with driver {known.driver}",
+                hint="labctl sandbox down first, or another name in LABCTL_SANDBOX",
+            )
         count = students or max(1, len(known.vms) - 1 if known else 1)
         wanted = network.vm_names(count)
         whole = known is not None and all(
@@ -105,17 +117,22 @@ class Sandbox:
         steps = Steps("sandbox", 3 + len(names), progress)
         if known is None:
             self._remove_contents()
-            known = self._create(base)
+            known = self._create(base, driver or "qemu")
         else:
             for stray in set(vm.existing(self.directory)) - set(known.vms):
                 vm.remove(self.directory, stray)
-        steps.step("checking whether KVM works")
-        known = replace(
-            known, accel=accel.choose(base.kernel, base.initrd, paths.cache_dir()), image=base.digest
-        )
+        if known.driver == NSPAWN:
+            steps.step("mounting the image and making the bridge")
+            nspawn.prepare(self.name, self.directory, base)
+            known = replace(known, accel="container", image=base.digest)
+        else:
+            steps.step("checking whether KVM works")
+            known = replace(
+                known, accel=accel.choose(base.kernel, base.initrd, paths.cache_dir()), image=base.digest
+            )
         return self._boot(known, names, base, steps)
 
-    def _create(self, base: image.Image) -> State:
+    def _create(self, base: image.Image, driver: str) -> State:
         """Fresh keys and names; nothing runs yet."""
         private, public = seed.make_key(f"labctl-sandbox-{self.name}")
         key = self.directory / ssh.KEY
@@ -123,7 +140,7 @@ class Sandbox:
         key.write_text(private, encoding="ascii")
         (self.directory / f"{ssh.KEY}.pub").write_text(public + "\n", encoding="ascii")
         word = "".join(secrets.choice(_SYLLABLES) for _ in range(4))
-        return State(self.name, network.new_multicast(), word, base.digest, "tcg")
+        return State(self.name, network.new_multicast(), word, base.digest, "tcg", driver=driver)
 
     def _boot(self, known: State, names: tuple[str, ...], base: image.Image, steps: Steps) -> Path:
         boot = vm.Boot(self.name, self.directory, base, known.accel, known.multicast)
@@ -135,11 +152,12 @@ class Sandbox:
             or not known.vms[name].ready
             or not state.runs(self.directory, known.vms[name])
         ]
-        steps.step(f"starting {', '.join(todo)} ({known.accel}, {vm.MEMORY_MB} MB each)")
+        size = "" if known.driver == NSPAWN else f", {vm.MEMORY_MB} MB each"
+        steps.step(f"starting {', '.join(todo)} ({known.accel}{size})")
         for name in todo:
             vm.remove(self.directory, name)
             # a VM made anew keeps its host key: whoever knew it still does
-            known = known.with_vm(self._identity(known.vms.get(name), name))
+            known = known.with_vm(self._identity(known, name))
         self._write_known_hosts(known)
         # before anything runs: whatever happens now, the next command knows what to look for
         state.save(self.directory, known)
@@ -149,11 +167,17 @@ class Sandbox:
                 contents = seed.files(
                     name, machine_id=one.machine_id, host_key=one.host_key, authorized=authorized
                 )
-                known = known.with_vm(vm.start(boot, one, seed.archive(contents)))
+                if known.driver == NSPAWN:
+                    contents |= nspawn.seed_changes(self.name, name)
+                    started = nspawn.start(self.name, self.directory, one, contents)
+                else:
+                    started = vm.start(boot, one, seed.archive(contents))
+                known = known.with_vm(started)
                 state.save(self.directory, known)
             steps.step("waiting for SSH")
             waiting = [known.vms[name] for name in todo]
-            self._in_parallel(waiting, lambda one: self._wait(one, steps))
+            keeps_clock = known.driver == NSPAWN
+            self._in_parallel(waiting, lambda one: self._wait(one, steps, keeps_clock))
         except BaseException:
             for name in todo:
                 vm.remove(self.directory, name)
@@ -163,9 +187,15 @@ class Sandbox:
         state.save(self.directory, known)
         return inventory.write(self.directory, known)
 
-    def _identity(self, before: Vm | None, name: str) -> Vm:
-        address = network.outside_address(self.name, name)
-        ports = network.choose_ports(address)
+    def _identity(self, known: State, name: str) -> Vm:
+        before = known.vms.get(name)
+        if known.driver == NSPAWN:
+            # an address of its own on the bridge: every port is the VM's
+            address = nspawn.outside_address(self.name, name)
+            ports = {port: port for port in network.TCP_PORTS}
+        else:
+            address = network.outside_address(self.name, name)
+            ports = network.choose_ports(address)
         if before is not None:
             return replace(before, ports=ports, pid=0, ticks=0, ready=False)
         private, _ = seed.make_key(name)
@@ -191,7 +221,7 @@ class Sandbox:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _wait(self, one: Vm, steps: Steps) -> None:
+    def _wait(self, one: Vm, steps: Steps, keeps_clock: bool) -> None:
         """Until SSH lets us in, the clock is right; then counts a step."""
         deadline = time.monotonic() + BOOT_SECONDS
         port = one.ports[network.SSH]
@@ -210,7 +240,8 @@ class Sandbox:
         done = ssh.run(self.directory, one, "true", timeout=60)
         if done.status != 0:
             raise SandboxError(f"{one.name} lets nobody in: {done.stderr.strip()}")
-        clock.set_clock(self._socket(one.name, vm.CLOCK))
+        if not keeps_clock:
+            clock.set_clock(self._socket(one.name, vm.CLOCK))
         steps.step(f"{one.name} is up: {one.address} port {port}")
 
     def down(self, progress: Reporter = silent) -> bool:
@@ -226,6 +257,7 @@ class Sandbox:
     def _remove_contents(self) -> None:
         for name in vm.existing(self.directory):
             vm.remove(self.directory, name)
+        nspawn.release(self.name, self.directory)
         for entry in self.directory.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -319,6 +351,11 @@ class Sandbox:
         return tag in self.snapshots(name)
 
     def _qmp(self, name: str) -> Qmp:
+        known = state.load(self.directory)
+        if known is not None and known.driver == NSPAWN:
+            raise SandboxError(
+                f"{name} is a container: it has no snapshots", hint="a sandbox with --driver qemu has them"
+            )
         return Qmp(self._socket(self.vm(name).name, vm.QMP))
 
     def _socket(self, name: str, file: str) -> Path:

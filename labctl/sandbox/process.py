@@ -1,4 +1,4 @@
-"""Which QEMU process is ours, and how to end it without ever hitting another.
+"""Which process is one of our VMs, and how to end it without ever hitting another.
 
 A pid is reused; a pid with its start time is not. A VM's process is also told by its command line,
 which names the VM's own pid file: that finds it when the state file was lost or never written.
@@ -37,22 +37,23 @@ def arguments(pid: int) -> list[str]:
 
 
 def is_ours(pid: int, pidfile: Path, ticks: int | None = None) -> bool:
-    """Whether ``pid`` is the QEMU that was told to write ``pidfile`` (and started at ``ticks``)."""
+    """Whether ``pid`` is the QEMU or container that was told of ``pidfile`` (and started at ``ticks``)."""
     started = start_ticks(pid)
     if started is None or (ticks is not None and ticks != started):
         return False
     argv = arguments(pid)
-    return "qemu" in argv[0] and str(pidfile) in argv if argv else False
+    named = any(word == str(pidfile) or word.endswith(f"={pidfile}") for word in argv)
+    return named and Path(argv[0]).name.startswith(("qemu", "systemd-nspawn"))
 
 
 def find(pidfile: Path) -> list[int]:
-    """Every running QEMU that was told to write ``pidfile``."""
+    """Every running VM that was told of ``pidfile``."""
     pids = (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
     return [pid for pid in pids if is_ours(pid, pidfile)]
 
 
 def end(pid: int, pidfile: Path, *, grace: float = 3.0) -> None:
-    """End our QEMU, and no other process: SIGTERM, ``grace`` seconds later SIGKILL. Waits for its end."""
+    """End our VM, and no other process: SIGTERM, ``grace`` seconds later SIGKILL. Waits for its end."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:

@@ -22,7 +22,7 @@ INVENTORY = "inventory.yml"
 class Vm:
     """One VM. ``ports`` maps a port in the VM to the one on ``address`` that leads to it.
 
-    ``pid`` and ``ticks`` (its start time) are 0 until QEMU runs; ``ready`` says that SSH has answered.
+    ``pid`` and ``ticks`` (its start time) are 0 until it runs; ``ready`` says that SSH has answered.
     """
 
     name: str
@@ -37,7 +37,9 @@ class Vm:
 
 @dataclass(frozen=True)
 class State:
-    """One sandbox. ``image`` is the digest of the image below its disks, ``secret`` the lab's."""
+    """One sandbox. ``image`` is the digest of the image below its disks, ``secret`` the lab's; ``driver`` is
+    ``qemu`` or ``nspawn``.
+    """
 
     name: str
     multicast: str
@@ -45,6 +47,7 @@ class State:
     image: str
     accel: str
     vms: dict[str, Vm] = field(default_factory=dict)
+    driver: str = "qemu"
 
     def with_vm(self, vm: Vm) -> State:
         return replace(self, vms={**self.vms, vm.name: vm})
@@ -80,7 +83,7 @@ def save(directory: Path, state: State) -> None:
 
 
 def runs(directory: Path, vm: Vm) -> bool:
-    """Whether the VM's own QEMU is alive: pid, start time and command line agree."""
+    """Whether the VM's own QEMU or container is alive: pid, start time and command line agree."""
     return vm.pid > 0 and process.is_ours(vm.pid, pidfile(directory, vm.name), vm.ticks)
 
 

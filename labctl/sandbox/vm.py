@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.errors import SandboxError
-from labctl.sandbox import network, process
+from labctl.sandbox import network, nspawn, process
 from labctl.sandbox.image import Image
 from labctl.sandbox.state import Vm, pidfile, vm_dir
 
@@ -91,9 +91,10 @@ def start(boot: Boot, vm: Vm, seed_tar: bytes) -> Vm:
 
 
 def remove(directory: Path, name: str) -> None:
-    """End the VM's QEMU, wherever it was left, and delete its files."""
+    """End the VM's process, wherever it was left, unmount what is its, and delete its files."""
     for pid in process.find(pidfile(directory, name)):
         process.end(pid, pidfile(directory, name))
+    nspawn.unmount_below(vm_dir(directory, name))
     shutil.rmtree(vm_dir(directory, name), ignore_errors=True)
 
 

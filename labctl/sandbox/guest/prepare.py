@@ -77,6 +77,7 @@ RequiredBy=network-online.target
 Description=Sets the clock to what the sandbox says on ttyS1
 DefaultDependencies=no
 After=systemd-remount-fs.service
+ConditionPathExists=/dev/ttyS1
 Conflicts=shutdown.target
 Before=shutdown.target
 

@@ -1,0 +1,165 @@
+"""One VM as a systemd-nspawn container: the same image, the same seed, no emulated CPU.
+
+It boots the real systemd in about a second and runs at the machine's full speed, but needs root and shares
+this machine's kernel: what needs a kernel of its own (NFS, reboot, memory snapshots) is for QEMU.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+from labctl.errors import SandboxError
+from labctl.sandbox import network, process
+from labctl.sandbox.image import Image
+from labctl.sandbox.state import Vm, pidfile, vm_dir
+
+PACKAGE = "systemd-container"
+CONSOLE = "console.log"
+LOWER = "lower"
+_MOUNTINFO = Path("/proc/self/mountinfo")
+_START_SECONDS = 10.0
+
+# As in a QEMU VM, what comes from this machine must not count as a neighbour (see seed.py): hence the /32
+_NETWORK = """\
+link set lo up
+link set host0 up
+address add {outside}/32 dev host0
+route add {gateway}/32 dev host0 src {outside}
+address add {lan}/24 broadcast + dev host0
+"""
+
+
+def check_usable() -> None:
+    """SandboxError that says what is missing when this machine or user cannot run containers."""
+    if os.geteuid() != 0:
+        raise SandboxError(
+            "containers need root", hint="sudo labctl sandbox up --driver nspawn, or leave --driver out"
+        )
+    if shutil.which("systemd-nspawn") is None:
+        raise SandboxError("systemd-nspawn is missing", hint=f"apt-get install {PACKAGE}")
+
+
+def outside_net(sandbox: str) -> str:
+    """First three parts of the addresses that this machine and the containers of a sandbox share."""
+    checksum = zlib.crc32(sandbox.encode())
+    return f"10.{100 + checksum % 100}.{(checksum >> 8) % 256}"
+
+
+def outside_address(sandbox: str, vm: str) -> str:
+    return f"{outside_net(sandbox)}.{network.number(vm)}"
+
+
+def bridge_name(sandbox: str) -> str:
+    return f"lab{zlib.crc32(sandbox.encode()):08x}"
+
+
+def seed_changes(sandbox: str, vm: str) -> dict[str, tuple[int, str]]:
+    """What differs from a QEMU VM's seed: the network's set-up, and a disk that is mounted already."""
+    addresses = {
+        "outside": outside_address(sandbox, vm),
+        "gateway": f"{outside_net(sandbox)}.1",
+        "lan": network.lan_address(vm),
+    }
+    return {
+        "etc/labctl/network": (0o644, _NETWORK.format(**addresses)),
+        "etc/fstab": (0o644, ""),
+    }
+
+
+def prepare(sandbox: str, directory: Path, image: Image) -> None:
+    """The parts that a sandbox's containers share: the image, mounted read-only, and the bridge."""
+    lower = directory / LOWER
+    lower.mkdir(mode=0o700, exist_ok=True)
+    if not os.path.ismount(lower):
+        _do("mount", "-o", "loop,ro", str(image.disk), str(lower))
+    bridge = bridge_name(sandbox)
+    if not Path("/sys/class/net", bridge).exists():
+        _do("ip", "link", "add", bridge, "type", "bridge")
+        _do("ip", "address", "add", f"{outside_net(sandbox)}.1/24", "dev", bridge)
+        _do("ip", "link", "set", bridge, "up")
+
+
+def start(sandbox: str, directory: Path, vm: Vm, contents: dict[str, tuple[int, str]]) -> Vm:
+    """Lay the VM's own files over the image and boot it; the VM with its pid. SandboxError says why not."""
+    here = vm_dir(directory, vm.name)
+    root = here / "root"
+    for part in ("upper", "work", "root"):
+        (here / part).mkdir(parents=True)
+    layers = f"lowerdir={directory / LOWER},upperdir={here / 'upper'},workdir={here / 'work'}"
+    _do("mount", "-t", "overlay", "labctl", "-o", layers, str(root))
+    # systemd asks the root directory for its mode; mkdir's was for our own eyes
+    root.chmod(0o755)
+    for name, (mode, text) in contents.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.write_text(text, encoding="utf-8")
+        path.chmod(mode)
+    _do("chroot", str(root), "/bin/sh", "/var/lib/labctl/seed.sh")
+    pid_file = pidfile(directory, vm.name)
+    with (here / CONSOLE).open("wb") as console:
+        # --fork: nobody's child, as QEMU's -daemonize does it
+        subprocess.run(
+            ["setsid", "--fork", *argv(sandbox, directory, vm)],
+            stdin=subprocess.DEVNULL,
+            stdout=console,
+            stderr=subprocess.STDOUT,
+            check=True,
+        )
+    until = time.monotonic() + _START_SECONDS
+    while not (found := process.find(pid_file)):
+        if time.monotonic() > until:
+            words = (here / CONSOLE).read_text(encoding="utf-8", errors="replace").strip()
+            raise SandboxError(f"{vm.name} did not start: {words[-500:] or 'no word from systemd-nspawn'}")
+        time.sleep(0.01)
+    pid_file.write_text(f"{found[0]}\n", encoding="ascii")
+    ticks = process.start_ticks(found[0])
+    if ticks is None:
+        raise SandboxError(f"{vm.name}: systemd-nspawn ended at once")
+    return replace(vm, pid=found[0], ticks=ticks)
+
+
+def argv(sandbox: str, directory: Path, vm: Vm) -> list[str]:
+    """systemd-nspawn's command line; the VM's pid file in it is how the process is found again."""
+    return [
+        *("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-users=no"),
+        f"--directory={vm_dir(directory, vm.name) / 'root'}",
+        # a name of its own on this machine: nspawn names the network card after it
+        f"--machine=lc{zlib.crc32(f'{sandbox}/{vm.name}'.encode()):08x}",
+        f"--hostname={vm.name}",
+        f"--network-bridge={bridge_name(sandbox)}",
+        *("--link-journal=no", "--console=read-only", "--resolv-conf=off", "--timezone=off"),
+        f"--setenv=LABCTL_VM={pidfile(directory, vm.name)}",
+    ]
+
+
+def release(sandbox: str, directory: Path) -> None:
+    """Undo ``prepare`` and unmount all there is below ``directory``. Nothing there is no error."""
+    unmount_below(directory)
+    if Path("/sys/class/net", bridge_name(sandbox)).exists():
+        with contextlib.suppress(SandboxError):
+            _do("ip", "link", "delete", bridge_name(sandbox))
+
+
+def unmount_below(directory: Path) -> None:
+    """Unmount everything mounted under ``directory``, the innermost first."""
+    prefix = f"{directory}/"
+    points = [line.split()[4] for line in _MOUNTINFO.read_text(encoding="utf-8").splitlines()]
+    for point in sorted((p for p in points if p.startswith(prefix)), key=len, reverse=True):
+        # lazily: a process that is only just ending may still have a file open
+        _do("umount", "--lazy", point)
+
+
+def _do(*argv: str) -> None:
+    done = subprocess.run(
+        argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=60
+    )
+    if done.returncode != 0:
+        raise SandboxError(f"{' '.join(argv)}: {done.stderr.strip() or f'exit status {done.returncode}'}")
