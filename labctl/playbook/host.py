@@ -315,6 +315,8 @@ class PlayOnHost:
                 self.state.set_fact(name, fact, remote=bool(value.get("_remote")))
 
     def _show(self, result: TaskResult) -> None:
+        if result.module == "meta" and result.status in ("ok", "skipped"):
+            return  # it orders the run and does nothing on a VM: Ansible shows and counts none either
         self.record.tasks.append(result)
         self.setting.on_task(self.session.host.name, result)
 

@@ -27,9 +27,10 @@ SUITE = "bookworm"
 # The file system; the file is sparse and takes what is used, about 350 MB
 DISK_SIZE = "3G"
 
+# python3-apt: without it Ansible's apt module would first install it
 INSTALLED = """
-systemd systemd-sysv udev dbus kmod openssh-server sudo ufw python3 iproute2 iptables netbase iputils-ping
-ca-certificates less procps nano tmux bind9-dnsutils
+systemd systemd-sysv udev dbus kmod openssh-server sudo ufw python3 python3-apt iproute2 iptables netbase
+iputils-ping ca-certificates less procps nano tmux bind9-dnsutils
 """
 # Not installed, but ready in apt's cache with all they depend on: what the labs install
 CACHED = "nfs-common nfs-kernel-server bind9 bind9-utils dnsutils haproxy python3-tornado curl dnsmasq"

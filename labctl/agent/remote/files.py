@@ -217,6 +217,9 @@ def facts_of(path: str) -> dict[str, Any]:
         kind = "directory"
     elif stat.S_ISLNK(info.st_mode):
         kind = "link"
+    elif info.st_nlink > 1:
+        # as Ansible has it: a file of several names is a hard link, whichever name is asked for
+        kind = "hard"
     return {
         "uid": info.st_uid,
         "gid": info.st_gid,
