@@ -1,0 +1,73 @@
+"""Modules that run commands on a VM, wait for it and ask what it is."""
+
+from __future__ import annotations
+
+from labctl.playbook.modules.params import TRUE
+from labctl.playbook.schema import Module, Param, make_module
+
+_RUN = {
+    "chdir": Param("path"),
+    "creates": Param("path"),
+    "removes": Param("path"),
+    "stdin": Param(),
+    "stdin_add_newline": TRUE,
+    "strip_empty_ends": TRUE,
+    "executable": Param("path"),
+}
+
+_COMMAND = make_module(
+    "command",
+    {
+        **_RUN,
+        "cmd": Param(aliases=("_raw_params",)),
+        "argv": Param("list", elements="str"),
+        "expand_argument_vars": TRUE,
+    },
+    exclusive=(("cmd", "argv"),),
+    one_of=(("cmd", "argv"),),
+    free_form="cmd",
+    seconds=600.0,
+)
+
+_SHELL = make_module(
+    "shell",
+    {**_RUN, "cmd": Param(required=True, aliases=("_raw_params",))},
+    free_form="cmd",
+    seconds=600.0,
+)
+
+_WAIT_FOR = make_module(
+    "wait_for",
+    {
+        "host": Param(default="127.0.0.1"),
+        "port": Param("int"),
+        "path": Param("path"),
+        "state": Param(default="started", choices=("started", "stopped", "present", "absent", "drained")),
+        "timeout": Param("int", default=300),
+        "connect_timeout": Param("int", default=5),
+        "delay": Param("int", default=0),
+        "sleep": Param("int", default=1),
+        "search_regex": Param(),
+        "msg": Param(),
+    },
+    exclusive=(("port", "path"),),
+)
+
+_PING = make_module("ping", {"data": Param(default="pong")})
+
+_SETUP = make_module(
+    "setup",
+    {
+        "gather_subset": Param("list", elements="str"),
+        "filter": Param("list", elements="str"),
+        "gather_timeout": Param("int"),
+    },
+)
+
+MODULES: tuple[Module, ...] = (
+    _COMMAND,
+    _PING,
+    _SETUP,
+    _SHELL,
+    _WAIT_FOR,
+)
