@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,14 +12,15 @@ from labctl.batch import DEFAULT_FORKS, fan_out
 from labctl.deadline import Deadline
 from labctl.errors import HostError, PlaybookError, UnknownHost
 from labctl.inventory import Host, Inventory
-from labctl.playbook.host import PlayOnHost, Session, Setting
+from labctl.playbook.host import PlayOnHost, Setting
 from labctl.playbook.model import Block, Play, Playbook, Task
+from labctl.playbook.once import Once
 from labctl.playbook.preflight import preflight
 from labctl.playbook.prepare import Mode
 from labctl.playbook.result import HostRun, RunResult, TaskResult
+from labctl.playbook.session import Delegates, Session
 from labctl.playbook.state import World
 from labctl.playbook.tags import Tags
-from labctl.playbook.template import Templar
 
 #: A VM's whole setup may take this long: a first run fetches and unpacks packages.
 SETUP_SECONDS = 3600.0
@@ -52,9 +53,7 @@ class RunOptions:
 class _Step:
     """A play and the chosen hosts that it names."""
 
-    playbook: Playbook
     play: Play
-    templar: Templar
     hosts: tuple[Host, ...]
 
 
@@ -80,6 +79,7 @@ class Run:
         self.steps = _steps(playbooks, self.world, hosts, options)
         self.records = {host.name: HostRun(host.name) for host in hosts}
         self._sessions: dict[str, Session] = {}
+        self._delegates: Delegates | None = None
         self._hosts = {host.name: host for host in hosts}
 
     def _facts_of_run(self) -> dict[str, Any]:
@@ -105,6 +105,7 @@ class Run:
         """Run everything; one host's failure ends its own part only."""
         self.preflight()
         deadline = Deadline.after(self.options.seconds)
+        self._delegates = Delegates(self.world.inventory, deadline)
         for host in self._hosts.values():
             self._sessions[host.name] = Session(
                 host, deadline, become=_needs_root(self.steps), may_install=not self.options.check
@@ -113,8 +114,7 @@ class Run:
             for step in self.steps:
                 self._step(step)
         finally:
-            for session in self._sessions.values():
-                session.close()
+            self._close()
         return self.result()
 
     def result(self) -> RunResult:
@@ -124,7 +124,11 @@ class Run:
     def cancel(self) -> None:
         """End the work on every VM: the agents stop when their connections close."""
         self._cancelled = True
-        for session in self._sessions.values():
+        self._close()
+
+    def _close(self) -> None:
+        delegated = self._delegates.all() if self._delegates else ()
+        for session in (*self._sessions.values(), *delegated):
             session.close()
 
     def _step(self, step: _Step) -> None:
@@ -134,17 +138,24 @@ class Run:
         names = [host.name for host in hosts]
         self._tell("play", step.play.name, names)
         setting = self._setting(step, names, self.world)
+        delegates = self._delegates
+        assert delegates is not None
+        once = Once(names, self.options.forks)
+        # Hosts that wait for each other must all have begun: then Once keeps the number of forks.
+        threads = len(hosts) if may_run_once(step.play) else self.options.forks
 
         def work(host: Host) -> None:
             record, session = self.records[host.name], self._sessions[host.name]
+            once.enter()
             started = time.monotonic()
             try:
-                PlayOnHost(setting, session, record).run()
+                PlayOnHost(setting, session, delegates, once, record).run()
             finally:
+                once.leave(host.name)
                 record.seconds += time.monotonic() - started
                 record.connections, record.round_trips = session.counts
 
-        for name, outcome in fan_out(hosts, work, forks=self.options.forks).items():
+        for name, outcome in fan_out(hosts, work, forks=threads).items():
             if isinstance(outcome, HostError) and not self._cancelled:
                 record = self.records[name]
                 record.error, record.cause, record.hint = outcome.message, outcome.cause, outcome.hint
@@ -154,8 +165,6 @@ class Run:
         return Setting(
             play=step.play,
             world=world,
-            templar=step.templar,
-            playbook_dir=step.playbook.directory.resolve(),
             play_hosts=names,
             mode=self.mode,
             tags=self.tags,
@@ -187,13 +196,12 @@ def _steps(
     steps = []
     patterns = []
     for playbook in playbooks:
-        templar = Templar((playbook.directory.resolve(), *playbook.template_dirs))
         for play in playbook.plays:
             pattern = _pattern(play, options)
             patterns.append(pattern)
             named = _named(world.inventory, hosts, pattern)
             mine = tuple(host for host in hosts if host.name in named & chosen)
-            steps.append(_Step(playbook, play, templar, mine))
+            steps.append(_Step(play, mine))
     if not any(step.hosts for step in steps):
         raise PlaybookError(
             f"no play of {', '.join(str(playbook.path) for playbook in playbooks)} is for "
@@ -227,15 +235,29 @@ def _named(inventory: Inventory, hosts: Sequence[Host], pattern: str) -> set[str
 
 
 def _needs_root(steps: Sequence[_Step]) -> bool:
-    """Whether any task may become another user: the agent then runs as root."""
+    """Whether a task is known to become another user: then the agent runs as root from the start."""
+    return any(
+        task.privilege.become is not None and task.privilege.become.value is not False
+        for step in steps
+        for task in tasks_of(step.play)
+    )
 
-    def any_of(items: Sequence[Task | Block]) -> bool:
+
+def may_run_once(play: Play) -> bool:
+    """Whether the play holds a ``run_once`` task, or an include, which may bring one."""
+    return any(task.run_once is not None or task.include is not None for task in tasks_of(play))
+
+
+def tasks_of(play: Play) -> Iterator[Task]:
+    """Every task and handler of a play that is known before the run."""
+
+    def walk(items: Sequence[Task | Block]) -> Iterator[Task]:
         for item in items:
             if isinstance(item, Block):
-                if any_of((*item.body, *item.rescue, *item.always)):
-                    return True
-            elif item.privilege.become is not None and item.privilege.become.value is not False:
-                return True
-        return False
+                yield from walk((*item.body, *item.rescue, *item.always))
+            else:
+                yield item
 
-    return any(any_of((*section, *step.play.handlers)) for step in steps for section in step.play.sections)
+    for section in play.sections:
+        yield from walk(section)
+    yield from play.handlers

@@ -1,26 +1,30 @@
-"""One host's run: its agent, kept for the whole run, and each play's walk over its tasks."""
+"""One play on one host: the walk over its tasks, what is sent when, and what comes of it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
-from labctl.agent import Agent, OpResult, start_agent
-from labctl.deadline import Deadline
-from labctl.errors import PlaybookError, PythonMissing
-from labctl.inventory import Host
+from labctl.agent import Agent, OpResult
+from labctl.errors import PlaybookError
 from labctl.playbook import judge, plan
-from labctl.playbook.bootstrap import install_python
+from labctl.playbook.handlers import Handlers
 from labctl.playbook.model import Block, Play, Task
-from labctl.playbook.prepare import Mode, Prepared, number_of, prepare
+from labctl.playbook.once import Once, Outcome
+from labctl.playbook.prepare import Item, Mode, Prepared, number_of, prepare, runs_once, task_name
 from labctl.playbook.result import HostRun, TaskResult
+from labctl.playbook.session import Delegates, Session
 from labctl.playbook.state import World
 from labctl.playbook.tags import Tags
-from labctl.playbook.template import Templar
-from labctl.playbook.variables import NeedsFacts, NeedsResult, Scope
+from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
+
+#: Includes in includes beyond this are taken for an endless loop.
+MAX_INCLUDES = 50
+
+T = TypeVar("T")
 
 
 class TaskFailed(Exception):
@@ -31,93 +35,68 @@ class EndPlay(Exception):
     """``meta: end_play`` or ``end_host``: this play is over for this host, without a failure."""
 
 
-class Session:
-    """A host's connection, opened when the first batch is sent and kept until the run ends."""
-
-    def __init__(self, host: Host, deadline: Deadline, become: bool, may_install: bool = False) -> None:
-        self.host = host
-        self.deadline = deadline
-        self.become = become
-        self.may_install = may_install
-        self._extra = 0
-        self._agent: Agent | None = None
-
-    def agent(self) -> Agent:
-        if self._agent is None:
-            self._agent = self._start()
-        return self._agent
-
-    def _start(self) -> Agent:
-        try:
-            return start_agent(self.host, self.deadline.sooner(60.0), become=self.become)
-        except PythonMissing:
-            if not self.may_install:
-                raise
-        install_python(self.host, self.deadline)
-        self._extra = 2
-        return start_agent(self.host, self.deadline.sooner(60.0), become=self.become)
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Connections and round trips so far."""
-        return (
-            (self._agent.connections + self._extra, self._agent.round_trips + self._extra)
-            if self._agent
-            else (0, 0)
-        )
-
-    def close(self) -> None:
-        if self._agent is not None:
-            self._agent.close()
-
-
 @dataclass(frozen=True)
 class Setting:
     """What one play on one host works with."""
 
     play: Play
     world: World
-    templar: Templar
-    playbook_dir: Path
     play_hosts: Sequence[str]
     mode: Mode
     tags: Tags
     on_task: Callable[[str, TaskResult], None]
 
-    def scope(self, host: str, task: Task) -> Scope:
+    def scope(self, host: str, task: Task, includes: Sequence[Layer] = ()) -> Scope:
+        """What ``task`` sees on ``host``; ``includes`` are the variables of those that it stands in."""
         return self.world.scope(
             host,
-            self.templar,
+            task.templar,
             play=self.play,
             task=task,
-            playbook_dir=self.playbook_dir,
             play_hosts=self.play_hosts,
+            includes=includes,
         )
+
+
+def include_layers(task: Task, item: Item) -> list[Layer]:
+    """What the tasks that an include brought see of it: its vars, and its loop's."""
+    layers = [Layer("vars of the include", task.params)] if task.params else []
+    return [*layers, item.layer] if item.layer is not None else layers
 
 
 class PlayOnHost:
     """One play on one host. ``run`` raises HostError when the VM cannot be worked with."""
 
-    def __init__(self, setting: Setting, session: Session, record: HostRun) -> None:
+    def __init__(
+        self, setting: Setting, session: Session, delegates: Delegates, once: Once, record: HostRun
+    ) -> None:
         self.setting = setting
         self.session = session
+        self.delegates = delegates
+        self.once = once
         self.record = record
-        self.state = setting.world.states[session.host.name]
+        self.name = session.host.name
+        self.state = setting.world.states[self.name]
         self.batch = plan.Batch()
-        self.notified: list[str] = []
+        self.handlers = Handlers(setting.play.handlers, self._scope)
+        self.includes: list[Layer] = []
+        self.roles_done: set[Hashable] = set()
         self.catching = 0
+        #: The result of the task that failed last.
+        self.failure: Mapping[str, Any] = {}
         self.in_handlers = False
+        self._turns: dict[int, int] = {}
 
     def run(self) -> None:
         """Walk the play. The record says afterwards how it went."""
+        self.state.public.clear()
         try:
             for section in self.setting.play.sections:
                 self._items(section)
-                if self.batch.notifies or self.notified:
+                if self.batch.notifies or self.handlers.waiting:
                     self._flush()
-                    self._handlers()
+                    self._run_handlers()
             self._flush()
-            self._handlers()
         except TaskFailed:
             self.record.failed = True
             if self.setting.play.force_handlers:
@@ -127,9 +106,12 @@ class PlayOnHost:
 
     def _after_failure(self) -> None:
         try:
-            self._handlers()
+            self._run_handlers()
         except TaskFailed:
             pass
+
+    def _scope(self, task: Task) -> Scope:
+        return self.setting.scope(self.name, task, self.includes)
 
     # -- the walk --------------------------------------------------------------------------
 
@@ -141,6 +123,11 @@ class PlayOnHost:
                 self._task(item)
 
     def _block(self, block: Block) -> None:
+        if not block.catches:
+            if not (block.once and block.role in self.roles_done):
+                self._items(block.body)
+                self.roles_done.add(block.role)
+            return
         self._flush()
         try:
             self.catching += 1
@@ -161,21 +148,33 @@ class PlayOnHost:
             self._flush()
 
     def _rescued(self) -> None:
-        """A caught failure is not the host's: its result stays in the list, marked."""
+        """A caught failure is not the host's: its result stays, marked, for the rescue to read."""
         last = self.record.tasks[-1]
         self.record.tasks[-1] = replace(last, ignored=True)
+        self.state.register("ansible_failed_task", {"name": last.name, "action": last.module})
+        self.state.register("ansible_failed_result", self.failure)
 
     def _task(self, task: Task) -> None:
+        if task.run_once is not None and self._asked(lambda: runs_once(task, self._scope(task)), task):
+            self._once(task)
+        else:
+            self._one(task)
+
+    def _one(self, task: Task) -> None:
         prepared = self._prepare(task)
         if prepared is None:
             return
+        if prepared.delegated:
+            self._flush()
         name = task.module.name
-        if name == "set_fact" and not self.catching:
-            self._keep_facts(prepared)
+        if name in ("set_fact", "include_vars") and not self.catching:
+            self._keep(prepared)
         self.batch.add(prepared)
         self.state.pending = dict(self.batch.registers)
         if self._must_stop_at(prepared):
             self._flush()
+        if task.include is not None:
+            self._included(prepared)
         if name == "meta" and not prepared.items[0].value.get("skipped"):  # type: ignore[union-attr]
             self._meta(str(prepared.items[0].args["action"]))
         if name == "pause":
@@ -183,44 +182,95 @@ class PlayOnHost:
 
     def _must_stop_at(self, prepared: Prepared) -> bool:
         """Whether the walk cannot go on before this task is done."""
-        if prepared.task.module.name in ("meta", "pause") or prepared.judged_here:
+        name = prepared.task.module.name
+        if name in ("meta", "pause") or prepared.judged_here or prepared.delegated:
             return True
-        if prepared.task.module.name == "set_fact" and self.catching:
+        if name in ("set_fact", "include_vars") and self.catching:
             return True
         values = [item.value for item in prepared.items]
         return any(value is not None and bool(value.get("failed")) for value in values)
 
-    def _prepare(self, task: Task) -> Prepared | None:
-        """Make a task ready, sending what waits when its answer is needed."""
-        while True:
-            scope = self.setting.scope(self.session.host.name, task)
+    def _included(self, prepared: Prepared) -> None:
+        """Walk what an include brought, once per round of its loop."""
+        for item in prepared.items:
+            if item.included is None:
+                continue
+            if len(self.includes) >= MAX_INCLUDES:
+                raise PlaybookError(
+                    f"more than {MAX_INCLUDES} includes stand in each other", place=prepared.task.place
+                )
+            self.handlers.tasks.extend(item.included.handlers)
+            self.state.public.extend(item.included.public)
+            before = len(self.includes)
+            self.includes.extend(include_layers(prepared.task, item))
             try:
-                prepared = prepare(task, scope, self.setting.mode)
+                self._items(item.included.items)
+            finally:
+                del self.includes[before:]
+
+    def _once(self, task: Task) -> None:
+        """Do a task for all of the play's hosts, or take over what another has done."""
+        self._flush()
+        turn = self._turns[id(task)] = self._turns.get(id(task), 0) + 1
+        key = (id(task), turn)
+        outcome = self.once.turn(self.name, key, self.session.deadline)
+        if outcome is not None:
+            self._adopt(task, outcome)
+            return
+        try:
+            self._one(task)
+            self._flush()
+        except TaskFailed:
+            self.once.publish(key, Outcome(self.name, failed=True))
+            raise
+        facts = {name: self.state.value_of(name) for name in self._facts_named(task)}
+        register = self.state.results.get(task.register) if task.register else None
+        self.once.publish(key, Outcome(self.name, False, register, facts))
+
+    def _facts_named(self, task: Task) -> list[str]:
+        if task.module.name != "set_fact":
+            return []
+        return [name for name in task.args.value if self.state.knows(name)]
+
+    def _adopt(self, task: Task, outcome: Outcome) -> None:
+        if outcome.failed:
+            told = f"the task runs once for all VMs, and it failed on {outcome.host}"
+            self._refuse(task, told)
+        if task.register and outcome.register is not None:
+            self.state.register(task.register, outcome.register)
+        for name, (value, remote) in outcome.facts.items():
+            self.state.set_fact(name, value, remote=remote)
+
+    def _prepare(self, task: Task) -> Prepared | None:
+        """Make a task ready; None when it cannot be, and its failure is to be ignored."""
+        prepared = self._asked(lambda: prepare(task, self._scope(task), self.setting.mode), task)
+        return replace(prepared, handler=True) if prepared and self.in_handlers else prepared
+
+    def _asked(self, ask: Callable[[], T], task: Task) -> T | None:
+        """What ``ask`` gives, once what waits has been sent when its answer is needed."""
+        while True:
+            try:
+                return ask()
             except NeedsResult:
                 self._flush()
-                continue
             except NeedsFacts:
                 self._flush(facts=True)
-                continue
             except PlaybookError as err:
                 self._flush()
-                self._refuse(task, err)
+                self._refuse(task, f"{err}. {err.hint}" if err.hint else str(err))
                 return None
-            return replace(prepared, handler=True) if self.in_handlers else prepared
 
-    def _refuse(self, task: Task, err: PlaybookError) -> None:
-        """A task that cannot be rendered for this host has failed; nothing of it was sent."""
-        text = f"{err}. {err.hint}" if err.hint else str(err)
+    def _refuse(self, task: Task, text: str) -> None:
+        """A task that cannot be done for this host has failed; nothing of it was sent."""
         ignored = False
         if task.ignore_errors is not None:
             ignored = str(task.ignore_errors.value).lower() in ("true", "yes")
         result = {"failed": True, "changed": False, "msg": text}
         if task.register:
             self.state.register(task.register, result)
-        name = str(task.name.value) if task.name else task.module.name
         self._show(
             TaskResult(
-                name=name,
+                name=task_name(task),
                 module=task.module.name,
                 status="failed",
                 msg=text,
@@ -230,6 +280,7 @@ class PlayOnHost:
             )
         )
         if not ignored:
+            self.failure = result
             raise TaskFailed
 
     # -- sending and taking results ----------------------------------------------------------
@@ -242,7 +293,13 @@ class PlayOnHost:
             facts = False
         failed = False
         repeated: list[tuple[Prepared, OpResult | None]] = []
-        for entry, result in plan.send(entries, self.session.agent, self.session.deadline, facts=facts):
+        if len(entries) == 1 and entries[0].delegated:
+            if self._delegated(entries[0]):
+                raise TaskFailed
+            return
+        root = any(entry.needs_root for entry in entries)
+        agent_of = partial(self.session.agent, root=root)
+        for entry, result in plan.send(entries, agent_of, self.session.deadline, facts=facts):
             if failed:
                 continue
             if entry is None:
@@ -251,37 +308,59 @@ class PlayOnHost:
                 # It may call the agent again, which is only free for that once this call has ended.
                 repeated.append((entry, result))
             else:
-                failed = self._take(entry, result)
+                failed = self._take(entry, plan.values_of(entry, result), result.seconds if result else 0.0)
         for entry, result in repeated:
-            failed = self._take(entry, result) or failed
+            seconds = result.seconds if result else 0.0
+            failed = self._take(entry, plan.values_of(entry, result), seconds) or failed
         if failed:
             raise TaskFailed
+
+    def _delegated(self, prepared: Prepared) -> bool:
+        """Do a task on the hosts that it is delegated to; returns whether it failed for good."""
+        values: list[Mapping[str, Any]] = []
+        seconds = 0.0
+        for item in prepared.items:
+            one = replace(prepared, items=(item,))
+            for _entry, result in plan.send([one], partial(self._agent_for, one), self.session.deadline):
+                values.extend(plan.values_of(one, result))
+                seconds += result.seconds if result else 0.0
+        return self._take(prepared, values, seconds)
+
+    def _agent_for(self, prepared: Prepared) -> Agent:
+        delegate = prepared.items[0].delegate
+        if delegate is None:
+            return self.session.agent(root=prepared.needs_root)
+        return self.delegates.agent(self.name, delegate, root=prepared.needs_root)
 
     def _facts(self, result: OpResult | None) -> None:
         value = result.value if result else None
         facts = value.get("ansible_facts") if value else None
         self.state.learn_facts(facts if isinstance(facts, dict) else {})
 
-    def _take(self, prepared: Prepared, result: OpResult | None) -> bool:
-        """Judge one task; returns whether it failed for good."""
-        seconds = result.seconds if result else 0.0
-        values = plan.values_of(prepared, result)
+    def _take(self, prepared: Prepared, values: Sequence[Mapping[str, Any]], seconds: float) -> bool:
+        """Judge one task by its items' values; returns whether it failed for good."""
         results = [judge.judged(prepared, item, v) for item, v in zip(prepared.items, values, strict=True)]
         if prepared.task.until and not prepared.looped:
             results, more = self._until(prepared, results)
             seconds += more
         whole = judge.registered(prepared, results)
-        if prepared.task.module.name == "set_fact":
-            self._keep_facts(prepared)
+        if prepared.task.module.name in ("set_fact", "include_vars"):
+            self._keep(prepared)
         if prepared.task.module.name == "setup" and isinstance(whole.get("ansible_facts"), dict):
             self.state.learn_facts(whole["ansible_facts"])
         if prepared.task.register:
             self.state.register(prepared.task.register, {k: v for k, v in whole.items() if k != "_remote"})
         shown = judge.shown(prepared, results, whole, seconds)
-        self._show(shown)
         if shown.status == "changed":
-            self.notified.extend(prepared.notify)
-        return shown.status == "failed" and not shown.ignored
+            unknown = self.handlers.unknown(prepared.notify)
+            if unknown:
+                shown = replace(shown, status="failed", msg=unknown, ignored=False)
+            self.handlers.notify(prepared.notify)
+        self._show(shown)
+        if shown.status != "failed" or shown.ignored:
+            return False
+        self.failure = whole
+        return True
 
     def _until(self, prepared: Prepared, results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], float]:
         """Repeat a task until its condition holds, as often as it may."""
@@ -301,62 +380,53 @@ class PlayOnHost:
             self.session.deadline.check(f"waiting to repeat {prepared.name!r}")
             time.sleep(min(delay, self.session.deadline.remaining()))
             spent += delay
-            for _entry, result in plan.send([prepared], self.session.agent, self.session.deadline):
+            for _entry, result in plan.send(
+                [prepared], lambda: self._agent_for(prepared), self.session.deadline
+            ):
                 spent += result.seconds if result else 0.0
                 results = [judge.judged(prepared, item, plan.values_of(prepared, result)[0])]
             attempt += 1
         results[0]["attempts"] = attempt
         return results, spent
 
-    def _keep_facts(self, prepared: Prepared) -> None:
+    def _keep(self, prepared: Prepared) -> None:
+        """What set_fact and include_vars give."""
         for item in prepared.items:
             value = item.value or {}
             for name, fact in value.get("ansible_facts", {}).items():
                 self.state.set_fact(name, fact, remote=bool(value.get("_remote")))
+            if item.variables is not None and item.variables not in self.state.included[-1:]:
+                self.state.included.append(item.variables)
 
     def _show(self, result: TaskResult) -> None:
         if result.module == "meta" and result.status in ("ok", "skipped"):
             return  # it orders the run and does nothing on a VM: Ansible shows and counts none either
         self.record.tasks.append(result)
-        self.setting.on_task(self.session.host.name, result)
+        self.setting.on_task(self.name, result)
 
     # -- handlers, meta, pause ---------------------------------------------------------------
 
-    def _handlers(self) -> None:
-        """Run the notified handlers in the order the play defines them, each once."""
-        while self.notified:
-            names, self.notified = set(self.notified), []
-            chosen = [handler for handler in self.setting.play.handlers if self._answers(handler, names)]
-            self._check_notified(names)
-            self.in_handlers = True
-            try:
-                for handler in chosen:
-                    self._task(handler)
-                self._flush()
-            finally:
-                self.in_handlers = False
+    def _run_handlers(self) -> None:
+        """Run the notified handlers once, in the order the play defines them.
 
-    def _answers(self, handler: Task, names: set[str]) -> bool:
-        return bool(names.intersection(handler.listen)) or self._handler_name(handler) in names
-
-    def _handler_name(self, handler: Task) -> str:
-        if handler.name is None:
-            return ""
+        A handler may notify one further down; one further up waits for the next time, as in Ansible.
+        """
+        if not self.handlers.waiting:
+            return
+        self.in_handlers = True
         try:
-            scope = self.setting.scope(self.session.host.name, handler)
-            return str(scope.templar.render(handler.name.value, handler.name.place, scope))
-        except (PlaybookError, NeedsResult, NeedsFacts):
-            return str(handler.name.value)
-
-    def _check_notified(self, names: set[str]) -> None:
-        known = {self._handler_name(handler) for handler in self.setting.play.handlers}
-        known |= {word for handler in self.setting.play.handlers for word in handler.listen}
-        for name in sorted(names - known):
-            raise PlaybookError(f"a task notifies {name!r}, and no handler has that name")
+            for handler in tuple(self.handlers.tasks):
+                if self.handlers.take(handler):
+                    self._task(handler)
+                    if handler.notify:
+                        self._flush()
+            self._flush()
+        finally:
+            self.in_handlers = False
 
     def _meta(self, action: str) -> None:
         if action == "flush_handlers":
-            self._handlers()
+            self._run_handlers()
         elif action == "clear_facts":
             self.state.facts = None
         elif action in ("end_host", "end_play"):

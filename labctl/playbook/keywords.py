@@ -9,7 +9,16 @@ from labctl.documents import Map, nearest
 from labctl.errors import Place, PlaybookError
 
 _SHARED = frozenset({"name", "tags", "vars", "become", "become_user", "become_method", "environment"})
-_INHERITED = _SHARED | {"when", "check_mode", "diff", "no_log", "ignore_errors", "timeout"}
+_INHERITED = _SHARED | {
+    "when",
+    "check_mode",
+    "diff",
+    "no_log",
+    "ignore_errors",
+    "timeout",
+    "delegate_to",
+    "run_once",
+}
 
 PLAY = _SHARED | {
     "hosts",
@@ -25,7 +34,15 @@ PLAY = _SHARED | {
     "no_log",
     "ignore_errors",
     "timeout",
+    "roles",
+    "run_once",
 }
+IMPORT_PLAYBOOK = frozenset(
+    {"import_playbook", "ansible.builtin.import_playbook", "name", "vars", "tags", "when"}
+)
+# Of a role in roles: and dependencies:; any other word is a variable of the role.
+ROLE = _INHERITED | {"role", "name"}
+ROLE_META = frozenset({"dependencies", "allow_duplicates", "galaxy_info", "argument_specs", "collections"})
 BLOCK = _INHERITED | {"block", "rescue", "always"}
 TASK = _INHERITED | {
     "action",
@@ -43,6 +60,26 @@ TASK = _INHERITED | {
     "delay",
 }
 HANDLER = TASK | {"listen"}
+# An import passes its words on to what it imports. An include is a task of its own and passes none on.
+IMPORT = _INHERITED | {"args", "name"}
+INCLUDE = frozenset(
+    {
+        "args",
+        "ignore_errors",
+        "loop",
+        "loop_control",
+        "name",
+        "no_log",
+        "register",
+        "run_once",
+        "tags",
+        "timeout",
+        "vars",
+        "when",
+        "with_items",
+        "with_list",
+    }
+)
 
 # Ansible's words that this engine does not carry out. A playbook that uses one is valid, only not here.
 NOT_COVERED = frozenset(
@@ -55,7 +92,6 @@ NOT_COVERED = frozenset(
         "connection",
         "debugger",
         "delegate_facts",
-        "delegate_to",
         "fact_path",
         "gather_subset",
         "gather_timeout",
@@ -67,8 +103,6 @@ NOT_COVERED = frozenset(
         "poll",
         "port",
         "remote_user",
-        "roles",
-        "run_once",
         "serial",
         "strategy",
         "throttle",
@@ -111,12 +145,6 @@ MODULES_NOT_COVERED = frozenset(
         "git",
         "group_by",
         "hostname",
-        "import_playbook",
-        "import_role",
-        "import_tasks",
-        "include_role",
-        "include_tasks",
-        "include_vars",
         "iptables",
         "known_hosts",
         "package",

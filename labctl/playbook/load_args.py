@@ -6,9 +6,51 @@ from typing import Any
 
 from labctl.documents import Map, Seq, nearest
 from labctl.errors import Place, PlaybookError
+from labctl.playbook.kv import BadSplit, parse_free_form, parse_pairs
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.schema import BadValue, Module, coerce_param, relations
 from labctl.playbook.template import Templar, is_template
+
+
+def args_of(item: Map, word: str, module: Module) -> Map:
+    """The task's arguments as one mapping with places, from the module's value and ``args``."""
+    value, place = item[word], item.at(word)
+    args = Map(place)
+    if isinstance(value, Map):
+        for key in value:
+            args.put(key, value[key], value.key_at(key), value.at(key))
+    elif isinstance(value, str):
+        for key, text in _written(value, place, module).items():
+            args.put(key, text, place, place)
+    elif value is not None:
+        raise PlaybookError(f"{module.name} takes its parameters as a mapping, not {value!r}", place=place)
+    extra = item.get("args")
+    if extra is not None:
+        if not isinstance(extra, Map):
+            raise PlaybookError("args is a mapping of parameters", place=item.at("args"))
+        for key in extra:
+            if key not in args:
+                args.put(key, extra[key], extra.key_at(key), extra.at(key))
+    return args
+
+
+def _written(text: str, place: Place, module: Module) -> dict[str, str]:
+    try:
+        if module.free_form is None:
+            return parse_pairs(text)
+        command, found = parse_free_form(text, [name for name in module.params if name != module.free_form])
+    except BadSplit as err:
+        hint = "write the parameters as a mapping below the module's name"
+        raise PlaybookError(f"{module.name}: {err}", hint=hint, place=place) from err
+    return {module.free_form: command, **found} if command else dict(found)
+
+
+def canonical(module: Module, args: Map) -> Map:
+    """``args`` under the parameters' own names, for what is read before the run."""
+    named = Map(args.place)
+    for word, value in args.items():
+        named.put(module.canonical(word) or word, value, args.key_at(word), args.at(word))
+    return named
 
 
 def check_args(module: Module, args: Map, place: Place, templar: Templar) -> None:

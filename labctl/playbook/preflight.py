@@ -2,87 +2,132 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from labctl.documents import nearest
 from labctl.errors import PlaybookError
-from labctl.playbook.host import Setting
+from labctl.playbook.host import MAX_INCLUDES, Setting, include_layers
 from labctl.playbook.model import Block, Task
-from labctl.playbook.prepare import prepare
+from labctl.playbook.prepare import Prepared, prepare
 from labctl.playbook.template import is_template
-from labctl.playbook.variables import NeedsFacts, NeedsResult
+from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult
 
 
 def preflight(setting: Setting, host: str) -> None:
     """Raise PlaybookError, naming the host, for the first task that cannot be made ready on it."""
     _check_notifications(setting)
+    walk = _Walk(setting, host)
     for section in setting.play.sections:
-        _walk(setting, host, section)
-    _walk(setting, host, setting.play.handlers)
+        walk.items(section)
+    for handler in setting.play.handlers:
+        walk.task(handler)
 
 
-def _walk(setting: Setting, host: str, items: Sequence[Task | Block]) -> None:
-    for item in items:
-        if isinstance(item, Block):
-            # Inside a block that catches failures a failing template may be what it waits for.
-            for task in _tasks_of(item):
-                _forget(setting, host, task)
-        elif setting.tags.selects(item.tags) or item in setting.play.handlers:
-            _check(setting, host, item)
+class _Walk:
+    """The walk for one host; what the tasks give is kept in the host's state."""
 
+    def __init__(self, setting: Setting, host: str) -> None:
+        self.setting = setting
+        self.host = host
+        self.state = setting.world.states[host]
+        self.state.public.clear()
+        self.includes: list[Layer] = []
 
-def _tasks_of(block: Block) -> list[Task]:
-    found: list[Task] = []
-    for item in (*block.body, *block.rescue, *block.always):
-        found.extend(_tasks_of(item) if isinstance(item, Block) else [item])
-    return found
+    def items(self, items: Sequence[Task | Block]) -> None:
+        for item in items:
+            if isinstance(item, Block) and not item.catches:
+                self.items(item.body)
+            elif isinstance(item, Block):
+                # Inside a block that catches failures a failing template may be what it waits for.
+                for task in _tasks_of(item):
+                    self.forget(task)
+            elif self.setting.tags.selects(item.tags):
+                self.task(item)
 
-
-def _check(setting: Setting, host: str, task: Task) -> None:
-    state = setting.world.states[host]
-    try:
-        prepared = prepare(task, setting.scope(host, task), replace(setting.mode, quiet=True))
-    except (NeedsResult, NeedsFacts):
-        _forget(setting, host, task)
-        return
-    except PlaybookError as err:
-        if task.ignore_errors is not None:
-            _forget(setting, host, task)
+    def task(self, task: Task) -> None:
+        if task.run_once is not None and self.host != self.setting.play_hosts[0]:
+            self.forget(task)  # the first host does it, with its own variables
             return
-        raise PlaybookError(f"{err.message} [for {host}]", hint=err.hint, place=err.place) from err
-    for item in prepared.items:
-        for name, fact in (item.value or {}).get("ansible_facts", {}).items():
-            state.set_fact(name, fact, remote=False)
-            state.pending.pop(name, None)
-    if task.register:
-        state.pending[task.register] = True
+        try:
+            prepared = prepare(
+                task,
+                self.setting.scope(self.host, task, self.includes),
+                replace(self.setting.mode, quiet=True),
+            )
+        except (NeedsResult, NeedsFacts):
+            self.forget(task)
+            return
+        except PlaybookError as err:
+            if task.ignore_errors is not None:
+                self.forget(task)
+                return
+            raise PlaybookError(f"{err.message} [for {self.host}]", hint=err.hint, place=err.place) from err
+        self.keep(prepared)
+        if task.register:
+            self.state.pending[task.register] = True
+
+    def keep(self, prepared: Prepared) -> None:
+        """What a task that stays on the controller gives, and what an include brings."""
+        for item in prepared.items:
+            for name, fact in (item.value or {}).get("ansible_facts", {}).items():
+                self.state.set_fact(name, fact, remote=False)
+                self.state.pending.pop(name, None)
+            if item.variables is not None:
+                self.state.included.append(item.variables)
+            if item.included is None:
+                continue
+            if len(self.includes) >= MAX_INCLUDES:
+                raise PlaybookError(
+                    f"more than {MAX_INCLUDES} includes stand in each other", place=prepared.task.place
+                )
+            self.state.public.extend(item.included.public)
+            before = len(self.includes)
+            self.includes.extend(include_layers(prepared.task, item))
+            self.items(item.included.items)
+            for handler in item.included.handlers:
+                self.task(handler)
+            del self.includes[before:]
+
+    def forget(self, task: Task) -> None:
+        """What this task gives is not known before the run."""
+        if task.register:
+            self.state.pending[task.register] = True
+        if task.module.name == "set_fact":
+            self.state.pending.update(dict.fromkeys(task.args.value, True))
 
 
-def _forget(setting: Setting, host: str, task: Task) -> None:
-    """What this task gives is not known before the run."""
-    state = setting.world.states[host]
-    if task.register:
-        state.pending[task.register] = True
-    if task.module.name == "set_fact":
-        state.pending.update(dict.fromkeys(task.args.value, True))
+def _tasks_of(block: Block) -> Iterator[Task]:
+    for item in (*block.body, *block.rescue, *block.always):
+        if isinstance(item, Block):
+            yield from _tasks_of(item)
+        else:
+            yield item
 
 
 def _check_notifications(setting: Setting) -> None:
-    names = [str(handler.name.value) for handler in setting.play.handlers if handler.name]
+    """Every handler that a task notifies must be there, when all that there will be are known."""
+    names: list[str] = []
+    for handler in setting.play.handlers:
+        if handler.name is not None:
+            name = str(handler.name.value)
+            names.extend([name, f"{handler.role.name} : {name}"] if handler.role else [name])
     known = {*names, *(word for handler in setting.play.handlers for word in handler.listen)}
-    dynamic = any(is_template(name) for name in names)
-    for section in setting.play.sections:
-        for item in section:
-            for task in _tasks_of(item) if isinstance(item, Block) else [item]:
-                for source in task.notify:
-                    if source.value in known or dynamic or is_template(source.value):
-                        continue
-                    near = nearest(source.value, known)
-                    raise PlaybookError(
-                        f"no handler is called {source.value!r}",
-                        hint=f"did you mean {near!r}?"
-                        if near
-                        else "handlers stand under handlers: of the play",
-                        place=source.place,
-                    )
+    tasks = [
+        task
+        for section in setting.play.sections
+        for item in section
+        for task in (_tasks_of(item) if isinstance(item, Block) else [item])
+    ]
+    if any(is_template(name) for name in names) or any(task.include is not None for task in tasks):
+        return
+    for task in tasks:
+        for source in task.notify:
+            if source.value in known or is_template(source.value):
+                continue
+            near = nearest(source.value, known)
+            raise PlaybookError(
+                f"no handler is called {source.value!r}",
+                hint=f"did you mean {near!r}?" if near else "handlers stand under handlers: of the play",
+                place=source.place,
+            )

@@ -8,8 +8,8 @@ from typing import Any
 
 from labctl.agent import Op
 from labctl.errors import PlaybookError
-from labctl.playbook.actions import here, send
-from labctl.playbook.model import Source, Task
+from labctl.playbook.actions import here, include_vars, send
+from labctl.playbook.model import Included, Source, Task
 from labctl.playbook.result import masked
 from labctl.playbook.schema import BadValue, complete, to_bool
 from labctl.playbook.template import OMIT
@@ -24,7 +24,8 @@ class Item:
     """One round of a task's loop, or the whole of a task without one.
 
     ``value`` is known for what was skipped or done here; None is for the VM to do. ``given`` are the
-    parameters as the task spells them, the others in ``args`` are defaults.
+    parameters as the task spells them, the others in ``args`` are defaults. ``layer`` are the loop's
+    variables of this round. ``included`` and ``variables`` are what an include found.
     """
 
     scope: Scope
@@ -34,6 +35,10 @@ class Item:
     element: Any = None
     given: frozenset[str] = frozenset()
     remote_args: Mapping[str, Any] = field(default_factory=dict)
+    layer: Layer | None = None
+    delegate: str | None = None
+    included: Included | None = None
+    variables: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,16 @@ class Prepared:
     @property
     def remote(self) -> bool:
         return any(item.value is None for item in self.items)
+
+    @property
+    def delegated(self) -> bool:
+        """Whether the VM that does it is not the play's own."""
+        return any(item.value is None and item.delegate is not None for item in self.items)
+
+    @property
+    def needs_root(self) -> bool:
+        """Whether the agent must be root for it: it does what another user than the login user is to do."""
+        return self.remote and self.user != LOGIN_USER
 
     @property
     def judged_here(self) -> bool:
@@ -148,10 +163,11 @@ def _looped(task: Task, scope: Scope, element: Any, index: int, *, quiet: bool) 
     values = {loop.variable: element, "ansible_loop_var": loop.variable}
     if loop.index:
         values[loop.index] = index
-    inner = scope.with_layer(Layer("loop", values, "remote" if scope.touched else "final"))
+    layer = Layer("loop", values, "remote" if scope.touched else "final")
+    inner = scope.with_layer(layer)
     item = _item(task, inner, quiet=quiet)
     label = inner.templar.render(loop.label.value, loop.label.place, inner) if loop.label else _shown(element)
-    return replace(item, label=str(label), element=element)
+    return replace(item, label=str(label), element=element, layer=layer)
 
 
 def _shown(element: Any) -> str:
@@ -191,6 +207,13 @@ def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
         args = complete(module, given)
     except BadValue as err:
         raise PlaybookError(f"{module.name}: {err}", place=task.args.place) from err
+    if task.include is not None:
+        included = task.include({name: args[name] for name in given if name != "apply"})
+        return Item(scope, args, {"changed": False, "include_args": dict(given)}, included=included)
+    if module.name == "include_vars":
+        variables, found = include_vars.read(task, args, scope)
+        told = {"changed": False, "ansible_included_var_files": found}
+        return Item(scope, args, told, variables=variables)
     if module.where == "here":
         value = here.run(module.name, args, scope, task) if not quiet or module.name == "set_fact" else {}
         return Item(scope, args, value, given=frozenset(given))
@@ -200,7 +223,20 @@ def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
         remote["_environment"] = environment
     if module.name == "shell":
         remote["_uses_shell"] = True
-    return Item(scope, args, None, given=frozenset(map(str, given)), remote_args=remote)
+    names = frozenset(map(str, given))
+    return Item(scope, args, None, given=names, remote_args=remote, delegate=_delegate(task, scope))
+
+
+def _delegate(task: Task, scope: Scope) -> str | None:
+    source = task.delegate_to
+    if source is None:
+        return None
+    name = scope.templar.render(source.value, source.place, scope)
+    if name is OMIT:
+        return None
+    if not isinstance(name, str) or not name:
+        raise PlaybookError(f"delegate_to takes a host's name, not {name!r}", place=source.place)
+    return name
 
 
 def _environment(task: Task, scope: Scope) -> dict[str, str]:
@@ -215,11 +251,24 @@ def _environment(task: Task, scope: Scope) -> dict[str, str]:
 
 def _name(task: Task, scope: Scope) -> str:
     if task.name is None:
-        return task.module.name
+        return task_name(task)
     try:
-        return str(scope.templar.render(task.name.value, task.name.place, scope))
+        return task_name(task, str(scope.templar.render(task.name.value, task.name.place, scope)))
     except PlaybookError:
-        return str(task.name.value)  # a name is no reason to fail; Ansible shows it unrendered too
+        return task_name(task)  # a name is no reason to fail; Ansible shows it unrendered too
+
+
+def task_name(task: Task, name: str = "") -> str:
+    """How a task is shown, as Ansible does: with its role before it. ``name`` is rendered."""
+    shown = name or (str(task.name.value) if task.name else task.module.name)
+    if task.module.name == "include_role":
+        return shown if task.name else f"include_role : {task.args.value['name']}"
+    return f"{task.role.name} : {shown}" if task.role else shown
+
+
+def runs_once(task: Task, scope: Scope) -> bool:
+    """Whether one host does the task for all."""
+    return _flag(task.run_once, scope, False)
 
 
 def _flag(source: Source | None, scope: Scope, default: bool) -> bool:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from labctl.inventory import Host, Inventory
-from labctl.playbook.model import Play, Task
+from labctl.playbook.model import Play, Role, Task
 from labctl.playbook.template import Templar
 from labctl.playbook.variables import FACT_NAMES, HostVars, Layer, Scope
 
@@ -28,6 +27,10 @@ class HostState:
     results: dict[str, Any] = field(default_factory=dict)
     facts_set: dict[str, Any] = field(default_factory=dict)
     pending: dict[str, Any] = field(default_factory=dict)
+    #: What include_vars read, the last one strongest.
+    included: list[Mapping[str, Any]] = field(default_factory=list)
+    #: Roles that an include made public in the play under way.
+    public: list[Role] = field(default_factory=list)
 
     def learn_facts(self, facts: Mapping[str, Any]) -> None:
         """Keep gathered facts under both of Ansible's spellings."""
@@ -38,6 +41,13 @@ class HostState:
     def register(self, name: str, value: Any) -> None:
         self.facts_set.pop(name, None)
         self.results[name] = value
+
+    def knows(self, name: str) -> bool:
+        return name in self.results or name in self.facts_set
+
+    def value_of(self, name: str) -> tuple[Any, bool]:
+        """A fact or result, and whether data from a VM took part in it."""
+        return (self.results[name], True) if name in self.results else (self.facts_set[name], False)
 
     def set_fact(self, name: str, value: Any, *, remote: bool) -> None:
         """``remote``: data from a VM took part in it."""
@@ -76,20 +86,37 @@ class World:
         *,
         play: Play | None = None,
         task: Task | None = None,
-        playbook_dir: Path | None = None,
         play_hosts: Sequence[str] = (),
+        includes: Sequence[Layer] = (),
     ) -> Scope:
-        """What a task sees, strongest first, in Ansible's order of precedence."""
+        """What a task sees, strongest first, in Ansible's order of precedence.
+
+        ``includes`` are the variables of the includes that the task stands in, the innermost last.
+        """
         state = self.states[host]
+        roles = (*play.roles, *state.public) if play is not None else ()
+        role = task.role if task is not None else None
         layers = [
-            Layer("magic", self._magic(state, templar, play, playbook_dir, play_hosts), "final"),
+            Layer("magic", self._magic(state, templar, play, task, play_hosts), "final"),
             Layer("-e", self.extra),
+        ]
+        if task is not None and task.params:
+            layers.append(Layer("vars", task.params))
+        layers.extend(reversed(includes))
+        if role is not None:
+            layers.extend(Layer("role parameters", values) for values in reversed(role.params))
+        layers += [
             Layer("results not known yet", state.pending, "pending"),
             Layer("results", state.results, "remote"),
             Layer("set_fact", state.facts_set, "final"),
         ]
+        layers.extend(Layer("include_vars", values) for values in reversed(state.included))
         if task is not None:
             layers.extend(Layer("vars", variables) for variables in reversed(task.vars))
+        if role is not None:
+            layers.extend(Layer("role vars", values) for values in reversed(role.vars))
+        for one in reversed(roles):
+            layers.extend(Layer("role vars", values) for values in reversed(one.exports))
         if play is not None:
             layers.extend(Layer("vars_files", variables) for variables in reversed(play.vars_files))
             layers.append(Layer("vars", play.vars))
@@ -98,6 +125,10 @@ class World:
         elif play is None or play.gather_facts:
             layers.append(Layer("facts", _FACTS_WANTED, "facts"))
         layers.append(Layer("inventory", state.host.variables))
+        if role is not None:
+            layers.extend(Layer("role defaults", values) for values in reversed(role.defaults))
+        for one in reversed(roles):
+            layers.extend(Layer("role defaults", values) for values in reversed(one.own_defaults))
         layers.append(Layer("defaults", _defaults(state.host), "final"))
         return Scope(templar, layers)
 
@@ -106,7 +137,7 @@ class World:
         state: HostState,
         templar: Templar,
         play: Play | None,
-        playbook_dir: Path | None,
+        task: Task | None,
         play_hosts: Sequence[str],
     ) -> dict[str, Any]:
         host = state.host
@@ -121,10 +152,16 @@ class World:
         if self.inventory.path is not None:
             magic["inventory_file"] = str(self.inventory.path)
             magic["inventory_dir"] = str(self.inventory.path.parent)
-        if playbook_dir is not None:
-            magic["playbook_dir"] = str(playbook_dir)
+        if task is not None and task.role is not None:
+            magic["role_name"] = magic["ansible_role_name"] = task.role.name
+            magic["role_path"] = str(task.role.path)
+            if task.role.parents:
+                magic["ansible_parent_role_names"] = list(reversed(task.role.parents))
         if play is not None:
             hosts = list(play_hosts)
+            magic["playbook_dir"] = str(play.directory)
+            direct = [role.name for role in play.roles if not role.needed]
+            magic["role_names"] = magic["ansible_play_role_names"] = direct
             magic["ansible_play_name"] = play.name
             for word in ("ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_batch", "play_hosts"):
                 magic[word] = hosts

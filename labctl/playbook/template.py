@@ -294,7 +294,8 @@ def _make_environment(directories: Sequence[Path], *, trim_blocks: bool, lstrip_
         trim_blocks=trim_blocks,
         lstrip_blocks=lstrip_blocks,
         extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
-        loader=FileSystemLoader([str(directory) for directory in directories]),
+        # what a template includes is searched as Ansible does: <directory>/templates, then <directory>
+        loader=FileSystemLoader([path for where in directories for path in (where / "templates", where)]),
         autoescape=False,  # configuration files, not HTML
         finalize=_defined,
     )

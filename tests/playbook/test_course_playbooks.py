@@ -47,8 +47,8 @@ def loaded(name: str) -> Playbook:
 def rendered(course: Inventory, playbook: str, template: str, host: str) -> str:
     run = Run([loaded(playbook)], course, list(course.hosts.values()), RunOptions())
     step = next(step for step in run.steps if host in [one.name for one in step.hosts])
-    scope = run.world.scope(host, step.templar, play=step.play)
-    return step.templar.render_file(ROOT / "templates" / "lab7" / template, scope)
+    scope = run.world.scope(host, step.play.templar, play=step.play)
+    return step.play.templar.render_file(ROOT / "templates" / "lab7" / template, scope)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,7 +18,8 @@ CASES = [
     ("no hosts", "- ^^name: x\n  tasks: []\n", "does not say on which hosts", ""),
     ("a word of a play", "- hosts: all\n  ^^taks: []\n", "'taks' is not a word", "'tasks'"),
     ("tasks not a list", "- hosts: all\n  tasks: ^^ping\n", "tasks is a list", ""),
-    ("roles", "- hosts: all\n  ^^roles: [x]\n", "'roles' is not covered", "ansible-playbook"),
+    ("serial", "- hosts: all\n  ^^serial: 1\n", "'serial' is not covered", "ansible-playbook"),
+    ("no such role", "- hosts: all\n  roles: [^^x]\n", "there is no role 'x'", "labctl looked in"),
     (
         "an unknown module",
         "- hosts: all\n  tasks:\n    - ^^templat: {src: a}\n",
@@ -33,9 +34,9 @@ CASES = [
         "ansible-playbook",
     ),
     (
-        "delegate_to",
-        "- hosts: all\n  tasks:\n    - ping:\n      ^^delegate_to: x\n",
-        "'delegate_to' is not covered",
+        "async",
+        "- hosts: all\n  tasks:\n    - ping:\n      ^^async: 10\n",
+        "'async' is not covered",
         "ansible",
     ),
     ("two modules", "- hosts: all\n  tasks:\n    - ping:\n      ^^apt: {name: a}\n", "one module", "dash"),
