@@ -2,13 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import time
+import uuid
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from vms import NAME, Machines
 
 from labctl.sandbox import Sandbox
+
+# What a test starts inherits this word, whatever it does with its session and its parents.
+_MARK = f"LABCTL_TEST_RUN={uuid.uuid4()}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_is_left_running() -> Iterator[None]:
+    """At the end of the session every process that its tests started has ended, their VMs included."""
+    name, _, value = _MARK.partition("=")
+    os.environ[name] = value
+    yield
+    # a watcher of the crash experiment keeps to its lease and limit, a minute at most
+    until = time.monotonic() + 90
+    while (left := _marked()) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not left, "left running by a test: " + "; ".join(left)
+
+
+def _marked() -> list[str]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            if entry.name != str(os.getpid()) and _MARK.encode() in (entry / "environ").read_bytes():
+                found.append(f"{entry.name} {(entry / 'cmdline').read_bytes().decode(errors='replace')!r}")
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -95,12 +95,16 @@ class Balanced:
         """End everything that serves one of our ports, whoever started it, and our own children."""
         for process in self.processes:
             process.kill()
-        for _ in range(3):
-            for pid in holders([*self.ports, self.door, self.stats]):
-                os.kill(pid, signal.SIGKILL)
-            time.sleep(0.05)
-        for process in self.processes:
             process.wait()
+        # A parent starts its killed workers again, and nobody's child is not in the list: until none is left
+        wait_for(lambda: not self._killed(), "no process of this test left")
+
+    def _killed(self) -> set[int]:
+        ours = holders([*self.ports, self.door, self.stats]) | running(WORKERS, self.first)
+        for pid in ours:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return ours
 
 
 @contextmanager
@@ -148,6 +152,17 @@ def holders(ports: list[int]) -> set[int]:
     from labctl.agent.remote.probes.sockets import listeners
 
     return {row["pid"] for row in listeners() if row["port"] in ports and row["pid"]}
+
+
+def running(program: Path, first: int) -> set[int]:
+    """The processes of ``program`` that serve from port ``first`` on, workers and their parents."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+            if bytes(program) in words and str(first).encode() in words:
+                found.add(int(entry.name))
+    return found
 
 
 def wait_for(condition: object, what: str, seconds: float = 20.0) -> None:
