@@ -224,8 +224,7 @@ class Sandbox:
     def _wait(self, one: Vm, steps: Steps, keeps_clock: bool) -> None:
         """Until SSH lets us in, the clock is right; then counts a step."""
         deadline = time.monotonic() + BOOT_SECONDS
-        port = one.ports[network.SSH]
-        while not ssh.answers(one.address, port):
+        while refusal := ssh.refusal(self.directory, one):
             if not state.runs(self.directory, one):
                 raise SandboxError(
                     f"{one.name} ended while it was starting; its console's last lines:\n"
@@ -233,16 +232,13 @@ class Sandbox:
                 )
             if "Kernel panic" in vm.console_tail(self.directory, one.name, 60) or time.monotonic() > deadline:
                 raise SandboxError(
-                    f"{one.name} did not answer SSH within {BOOT_SECONDS:.0f} s; its console's last lines:\n"
-                    f"{vm.console_tail(self.directory, one.name)}"
+                    f"{one.name} did not let us in within {BOOT_SECONDS:.0f} s ({refusal}); "
+                    f"its console's last lines:\n{vm.console_tail(self.directory, one.name)}"
                 )
             time.sleep(0.2)
-        done = ssh.run(self.directory, one, "true", timeout=60)
-        if done.status != 0:
-            raise SandboxError(f"{one.name} lets nobody in: {done.stderr.strip()}")
         if not keeps_clock:
             clock.set_clock(self._socket(one.name, vm.CLOCK))
-        steps.step(f"{one.name} is up: {one.address} port {port}")
+        steps.step(f"{one.name} is up: {one.address} port {one.ports[network.SSH]}")
 
     def down(self, progress: Reporter = silent) -> bool:
         """End the VMs and delete every file, disks and snapshots too; False if there was nothing."""

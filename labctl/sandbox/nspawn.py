@@ -60,6 +60,12 @@ def bridge_name(sandbox: str) -> str:
     return f"lab{zlib.crc32(sandbox.encode()):08x}"
 
 
+def bridge_mac(sandbox: str) -> str:
+    """A locally administered address, different for each sandbox."""
+    number = zlib.crc32(sandbox.encode()).to_bytes(4, "big")
+    return f"02:00:{number.hex(':')}"
+
+
 def seed_changes(sandbox: str, vm: str) -> dict[str, tuple[int, str]]:
     """What differs from a QEMU VM's seed: the network's set-up, and a disk that is mounted already."""
     addresses = {
@@ -81,7 +87,9 @@ def prepare(sandbox: str, directory: Path, image: Image) -> None:
         _do("mount", "-o", "loop,ro", str(image.disk), str(lower))
     bridge = bridge_name(sandbox)
     if not Path("/sys/class/net", bridge).exists():
-        _do("ip", "link", "add", bridge, "type", "bridge")
+        # an address of its own: a bridge takes the lowest of its members', which changes as they come, and
+        # a container that asked before would send its answers to nobody
+        _do("ip", "link", "add", bridge, "address", bridge_mac(sandbox), "type", "bridge")
         _do("ip", "address", "add", f"{outside_net(sandbox)}.1/24", "dev", bridge)
         _do("ip", "link", "set", bridge, "up")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import shutil
 import socket
@@ -79,9 +78,22 @@ def run(
     return Finished(done.returncode, done.stdout, done.stderr, time.monotonic() - began)
 
 
-def answers(address: str, port: int, *, timeout: float = 2.0) -> bool:
-    """Whether an SSH server says who it is. QEMU itself accepts connections long before the VM does."""
-    with contextlib.suppress(OSError), socket.create_connection((address, port), timeout) as link:
-        link.settimeout(timeout)
-        return link.recv(4) == b"SSH-"
-    return False
+def refusal(directory: Path, vm: Vm, *, timeout: float = 2.0) -> str | None:
+    """Why nobody can log in yet; None when one can.
+
+    A port that accepts connections says nothing: QEMU itself accepts them long before the VM does, and
+    sshd before the VM lets users in.
+    """
+    address = (vm.address, vm.ports[network.SSH])
+    try:
+        with socket.create_connection(address, timeout) as link:
+            link.settimeout(timeout)
+            if link.recv(4) != b"SSH-":
+                return "something answers, and it is not an SSH server"
+    except OSError as error:
+        return f"{address[0]} port {address[1]}: {error}"
+    try:
+        done = run(directory, vm, "true", timeout=60)
+    except SandboxError as error:
+        return error.message
+    return None if done.status == 0 else f"{vm.name} lets nobody in: {done.stderr.strip()}"

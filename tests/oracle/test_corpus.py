@@ -7,95 +7,21 @@ nothing may be left to change.
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pytest
-from vms import LABCTL, NAME, environment
-
-from labctl.sandbox import Sandbox
+from pair import HERE, Outcome, Pair
 
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
 ]
 
-HERE = Path(__file__).parent
 CORPUS = sorted((HERE / "corpus").glob("*.yml"))
 BY_ANSIBLE, BY_LABCTL = "student1", "student2"
-ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
-
-Outcome = tuple[str, str]
-
-
-@dataclass
-class Pair:
-    """Two machines that were equal at the beginning."""
-
-    box: Sandbox
-    scratch: Path
-
-    def ansible(self, playbook: Path, host: str) -> list[Outcome]:
-        record = self.scratch / "record.jsonl"
-        record.unlink(missing_ok=True)
-        settings = {
-            "ANSIBLE_CALLBACKS_ENABLED": "record",
-            "ANSIBLE_CALLBACK_PLUGINS": str(HERE / "plugins"),
-            "ANSIBLE_HOME": str(self.scratch / "ansible"),
-            "ANSIBLE_PIPELINING": "1",
-            "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
-            "LABCTL_ORACLE_RECORD": str(record),
-            "LC_ALL": "C.UTF-8",
-        }
-        done = subprocess.run(
-            [ANSIBLE, "-i", self.box.inventory_path, "--limit", host, playbook],
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        lines = [json.loads(line) for line in record.read_text().splitlines()]
-        return [(line["task"], line["status"]) for line in lines if line["task"] != "Gathering Facts"]
-
-    def labctl(self, playbook: Path, host: str) -> list[Outcome]:
-        done = subprocess.run(
-            [*LABCTL, "setup", host, "--playbook", playbook, "-i", self.box.inventory_path, "--json"],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        (told,) = json.loads(done.stdout)["hosts"]
-        return [(task["name"], task["status"]) for task in told["tasks"]]
-
-    def manifest(self, host: str) -> dict[str, Any]:
-        done = self.box.run(
-            host, f"sudo python3 - {host}", stdin=(HERE / "manifest.py").read_text(), timeout=60
-        )
-        assert done.status == 0, done.stderr
-        return dict(json.loads(done.stdout))
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    box = Sandbox.open(f"{NAME}-oracle")
-    box.down()
-    try:
-        box.up(students=2, driver="nspawn")
-        yield Pair(box, tmp_path_factory.mktemp("oracle"))
-    finally:
-        box.down()
 
 
 def differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
