@@ -80,6 +80,7 @@ class PlayOnHost:
         self.batch = plan.Batch()
         self.handlers = Handlers(setting.play.handlers, self._scope)
         self.includes: list[Layer] = []
+        self.depth = 0
         self.roles_done: set[Hashable] = set()
         self.catching = 0
         #: The result of the task that failed last.
@@ -195,7 +196,7 @@ class PlayOnHost:
         for item in prepared.items:
             if item.included is None:
                 continue
-            if len(self.includes) >= MAX_INCLUDES:
+            if self.depth >= MAX_INCLUDES:
                 raise PlaybookError(
                     f"more than {MAX_INCLUDES} includes stand in each other", place=prepared.task.place
                 )
@@ -203,9 +204,11 @@ class PlayOnHost:
             self.state.public.extend(item.included.public)
             before = len(self.includes)
             self.includes.extend(include_layers(prepared.task, item))
+            self.depth += 1
             try:
                 self._items(item.included.items)
             finally:
+                self.depth -= 1
                 del self.includes[before:]
 
     def _once(self, task: Task) -> None:

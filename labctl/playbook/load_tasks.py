@@ -23,6 +23,12 @@ def load_items(items: Seq, inherited: Inherited) -> tuple[Task | Block, ...]:
         place = items.at(index)
         if not isinstance(item, Map):
             raise PlaybookError(f"a task is a mapping with a module's name in it, not {item!r}", place=place)
+        if "hosts" in item:
+            raise PlaybookError(
+                "a play stands where a task should be: this one names no module",
+                hint="a whole playbook is taken in with import_playbook, beside the plays",
+                place=place,
+            )
         if "block" in item:
             loaded.extend(_block(item, inherited))
         else:

@@ -33,6 +33,7 @@ class _Walk:
         self.state = setting.world.states[host]
         self.state.public.clear()
         self.includes: list[Layer] = []
+        self.depth = 0
 
     def items(self, items: Sequence[Task | Block]) -> None:
         for item in items:
@@ -77,16 +78,18 @@ class _Walk:
                 self.state.included.append(item.variables)
             if item.included is None:
                 continue
-            if len(self.includes) >= MAX_INCLUDES:
+            if self.depth >= MAX_INCLUDES:
                 raise PlaybookError(
                     f"more than {MAX_INCLUDES} includes stand in each other", place=prepared.task.place
                 )
             self.state.public.extend(item.included.public)
             before = len(self.includes)
             self.includes.extend(include_layers(prepared.task, item))
+            self.depth += 1
             self.items(item.included.items)
             for handler in item.included.handlers:
                 self.task(handler)
+            self.depth -= 1
             del self.includes[before:]
 
     def forget(self, task: Task) -> None:
