@@ -39,6 +39,10 @@ class LocalConnection:
         """Nothing is held besides the streams."""
 
 
+#: How long a thread that reads may take to notice that another one has closed the stream, in seconds.
+_CLOSED_WITHIN = 0.5
+
+
 class LocalStream:
     """Pipes to a subprocess."""
 
@@ -46,6 +50,7 @@ class LocalStream:
         self.host = host
         self._process = process
         self._stderr = b""
+        self._closed = False
         self._selector = selectors.DefaultSelector()
         for pipe in (process.stdout, process.stderr):
             assert pipe is not None
@@ -72,9 +77,18 @@ class LocalStream:
         stdout = self._process.stdout
         assert stdout is not None
         while True:
-            ready = self._selector.select(deadline.remaining())
+            # Another thread may close us: what waits on a closed descriptor is never told
+            try:
+                ready = self._selector.select(min(deadline.remaining(), _CLOSED_WITHIN))
+            except (OSError, ValueError):
+                if not self._closed:
+                    raise
+            if self._closed:
+                raise EOFError
             if not ready:
-                raise DeadlineExceeded(f"no answer from the agent on {self.host.name} in time")
+                if deadline.expired:
+                    raise DeadlineExceeded(f"no answer from the agent on {self.host.name} in time")
+                continue
             for key, _ in ready:
                 if key.fileobj is stdout:
                     data = os.read(stdout.fileno(), most)
@@ -107,6 +121,7 @@ class LocalStream:
 
     def close(self) -> None:
         """End of input makes the agent stop; it is killed when it does not within two seconds."""
+        self._closed = True
         self._stdin.close()
         try:
             self._process.wait(timeout=2)

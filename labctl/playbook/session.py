@@ -28,14 +28,19 @@ class Session:
         self._round_trips = 0
         self._agent: Agent | None = None
         self._rooted = False
+        self._closed = False
 
     def agent(self, *, root: bool = False) -> Agent:
         """The host's agent, as root when ``root`` or earlier tasks ask for it. Raises HostError."""
         self.become = self.become or root
+        if self._closed:
+            raise HostError("the run was ended before this VM's turn")
         if self._agent is not None and root and not self._rooted:
             self._end()
         if self._agent is None:
             self._agent = self._start()
+            if self._closed:  # the run was ended while we were on our way
+                self._agent.close()
             self._rooted = self.become or self._agent.hello.uid == 0
         return self._agent
 
@@ -65,6 +70,7 @@ class Session:
             agent.close()
 
     def close(self) -> None:
+        self._closed = True
         if self._agent is not None:
             self._agent.close()
 
