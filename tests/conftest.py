@@ -16,7 +16,7 @@ from vms import NAME, Machines
 from labctl.sandbox import Sandbox
 
 # What a test starts inherits this word, whatever it does with its session and its parents.
-_MARK = f"LABCTL_TEST_RUN={uuid.uuid4()}"
+_MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -39,6 +39,12 @@ def _marked() -> list[str]:
             if entry.name != str(os.getpid()) and _MARK.encode() in (entry / "environ").read_bytes():
                 found.append(f"{entry.name} {(entry / 'cmdline').read_bytes().decode(errors='replace')!r}")
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _results_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What the tests grade is not kept among the user's results."""
+    os.environ["LABCTL_DATABASE"] = f"sqlite:///{tmp_path_factory.mktemp('results')}/results.sqlite"
 
 
 @pytest.fixture(scope="session")

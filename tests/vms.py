@@ -21,9 +21,9 @@ LABCTL = [sys.executable, "-m", "labctl"]
 
 
 def environment() -> dict[str, str]:
-    """The test's own sandbox, whatever the user has set."""
+    """The test's own sandbox and results, whatever the user has set."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("LABCTL_", "NO_COLOR"))}
-    return {**kept, "LABCTL_SANDBOX": NAME}
+    return {**kept, "LABCTL_SANDBOX": NAME, "LABCTL_DATABASE": os.environ["LABCTL_DATABASE"]}
 
 
 def labctl(*args: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:

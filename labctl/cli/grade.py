@@ -14,13 +14,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.context import Setting
-from labctl.cli.options import course_option, forks_option, inventory_option, json_option
+from labctl.cli.options import (
+    course_option,
+    database_option,
+    forks_option,
+    inventory_option,
+    json_option,
+)
 from labctl.errors import CourseError, HostError
 
 if TYPE_CHECKING:
-    from labctl.grading import Graded, Plan
+    from collections.abc import Callable
+
+    from labctl.grading import Graded, Lab, Plan
     from labctl.inventory import Host
     from labctl.probes import StaffLink
+    from labctl.store import Store
+
+    Keep = Callable[[Host, Graded | HostError], None]
 
 
 @click.command()
@@ -36,6 +47,7 @@ if TYPE_CHECKING:
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
 )
 @forks_option
+@database_option
 @json_option
 @click.option(
     "-o",
@@ -52,14 +64,16 @@ def grade(
     no_disrupt: bool,
     deadline: float,
     forks: int,
+    database: str | None,
     as_json: bool,
     output: Path | None,
 ) -> int:
     """Check what VMs really do, and give points, reasons and hints.
 
-    Without a VM: this machine, as a student checks their own work.
+    Without a VM: this machine, as a student checks their own work. What is found of VMs is kept: see
+    labctl runs.
     """
-    from labctl.grading import load_lab, plan_for, run_document, target_of
+    from labctl.grading import lab_document, load_lab, plan_for, run_document, target_of, time_text
     from labctl.inventory import local_host
     from labctl.probes import StaffLink
 
@@ -77,7 +91,15 @@ def grade(
         raise CourseError(f"{output.parent} is no directory")
     started = datetime.now(UTC)
     run = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    outcomes = _run(hosts, plan, staff, forks)
+    store = None
+    if vms:
+        from labctl.store import open_store
+
+        store = open_store(database, create=True)
+        store.begin(run, lab_document(lab), time_text(started), [host.name for host in hosts])
+    outcomes = _run(hosts, plan, staff, forks, _keeper(store, run, lab))
+    if store is not None:
+        store.finish(run)
     document = run_document(run, lab, started, outcomes)
     text = json.dumps(document, indent=1)
     if output is not None:
@@ -102,7 +124,20 @@ def _staff_host(setting: Setting) -> Host | None:
     return staff[0] if staff else None
 
 
-def _run(hosts: tuple[Host, ...], plan: Plan, staff: StaffLink, forks: int) -> dict[str, Graded | HostError]:
+def _keeper(store: Store | None, run: str, lab: Lab) -> Keep:
+    """What is done with each VM's outcome when it is there: it is committed before it is told."""
+    from labctl.grading import outcome_document
+
+    def keep(host: Host, outcome: Graded | HostError) -> None:
+        if store is not None:
+            store.add(run, outcome_document(host.name, lab, outcome))
+
+    return keep
+
+
+def _run(
+    hosts: tuple[Host, ...], plan: Plan, staff: StaffLink, forks: int, keep: Keep
+) -> dict[str, Graded | HostError]:
     from labctl.batch import fan_out
     from labctl.grading import grade_host
     from labctl.report.grade_console import progress_line
@@ -112,6 +147,7 @@ def _run(hosts: tuple[Host, ...], plan: Plan, staff: StaffLink, forks: int) -> d
 
     def tell(host: Host, outcome: Graded | HostError) -> None:
         nonlocal done
+        keep(host, outcome)
         done += 1
         said = (
             outcome.message

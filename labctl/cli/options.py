@@ -29,3 +29,8 @@ forks_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else."
 )
+database_option = click.option(
+    "--database",
+    metavar="URL",
+    help="The results database. Default: LABCTL_DATABASE, else a file in your state directory.",
+)

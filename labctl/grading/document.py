@@ -17,6 +17,18 @@ SCHEMA = 1
 QUOTE = 600
 
 
+def outcome_document(name: str, lab: Lab, outcome: Graded | HostError) -> dict[str, Any]:
+    """One VM's part of the run, however it went."""
+    return (
+        lost_document(name, outcome) if isinstance(outcome, HostError) else host_document(name, lab, outcome)
+    )
+
+
+def lab_document(lab: Lab) -> dict[str, Any]:
+    """What every document says of its lab: ``lab``, ``title`` and ``sections``."""
+    return {"lab": lab.name, "title": lab.title, "sections": dict(lab.sections)}
+
+
 def run_document(
     run: str, lab: Lab, started: datetime, outcomes: Mapping[str, Graded | HostError]
 ) -> dict[str, Any]:
@@ -24,15 +36,10 @@ def run_document(
     return {
         "schema": SCHEMA,
         "run": run,
-        "lab": lab.name,
-        "title": lab.title,
-        "sections": dict(lab.sections),
-        "started": _time(started),
-        "finished": _time(datetime.now(UTC)),
-        "hosts": [
-            _lost(name, one) if isinstance(one, HostError) else host_document(name, lab, one)
-            for name, one in outcomes.items()
-        ],
+        **lab_document(lab),
+        "started": time_text(started),
+        "finished": time_text(datetime.now(UTC)),
+        "hosts": [outcome_document(name, lab, one) for name, one in outcomes.items()],
     }
 
 
@@ -50,7 +57,7 @@ def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
         "score": graded.score if graded.complete else None,
         "score_so_far": graded.score,
         "max_score": graded.max_score,
-        "started": _time(graded.started),
+        "started": time_text(graded.started),
         "seconds": graded.seconds,
         "restored": graded.restored,
         "connections": graded.connections,
@@ -99,7 +106,8 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
     }
 
 
-def _lost(name: str, err: HostError) -> dict[str, Any]:
+def lost_document(name: str, err: HostError) -> dict[str, Any]:
+    """One VM that could not be graded at all."""
     return {
         "host": name,
         "status": "error",
@@ -118,5 +126,6 @@ def _lost(name: str, err: HostError) -> dict[str, Any]:
     }
 
 
-def _time(moment: datetime) -> str:
+def time_text(moment: datetime) -> str:
+    """How documents write a time: UTC, ISO 8601."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,76 @@
+"""labctl show: a kept run's scorecards, or what was seen of a VM."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import click
+
+from labctl.cli.options import database_option, json_option
+from labctl.errors import RequestError
+
+
+@click.command()
+@click.argument("run")
+@click.argument("vm", required=False)
+@click.option(
+    "--evidence",
+    "seen",
+    metavar="ID",
+    help="What was asked and what came back; ID as in --json, or a check's id, or all.",
+)
+@database_option
+@json_option
+def show(run: str, vm: str | None, seen: str | None, database: str | None, as_json: bool) -> None:
+    """Show the scorecards of a run, or of one of its VMs.
+
+    RUN is a run's id or the beginning of it, or: last.
+    """
+    from labctl.documents import nearest
+    from labctl.report.grade_console import render_scorecard
+    from labctl.report.runs_console import render_evidence
+    from labctl.store import open_store
+
+    store = open_store(database)
+    name = store.find(run)
+    about = store.about(name)
+    if vm is not None and vm not in about["hosts"]:
+        near = nearest(vm, about["hosts"])
+        hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
+        raise RequestError(f"the run {name} has no VM {vm!r}", hint=hint)
+    attempts = list(store.latest(name, vm))
+    if seen is not None:
+        if len(attempts) != 1:
+            raise RequestError("--evidence is about one VM", hint=f"labctl show {run} VM --evidence {seen}")
+        found = _chosen(store.evidence(attempts[0]), attempts[0].document, seen)
+        document = {"schema": 1, "run": name, "host": attempts[0].host, "observations": found}
+        click.echo(json.dumps(document, indent=2) if as_json else render_evidence(document), nl=as_json)
+        return
+    hosts = [{**one.document, "attempt": one.attempt, "kind": one.kind} for one in attempts]
+    document = {"schema": 1, **about, "hosts": hosts}
+    if as_json:
+        click.echo(json.dumps(document, indent=1))
+    else:
+        click.echo(render_scorecard(document, tty=sys.stdout.isatty()), nl=False, color=True)
+
+
+def _chosen(evidence: object, document: object, wanted: str) -> dict[str, object]:
+    """The observations that ``wanted`` names, by id."""
+    from labctl.documents import nearest
+
+    assert isinstance(document, dict)
+    if not isinstance(evidence, dict):
+        raise RequestError("nothing was seen of this VM: it could not be reached")
+    observations = evidence["observations"]
+    if wanted == "all":
+        return dict(observations)
+    if wanted in observations:
+        return {wanted: observations[wanted]}
+    for check in document["checks"]:
+        if check["id"] == wanted:
+            return {key: observations[key] for key in check["evidence"] if key in observations}
+    near = nearest(wanted, [*observations, *(check["id"] for check in document["checks"])])
+    raise RequestError(
+        f"there is no observation and no check {wanted!r}", hint=f"did you mean {near}?" if near else ""
+    )

@@ -1,0 +1,110 @@
+"""runs, show and regrade over kept runs."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from graded import document
+from vms import labctl
+from world import LAB, World, mount
+
+from labctl.grading import lab_document
+from labctl.store import open_store
+
+RUN = "20261121T080000-aaaaaa"
+LOST = {
+    "host": "student3", "status": "error", "error": "unreachable: no answer", "error_cause": "unreachable",
+    "error_hint": "is it on?", "score": None, "score_so_far": None, "max_score": None, "seconds": None,
+    "restored": None, "connections": 0, "round_trips": 0, "left_out": [], "checks": [],
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of three VMs: right, mounted read-only, and not reached."""
+    monkeypatch.setenv("LABCTL_DATABASE", f"sqlite:///{tmp_path}/results.sqlite")
+    store = open_store(create=True)
+    store.begin(RUN, lab_document(LAB), "2026-11-21T08:00:00Z", ["student1", "student2", "student3"])
+    store.add(RUN, document("student1"))
+    store.add(
+        RUN, document("student2", World(mounts=[mount(options=("relatime", "ro"), super_options=("ro",))]))
+    )
+    store.add(RUN, LOST)
+    store.finish(RUN)
+    store.close()
+
+
+def told(*args: str, status: int = 0) -> Any:
+    done = labctl(*args, "--json")
+    assert done.returncode == status, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_runs_lists_them() -> None:
+    (row,) = told("runs")["runs"]
+    assert (row["run"], row["lab"], row["hosts"], row["graded"]) == (RUN, "lab7", 3, 2)
+    assert "2 of 3 VMs graded" in labctl("runs").stdout
+
+
+def test_show_prints_the_scorecards_again() -> None:
+    one, two, three = told("show", "last")["hosts"]
+    assert (one["score"], two["score"] < one["score"], three["error_cause"]) == (60.0, True, "unreachable")
+    text = labctl("show", "2026", "student2").stdout
+    assert "The private directory is mounted for reading and writing" in text
+    assert "student1" not in text
+    wrong = labctl("show", "last", "studnet2")
+    assert (wrong.returncode, "did you mean student2?" in wrong.stderr) == (2, True)
+
+
+def test_the_evidence_of_a_check_says_what_was_asked_and_what_came_back() -> None:
+    text = labctl("show", "last", "student2", "--evidence", "nfs.read-write").stdout
+    assert "mounts(" in text
+    assert "from the VM itself" in text
+    assert '"ro"' in text
+    every = told("show", "last", "student2", "--evidence", "all")["observations"]
+    (key,) = [name for name in every if name.startswith("mounts-")]
+    assert list(told("show", "last", "student2", "--evidence", key)["observations"]) == [key]
+    wrong = labctl("show", "last", "student2", "--evidence", "nfs.readwrite")
+    assert (wrong.returncode, "did you mean nfs.read-write?" in wrong.stderr) == (2, True)
+    lost = labctl("show", "last", "student3", "--evidence", "all")
+    assert (lost.returncode, "could not be reached" in lost.stderr) == (2, True)
+
+
+def test_judging_again_by_the_same_checks_changes_nothing() -> None:
+    result = told("regrade", "last")
+    assert [(one["host"], one["checks"]) for one in result["hosts"]] == [("student1", []), ("student2", [])]
+    assert result["without_evidence"] == ["student3"]
+    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [1, 2, 2]
+
+
+def test_a_changed_rubric_says_who_gains_and_why(tmp_path: Path) -> None:
+    course = tmp_path / "course"
+    course.mkdir()
+    root = Path(__file__).parent.parent.parent
+    for name in ("labctl.toml", "playbooks", "templates"):
+        (course / name).symlink_to(root / name)
+    shutil.copytree(root / "graders", course / "graders")
+    nfs = course / "graders" / "lab7" / "nfs.py"
+    changed = nfs.read_text().replace("if mine and mine.writable:", "if mine:")
+    changed = changed.replace(
+        '"nfs.package", question="1a", points=1', '"nfs.package", question="1a", points=3'
+    )
+    nfs.write_text(changed)
+    only = told("regrade", "last", "--diff", "--course", str(course))
+    assert only["kept"] is False
+    first, second = only["hosts"]
+    assert [row["id"] for row in first["checks"]] == ["nfs.package"]
+    rows = {row["id"]: (row["before"], row["after"]) for row in second["checks"]}
+    before, after = rows["nfs.read-write"]
+    assert (before["verdict"], after["verdict"]) == ("fail", "pass")
+    # what was skipped then was never looked at: that is nobody's fault, and said
+    write = rows["nfs.write"][1]
+    assert write["verdict"] in ("pass", "error")
+    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [1, 1, 1]
+    text = labctl("regrade", "last", "--course", str(course)).stdout
+    assert "nfs.read-write: fail 0/1 -> pass 1/1" in text
+    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [1, 2, 2]
