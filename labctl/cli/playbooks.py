@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,8 +17,11 @@ from labctl.cli.context import Setting
 from labctl.errors import Place, PlaybookError, RequestError
 from labctl.inventory import Host
 from labctl.playbook import RunOptions, TaskResult, load_playbook
-from labctl.playbook.engine import Run
+from labctl.playbook.engine import Observer, Run
 from labctl.report import setup_console as console
+
+if TYPE_CHECKING:
+    from labctl.playbook.ansible_engine import AnsibleRun
 
 
 class _Live:
@@ -59,6 +62,7 @@ def run_playbooks(
     skip_tags: Sequence[str] = (),
     extra_vars: Sequence[str] = (),
     limit: Sequence[str] = (),
+    engine: str = "labctl",
 ) -> int:
     """Load, run and report; returns the exit status."""
     setting = Setting.current(inventory, course)
@@ -72,21 +76,16 @@ def run_playbooks(
         if names
         else setting.course.default_playbooks(section)
     )
-    playbooks = [load_playbook(path, [setting.course.root, setting.course.templates]) for path in paths]
-    run = Run(
-        playbooks,
-        setting.inventory,
-        _chosen(setting, vms, limit),
-        RunOptions(
-            check=check,
-            diff=diff,
-            tags=tuple(tags),
-            skip_tags=tuple(skip_tags),
-            extra_vars=parse_extra_vars(extra_vars),
-            forks=forks,
-        ),
-        _Live(diff=diff),
+    hosts = _chosen(setting, vms, limit)
+    options = RunOptions(
+        check=check,
+        diff=diff,
+        tags=tuple(tags),
+        skip_tags=tuple(skip_tags),
+        extra_vars=parse_extra_vars(extra_vars),
+        forks=forks,
     )
+    run = _run(engine, paths, setting, hosts, options, _Live(diff=diff))
     with _interruptible(run):
         try:
             result = run.execute()
@@ -99,6 +98,23 @@ def run_playbooks(
         colour = console.wants_colour(sys.stdout)
         click.echo(console.recap(document, colour=colour), color=colour)
     return result.exit_status
+
+
+def _run(
+    engine: str,
+    paths: Sequence[Path],
+    setting: Setting,
+    hosts: Sequence[Host],
+    options: RunOptions,
+    observer: Observer,
+) -> Run | AnsibleRun:
+    course = setting.course
+    if engine == "ansible":
+        from labctl.playbook.ansible_engine import AnsibleRun
+
+        return AnsibleRun(paths, setting.inventory, hosts, options, observer, course=course.root)
+    playbooks = [load_playbook(path, [course.root, course.templates]) for path in paths]
+    return Run(playbooks, setting.inventory, hosts, options, observer)
 
 
 def _chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
@@ -156,7 +172,7 @@ def parse_extra_vars(given: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _interruptible(run: Run) -> Iterator[None]:
+def _interruptible(run: Run | AnsibleRun) -> Iterator[None]:
     """Ctrl-C ends the agents on every VM at once, not when their current task happens to end."""
 
     def stop(_signum: int, _frame: FrameType | None) -> None:

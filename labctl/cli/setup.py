@@ -25,6 +25,13 @@ from labctl.cli.playbooks import run_playbooks
     "-e", "--extra-vars", multiple=True, metavar="K=V|@FILE|JSON", help="Variables that win over all others."
 )
 @click.option("--limit", multiple=True, metavar="PATTERN|@FILE", help="Only these of the VMs named.")
+@click.option(
+    "--engine",
+    type=click.Choice(["labctl", "ansible"]),
+    default="labctl",
+    show_default=True,
+    help="Who carries the playbooks out: labctl, or ansible-core (pip install 'labctl[ansible]').",
+)
 @forks_option
 @json_option
 def setup(
@@ -38,6 +45,7 @@ def setup(
     skip_tags: tuple[str, ...],
     extra_vars: tuple[str, ...],
     limit: tuple[str, ...],
+    engine: str,
     forks: int,
     as_json: bool,
 ) -> int:
@@ -58,6 +66,7 @@ def setup(
         skip_tags=skip_tags,
         extra_vars=extra_vars,
         limit=limit,
+        engine=engine,
         forks=forks,
         as_json=as_json,
     )

@@ -18,7 +18,7 @@ CASES = [
     ("no hosts", "- ^^name: x\n  tasks: []\n", "does not say on which hosts", ""),
     ("a word of a play", "- hosts: all\n  ^^taks: []\n", "'taks' is not a word", "'tasks'"),
     ("tasks not a list", "- hosts: all\n  tasks: ^^ping\n", "tasks is a list", ""),
-    ("roles", "- hosts: all\n  ^^roles: [x]\n", "'roles' is not covered", "ansible-playbook"),
+    ("roles", "- hosts: all\n  ^^roles: [x]\n", "'roles' is not covered", "--engine ansible"),
     (
         "an unknown module",
         "- hosts: all\n  tasks:\n    - ^^templat: {src: a}\n",
@@ -30,7 +30,7 @@ CASES = [
         "a module of Ansible",
         "- hosts: all\n  tasks:\n    - ^^get_url: {url: a}\n",
         "'get_url' is not covered",
-        "ansible-playbook",
+        "--engine ansible",
     ),
     (
         "delegate_to",
