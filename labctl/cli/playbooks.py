@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.context import Setting
+from labctl.cli.limit import chosen, remember_failed
 from labctl.errors import Place, PlaybookError, RequestError
 from labctl.inventory import Host
 from labctl.playbook import RunOptions, TaskResult, load_playbook
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
 class _Live:
     """Writes each event as it comes."""
 
-    def __init__(self, *, diff: bool) -> None:
+    def __init__(self, *, diff: bool, verbose: bool) -> None:
         self.diff = diff
+        self.verbose = verbose
         self.colour = console.wants_colour(sys.stderr)
         self.width = console.width_of(sys.stderr)
 
@@ -37,7 +39,12 @@ class _Live:
 
     def task(self, host: str, result: TaskResult) -> None:
         lines = console.task_lines(
-            host, result.document(), diff=self.diff, colour=self.colour, width=self.width
+            host,
+            result.document(verbose=self.verbose),
+            diff=self.diff,
+            verbose=self.verbose,
+            colour=self.colour,
+            width=self.width,
         )
         click.echo(lines, err=True, color=self.colour)
 
@@ -63,6 +70,7 @@ def run_playbooks(
     extra_vars: Sequence[str] = (),
     limit: Sequence[str] = (),
     engine: str = "labctl",
+    verbose: int = 0,
 ) -> int:
     """Load, run and report; returns the exit status."""
     setting = Setting.current(inventory, course)
@@ -76,7 +84,7 @@ def run_playbooks(
         if names
         else setting.course.default_playbooks(section)
     )
-    hosts = _chosen(setting, vms, limit)
+    hosts = chosen(setting, vms, limit)
     options = RunOptions(
         check=check,
         diff=diff,
@@ -84,19 +92,23 @@ def run_playbooks(
         skip_tags=tuple(skip_tags),
         extra_vars=parse_extra_vars(extra_vars),
         forks=forks,
+        verbosity=verbose,
     )
-    run = _run(engine, paths, setting, hosts, options, _Live(diff=diff))
+    run = _run(engine, paths, setting, hosts, options, _Live(diff=diff, verbose=bool(verbose)))
     with _interruptible(run):
         try:
             result = run.execute()
         except KeyboardInterrupt:
             result = run.result()
-    document = result.document()
+    document = result.document(verbose=bool(verbose))
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:
         colour = console.wants_colour(sys.stdout)
         click.echo(console.recap(document, colour=colour), color=colour)
+    if not result.interrupted:
+        failed = {record.host for record in result.hosts if record.over}
+        remember_failed(setting, section, [host for host in hosts if host.name in failed])
     return result.exit_status
 
 
@@ -115,28 +127,6 @@ def _run(
         return AnsibleRun(paths, setting.inventory, hosts, options, observer, course=course.root)
     playbooks = [load_playbook(path, [course.root, course.templates]) for path in paths]
     return Run(playbooks, setting.inventory, hosts, options, observer)
-
-
-def _chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
-    hosts = setting.select(vms or ["all"])
-    if not limit:
-        return hosts
-    patterns: list[str] = []
-    for one in limit:
-        patterns.extend(_lines_of(Path(one[1:])) if one.startswith("@") else [one])
-    kept = {host.name for host in setting.select(patterns)} if patterns else set()
-    chosen = tuple(host for host in hosts if host.name in kept)
-    if not chosen:
-        raise RequestError(f"--limit {' '.join(limit)} leaves none of the VMs named")
-    return chosen
-
-
-def _lines_of(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise RequestError(f"--limit @{path}: cannot read it: {err}") from err
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def parse_extra_vars(given: Sequence[str]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from labctl.playbook.result import HostRun, RunResult
 
 #: After Ctrl-C Ansible may take this long to end its workers; then the whole process group is killed.
 GRACE_SECONDS = 3.0
+_LONGEST = 50
 
 
 class AnsibleRun:
@@ -56,7 +57,13 @@ class AnsibleRun:
 
     def execute(self) -> RunResult:
         """Run everything. Raises PlaybookError with what Ansible said when it stopped for no VM's sake."""
-        with tempfile.TemporaryDirectory(prefix="labctl-", ignore_cleanup_errors=True) as directory:
+        temporary = tempfile.gettempdir()
+        with tempfile.TemporaryDirectory(
+            prefix="labctl-",
+            # SSH's sockets are made below it, and a socket's path may have 107 bytes.
+            dir=temporary if len(os.fsencode(temporary)) <= _LONGEST else "/tmp",  # noqa: S108 - 0700, random
+            ignore_cleanup_errors=True,
+        ) as directory:
             space = Workspace(Path(directory), self._sources, self._inventory, self._hosts, self._options)
             told = Translator(
                 self.records,

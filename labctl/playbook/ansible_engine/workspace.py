@@ -100,6 +100,8 @@ class Workspace:
             yield "--check"
         if options.diff:
             yield "--diff"
+        if options.verbosity:
+            yield f"-{'v' * options.verbosity}"
         if options.tags:
             yield from ("--tags", ",".join(options.tags))
         if options.skip_tags:
