@@ -25,6 +25,7 @@ all:
 PLAYBOOK = """\
 - hosts: all
   tasks:
+    - ping:
     - command: test -e {flag}
       when: inventory_hostname == "bad"
 """
