@@ -45,6 +45,8 @@ WELL = """\
         - debug: {msg: rescued}
     - {name: Ignored, command: /bin/false, ignore_errors: true}
     - {name: Hidden, command: echo hunter2, no_log: true}
+    - {name: Hidden loop, command: "echo {{ item }}", loop: [hunter2], no_log: true}
+    - {name: Hidden and idle, command: echo hunter2, no_log: true, changed_when: false}
   handlers:
     - {name: tell, command: echo told}
 """

@@ -7,7 +7,7 @@ is ``event_data["res"]``, from the VM: data that is shown and never rendered.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,11 @@ class Translator:
         if record is None:
             return
         if kind in _ITEM:
-            self._item(data, kind)
+            self._item(event, data, kind)
         elif kind == "runner_on_unreachable":
             self._lost(record, data)
         elif kind in _DONE:
-            self._done(record, data, kind)
+            self._done(record, event, data, kind)
 
     def mistake(self) -> PlaybookError | None:
         """What Ansible said when it stopped for a reason that is no VM's."""
@@ -116,7 +116,7 @@ class Translator:
             text = ""
         return Place(path, line, column, text)
 
-    def _done(self, record: HostRun, data: Mapping[str, Any], kind: str) -> None:
+    def _done(self, record: HostRun, event: Mapping[str, Any], data: Mapping[str, Any], kind: str) -> None:
         key = _key(data)
         items = self._items.pop(key, [])
         diff = self._diffs.pop(key, "")
@@ -125,7 +125,7 @@ class Translator:
             return  # labctl's engine gathers facts without a task, and so they are counted in neither
         name, module = _named(data)
         hidden = "censored" in result
-        status = _STATUSES.get(kind) or ("changed" if result.get("changed") else "ok")
+        status = _STATUSES.get(kind) or ("changed" if _changed(event, result, items) else "ok")
         telling = next((item["res"] for item in items if item["status"] == "failed"), result)
         seconds = float(data.get("duration") or 0.0)
         shown = TaskResult(
@@ -152,9 +152,9 @@ class Translator:
                 record, SudoRefused.cause, shown.msg, "the login user needs NOPASSWD in /etc/sudoers.d"
             )
 
-    def _item(self, data: Mapping[str, Any], kind: str) -> None:
+    def _item(self, event: Mapping[str, Any], data: Mapping[str, Any], kind: str) -> None:
         result = _result(data)
-        status = _STATUSES.get(kind) or ("changed" if result.get("changed") else "ok")
+        status = _STATUSES.get(kind) or ("changed" if _changed(event, result) else "ok")
         item: dict[str, Any] = {"item": MASK, "status": status, "res": result}
         if "censored" not in result:
             label = result.get("_ansible_item_label", result.get("item", ""))
@@ -192,6 +192,17 @@ def _key(data: Mapping[str, Any]) -> tuple[str, str]:
 def _result(data: Mapping[str, Any]) -> Mapping[str, Any]:
     result = data.get("res")
     return result if isinstance(result, Mapping) else {}
+
+
+def _changed(
+    event: Mapping[str, Any], result: Mapping[str, Any], items: Sequence[Mapping[str, Any]] = ()
+) -> bool:
+    """Whether it changed something. ``no_log`` takes that out of the result, not out of the line shown."""
+    if "censored" not in result:
+        return bool(result.get("changed"))
+    line = _ESCAPES.sub("", str(event.get("stdout", "")))
+    shown = re.search(r"^changed: \[", line, re.MULTILINE) is not None
+    return shown or any(item["status"] == "changed" for item in items)
 
 
 def _named(data: Mapping[str, Any]) -> tuple[str, str]:
