@@ -107,11 +107,11 @@ def test_verbose_shows_what_each_task_did_and_masks_secrets(files: Path) -> None
 - hosts: all
   tasks:
     - command: echo {{ who }}
-      loop: [1]
     - debug: {msg: "{{ who }}"}
     - set_fact: {api_token: hunter2}
     - command: echo hunter3
       no_log: true
+    - debug: {msg: only when verbose, verbosity: 1}
 """
     quiet, said = run(files, playbook, "--json"), run(files, playbook, "-v", "--json")
     assert (quiet.returncode, said.returncode) == (0, 0)
@@ -125,7 +125,8 @@ def test_verbose_shows_what_each_task_did_and_masks_secrets(files: Path) -> None
         assert part in said.stderr
     assert "api_token: ********" in said.stderr
     assert "hunter" not in said.stderr + said.stdout
-    assert ["stdout" in task for task in only(quiet)["tasks"]] == [False] * 4
+    assert ["stdout" in task for task in only(quiet)["tasks"]] == [False] * 5
+    assert [only(done)["tasks"][4]["status"] for done in (quiet, said)] == ["skipped", "ok"]
     assert only(said)["tasks"][0]["args"] == {"cmd": "echo inventory"}
 
 
