@@ -241,7 +241,7 @@ def _inventory(box: Sandbox) -> Any:
 class TestHere:
     """Without a machine of its own."""
 
-    def setup(self, course: Path, text: str, *words: str) -> subprocess.CompletedProcess[str]:
+    def play(self, course: Path, text: str, *words: str) -> subprocess.CompletedProcess[str]:
         (course / "playbooks" / "p.yml").write_text(text)
         (course / "i.yml").write_text("all: {hosts: {here: {ansible_connection: local}}}\n")
         return subprocess.run(
@@ -254,7 +254,7 @@ class TestHere:
         )
 
     def test_a_mistake_that_ansible_finds_is_2_at_its_place(self, course: Path) -> None:
-        done = self.setup(course, "- hosts: all\n  tasks:\n    - pnig: {}\n", "--engine", "ansible")
+        done = self.play(course, "- hosts: all\n  tasks:\n    - pnig: {}\n", "--engine", "ansible")
         assert (done.returncode, done.stdout) == (2, "")
         assert f"{course}/playbooks/p.yml:3:7: couldn't resolve module/action 'pnig'" in done.stderr
         assert done.stderr.rstrip().endswith("^")
@@ -262,11 +262,11 @@ class TestHere:
 
     def test_what_labctl_refuses_names_the_command_that_then_works(self, course: Path) -> None:
         text = "- hosts: all\n  gather_facts: false\n  strategy: free\n  tasks:\n    - ping:\n"
-        done = self.setup(course, text)
+        done = self.play(course, text)
         assert done.returncode == 2
         assert ENGINE_HINT in done.stderr
         assert "labctl setup --engine ansible" in ENGINE_HINT
-        assert self.setup(course, text, "--engine", "ansible").returncode == 0
+        assert self.play(course, text, "--engine", "ansible").returncode == 0
 
     def test_the_courses_ansible_cfg_holds_but_not_against_host_keys(self, course: Path) -> None:
         (course / "ansible.cfg").write_text(
@@ -277,7 +277,7 @@ class TestHere:
             "    - debug: {msg: \"{{ lookup('config', 'DEFAULT_ROLES_PATH')[0] }} "
             "{{ lookup('config', 'HOST_KEY_CHECKING') }}\"}\n"
         )
-        done = self.setup(course, text, "--engine", "ansible", "--json")
+        done = self.play(course, text, "--engine", "ansible", "--json")
         assert done.returncode == 0, done.stderr
         assert only(done)["tasks"][0]["msg"] == "/from/the/course True"
 

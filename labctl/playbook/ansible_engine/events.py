@@ -81,7 +81,7 @@ class Translator:
         data = event.get("event_data") or {}
         if kind == "playbook_on_play_start":
             self._on_play(str(data.get("name", "")), str(data.get("pattern", "")))
-        elif kind == "playbook_on_handler_task_start":
+        elif kind == "playbook_on_task_start" and data.get("is_conditional"):  # its word for a handler
             self._handlers.add(str(data.get("task_uuid")))
         elif kind == "playbook_on_stats":
             self._totals = data

@@ -59,6 +59,8 @@ class Workspace:
             "ANSIBLE_DISPLAY_ARGS_TO_STDOUT": "1",  # which arguments a task gives; the user is shown ours
             "ANSIBLE_HOST_KEY_CHECKING": "1",
             "ANSIBLE_LOCAL_TEMP": str(self.root / "local"),
+            # As for labctl's agent; the inventory's ansible_python_interpreter wins over it.
+            "ANSIBLE_PYTHON_INTERPRETER": environ.get("ANSIBLE_PYTHON_INTERPRETER", "python3"),
             "ANSIBLE_RETRY_FILES_ENABLED": "0",
             "ANSIBLE_SSH_ARGS": f"-C -o ControlMaster=auto -o ControlPersist=60s -o BatchMode=yes {_STRICT}",
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(self.root / "cp"),
