@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.context import Setting
+from labctl.cli.limit import chosen, remember_failed
 from labctl.cli.options import (
     course_option,
     database_option,
     forks_option,
     inventory_option,
     json_option,
+    limit_option,
 )
 from labctl.errors import CourseError, HostError
 
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
 )
+@limit_option
 @forks_option
 @database_option
 @json_option
@@ -63,6 +66,7 @@ def grade(
     only: tuple[str, ...],
     no_disrupt: bool,
     deadline: float,
+    limit: tuple[str, ...],
     forks: int,
     database: str | None,
     as_json: bool,
@@ -78,13 +82,14 @@ def grade(
     from labctl.probes import StaffLink
 
     setting = Setting.current(inventory, course)
-    hosts = setting.select(vms) if vms else (local_host(),)
+    remote = bool(vms or limit)
+    hosts = chosen(setting, vms, limit) if remote else (local_host(),)
     path = setting.course.graders / (lab_name or setting.course.default_lab)
     lab = load_lab(path)
     plan = plan_for(lab, only, disrupt=not no_disrupt, deadline=deadline)
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
-    staff = StaffLink(_staff_host(setting) if vms else None)
+    staff = StaffLink(_staff_host(setting) if remote else None)
     for host in hosts:
         target_of(host, staff.host)  # a wrong variable is found before anything connects
     if output is not None and not output.parent.is_dir():
@@ -92,7 +97,7 @@ def grade(
     started = datetime.now(UTC)
     run = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     store = None
-    if vms:
+    if remote:
         from labctl.store import open_store
 
         store = open_store(database, create=True)
@@ -108,15 +113,22 @@ def grade(
         click.echo(text)
     else:
         _show(document)
+    if remote:
+        again = {one["host"] for one in document["hosts"] if _not_done(one)}
+        remember_failed(setting, "grade", [host for host in hosts if host.name in again])
     return exit_status(document)
 
 
 def exit_status(document: dict[str, Any]) -> int:
     """3 when some VM could not be judged or put back, 1 when a point is missing, 0 otherwise."""
     hosts = document["hosts"]
-    if any(host["status"] == "error" or host["restored"] is False for host in hosts):
+    if any(_not_done(host) for host in hosts):
         return 3
     return 0 if all(host["score"] == host["max_score"] for host in hosts) else 1
+
+
+def _not_done(host: dict[str, Any]) -> bool:
+    return host["status"] == "error" or host["restored"] is False
 
 
 def _staff_host(setting: Setting) -> Host | None:

@@ -26,6 +26,12 @@ forks_option = click.option(
     show_default=True,
     help="How many VMs at once.",
 )
+limit_option = click.option(
+    "--limit",
+    multiple=True,
+    metavar="PATTERN|@FILE",
+    help="Only these of the VMs named; @FILE holds a name per line, as a failed run leaves it.",
+)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else."
 )

@@ -9,23 +9,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from labctl.cli.context import Setting
+from labctl.cli.limit import chosen, remember_failed
 from labctl.errors import Place, PlaybookError, RequestError
 from labctl.inventory import Host
 from labctl.playbook import RunOptions, TaskResult, load_playbook
-from labctl.playbook.engine import Run
+from labctl.playbook.engine import Observer, Run
 from labctl.report import setup_console as console
+
+if TYPE_CHECKING:
+    from labctl.playbook.ansible_engine import AnsibleRun
 
 
 class _Live:
     """Writes each event as it comes."""
 
-    def __init__(self, *, diff: bool) -> None:
+    def __init__(self, *, diff: bool, verbose: bool) -> None:
         self.diff = diff
+        self.verbose = verbose
         self.colour = console.wants_colour(sys.stderr)
         self.width = console.width_of(sys.stderr)
 
@@ -34,7 +39,12 @@ class _Live:
 
     def task(self, host: str, result: TaskResult) -> None:
         lines = console.task_lines(
-            host, result.document(), diff=self.diff, colour=self.colour, width=self.width
+            host,
+            result.document(verbose=self.verbose),
+            diff=self.diff,
+            verbose=self.verbose,
+            colour=self.colour,
+            width=self.width,
         )
         click.echo(lines, err=True, color=self.colour)
 
@@ -59,6 +69,8 @@ def run_playbooks(
     skip_tags: Sequence[str] = (),
     extra_vars: Sequence[str] = (),
     limit: Sequence[str] = (),
+    engine: str = "labctl",
+    verbose: int = 0,
 ) -> int:
     """Load, run and report; returns the exit status."""
     setting = Setting.current(inventory, course)
@@ -72,55 +84,49 @@ def run_playbooks(
         if names
         else setting.course.default_playbooks(section)
     )
-    playbooks = [load_playbook(path, [setting.course.root, setting.course.templates]) for path in paths]
-    run = Run(
-        playbooks,
-        setting.inventory,
-        _chosen(setting, vms, limit),
-        RunOptions(
-            check=check,
-            diff=diff,
-            tags=tuple(tags),
-            skip_tags=tuple(skip_tags),
-            extra_vars=parse_extra_vars(extra_vars),
-            forks=forks,
-        ),
-        _Live(diff=diff),
+    hosts = chosen(setting, vms, limit)
+    options = RunOptions(
+        check=check,
+        diff=diff,
+        tags=tuple(tags),
+        skip_tags=tuple(skip_tags),
+        extra_vars=parse_extra_vars(extra_vars),
+        forks=forks,
+        verbosity=verbose,
     )
+    run = _run(engine, paths, setting, hosts, options, _Live(diff=diff, verbose=bool(verbose)))
     with _interruptible(run):
         try:
             result = run.execute()
         except KeyboardInterrupt:
             result = run.result()
-    document = result.document()
+    document = result.document(verbose=bool(verbose))
     if as_json:
         click.echo(json.dumps(document, indent=2))
     else:
         colour = console.wants_colour(sys.stdout)
         click.echo(console.recap(document, colour=colour), color=colour)
+    if not result.interrupted:
+        failed = {record.host for record in result.hosts if record.over}
+        remember_failed(setting, section, [host for host in hosts if host.name in failed])
     return result.exit_status
 
 
-def _chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
-    hosts = setting.select(vms or ["all"])
-    if not limit:
-        return hosts
-    patterns: list[str] = []
-    for one in limit:
-        patterns.extend(_lines_of(Path(one[1:])) if one.startswith("@") else [one])
-    kept = {host.name for host in setting.select(patterns)} if patterns else set()
-    chosen = tuple(host for host in hosts if host.name in kept)
-    if not chosen:
-        raise RequestError(f"--limit {' '.join(limit)} leaves none of the VMs named")
-    return chosen
+def _run(
+    engine: str,
+    paths: Sequence[Path],
+    setting: Setting,
+    hosts: Sequence[Host],
+    options: RunOptions,
+    observer: Observer,
+) -> Run | AnsibleRun:
+    course = setting.course
+    if engine == "ansible":
+        from labctl.playbook.ansible_engine import AnsibleRun
 
-
-def _lines_of(path: Path) -> list[str]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise RequestError(f"--limit @{path}: cannot read it: {err}") from err
-    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        return AnsibleRun(paths, setting.inventory, hosts, options, observer, course=course.root)
+    playbooks = [load_playbook(path, [course.root, course.templates]) for path in paths]
+    return Run(playbooks, setting.inventory, hosts, options, observer)
 
 
 def parse_extra_vars(given: Sequence[str]) -> dict[str, Any]:
@@ -156,7 +162,7 @@ def parse_extra_vars(given: Sequence[str]) -> dict[str, Any]:
 
 
 @contextmanager
-def _interruptible(run: Run) -> Iterator[None]:
+def _interruptible(run: Run | AnsibleRun) -> Iterator[None]:
     """Ctrl-C ends the agents on every VM at once, not when their current task happens to end."""
 
     def stop(_signum: int, _frame: FrameType | None) -> None:

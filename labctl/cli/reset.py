@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.options import course_option, forks_option, inventory_option, json_option
+from labctl.cli.options import course_option, forks_option, inventory_option, json_option, limit_option
 from labctl.cli.playbooks import run_playbooks
 
 
@@ -19,6 +19,8 @@ from labctl.cli.playbooks import run_playbooks
 @click.option(
     "-e", "--extra-vars", multiple=True, metavar="K=V|@FILE|JSON", help="Variables that win over all others."
 )
+@limit_option
+@click.option("-v", "--verbose", count=True, help="Show each task's arguments and output.")
 @forks_option
 @json_option
 def reset(
@@ -28,6 +30,8 @@ def reset(
     check: bool,
     diff: bool,
     extra_vars: tuple[str, ...],
+    limit: tuple[str, ...],
+    verbose: int,
     forks: int,
     as_json: bool,
 ) -> int:
@@ -40,6 +44,8 @@ def reset(
         check=check,
         diff=diff,
         extra_vars=extra_vars,
+        limit=limit,
+        verbose=verbose,
         forks=forks,
         as_json=as_json,
     )

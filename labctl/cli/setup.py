@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.options import course_option, forks_option, inventory_option, json_option
+from labctl.cli.options import course_option, forks_option, inventory_option, json_option, limit_option
 from labctl.cli.playbooks import run_playbooks
 
 
@@ -24,7 +24,15 @@ from labctl.cli.playbooks import run_playbooks
 @click.option(
     "-e", "--extra-vars", multiple=True, metavar="K=V|@FILE|JSON", help="Variables that win over all others."
 )
-@click.option("--limit", multiple=True, metavar="PATTERN|@FILE", help="Only these of the VMs named.")
+@limit_option
+@click.option("-v", "--verbose", count=True, help="Show each task's arguments and output.")
+@click.option(
+    "--engine",
+    type=click.Choice(["labctl", "ansible"]),
+    default="labctl",
+    show_default=True,
+    help="Who carries the playbooks out: labctl, or ansible-core (pip install 'labctl[ansible]').",
+)
 @forks_option
 @json_option
 def setup(
@@ -38,6 +46,8 @@ def setup(
     skip_tags: tuple[str, ...],
     extra_vars: tuple[str, ...],
     limit: tuple[str, ...],
+    verbose: int,
+    engine: str,
     forks: int,
     as_json: bool,
 ) -> int:
@@ -58,6 +68,8 @@ def setup(
         skip_tags=skip_tags,
         extra_vars=extra_vars,
         limit=limit,
+        verbose=verbose,
+        engine=engine,
         forks=forks,
         as_json=as_json,
     )

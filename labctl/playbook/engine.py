@@ -46,6 +46,7 @@ class RunOptions:
     skip_tags: tuple[str, ...] = ()
     extra_vars: Mapping[str, Any] = field(default_factory=dict)
     forks: int = DEFAULT_FORKS
+    verbosity: int = 0
     seconds: float = SETUP_SECONDS
 
 
@@ -87,7 +88,7 @@ class Run:
             "ansible_check_mode": self.options.check,
             "ansible_diff_mode": self.options.diff,
             "ansible_forks": self.options.forks,
-            "ansible_verbosity": 0,
+            "ansible_verbosity": self.options.verbosity,
             "ansible_run_tags": list(self.options.tags) or ["all"],
             "ansible_skip_tags": list(self.options.skip_tags),
         }

@@ -93,7 +93,7 @@ def shown(
         diff=diffs,
         seconds=seconds,
         place=str(task.place),
-        args={} if status != "failed" else _args(prepared, results),
+        args=_args(prepared, results),
         stdout="" if prepared.hidden else kept(telling.get("stdout")),
         stderr="" if prepared.hidden else kept(telling.get("stderr")),
         rc=telling.get("rc") if isinstance(telling.get("rc"), int) else None,
@@ -119,12 +119,13 @@ def _args(prepared: Prepared, results: Sequence[dict[str, Any]]) -> dict[str, An
     if prepared.hidden:
         return {"args": MASK}
     secret = frozenset(name for name, param in prepared.task.module.params.items() if param.secret)
-    for item, result in zip(prepared.items, results, strict=True):
-        if result["failed"]:
-            module = prepared.task.module
-            names = {module.canonical(name) or name for name in item.given}
-            return masked({name: value for name, value in item.args.items() if name in names}, secret)
-    return {}
+    pairs = list(zip(prepared.items, results, strict=True))
+    item = next((item for item, result in pairs if result["failed"]), pairs[0][0] if pairs else None)
+    if item is None:
+        return {}
+    module = prepared.task.module
+    names = {module.canonical(name) or name for name in item.given}
+    return masked({name: value for name, value in item.args.items() if name in names}, secret)
 
 
 def _item(prepared: Prepared, item: Item, result: Mapping[str, Any]) -> dict[str, Any]:

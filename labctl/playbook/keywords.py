@@ -166,7 +166,8 @@ MODULES_NOT_COVERED = frozenset(
 )
 
 ENGINE_HINT = (
-    "it is Ansible's, and labctl's own engine does not carry it out: run this playbook with ansible-playbook"
+    "it is Ansible's, and labctl's own engine does not carry it out: `labctl setup --engine ansible` runs "
+    "the same playbook and inventory through ansible-core (pip install 'labctl[ansible]')"
 )
 
 

@@ -34,8 +34,8 @@ class TaskResult:
     handler: bool = False
     items: tuple[Mapping[str, Any], ...] = ()
 
-    def document(self) -> dict[str, Any]:
-        """The documented keys always, the others when they say something."""
+    def document(self, *, verbose: bool = False) -> dict[str, Any]:
+        """The documented keys always, the others when they say something, or ``verbose`` wants them."""
         shown: dict[str, Any] = {
             "name": self.name,
             "module": self.module,
@@ -45,7 +45,7 @@ class TaskResult:
             "seconds": round(self.seconds, 3),
             "place": self.place,
         }
-        if self.status in ("failed", "unreachable"):
+        if verbose or self.status in ("failed", "unreachable"):
             shown.update(args=dict(self.args), stdout=self.stdout, stderr=self.stderr)
         if self.rc is not None:
             shown["rc"] = self.rc
@@ -86,7 +86,7 @@ class HostRun:
     def count(self, *statuses: str) -> int:
         return sum(1 for task in self.tasks if task.status in statuses)
 
-    def document(self) -> dict[str, Any]:
+    def document(self, *, verbose: bool = False) -> dict[str, Any]:
         """``ok`` counts as in Ansible's recap: what went well, changed or not, and ignored failures."""
         ignored = sum(1 for task in self.tasks if task.ignored)
         return {
@@ -103,7 +103,7 @@ class HostRun:
             "seconds": round(self.seconds, 3),
             "connections": self.connections,
             "round_trips": self.round_trips,
-            "tasks": [task.document() for task in self.tasks],
+            "tasks": [task.document(verbose=verbose) for task in self.tasks],
         }
 
 
@@ -125,13 +125,14 @@ class RunResult:
             return 3
         return 1 if any(host.failed for host in self.hosts) else 0
 
-    def document(self) -> dict[str, Any]:
+    def document(self, *, verbose: bool = False) -> dict[str, Any]:
+        """What ``setup --json`` prints; ``verbose`` adds each task's arguments and output."""
         return {
             "schema": 1,
             "playbook": self.playbook,
             "check": self.check,
             "interrupted": self.interrupted,
-            "hosts": [host.document() for host in self.hosts],
+            "hosts": [host.document(verbose=verbose) for host in self.hosts],
         }
 
 

@@ -58,9 +58,15 @@ def width_of(stream: TextIO) -> int:
 
 
 def task_lines(
-    host: str, task: Mapping[str, Any], *, diff: bool = False, colour: bool = False, width: int = WIDTH
+    host: str,
+    task: Mapping[str, Any],
+    *,
+    diff: bool = False,
+    verbose: bool = False,
+    colour: bool = False,
+    width: int = WIDTH,
 ) -> str:
-    """One task of one VM, with its diff when asked for and the whole story when it failed."""
+    """One task of one VM, with its diff when asked for; the whole story when it failed or ``verbose``."""
     paint = Painter(colour)
     status = "ignored" if task.get("ignored") else str(task["status"])
     seconds = f"{float(task['seconds']):6.1f}s"
@@ -71,8 +77,8 @@ def task_lines(
     lines = [f"{line}{' ' * max(1, width - visible - len(seconds))}{seconds}"]
     if diff and task.get("diff"):
         lines.extend(_diff(str(task["diff"]), paint))
-    if task["status"] == "failed":
-        lines.extend(_failure(task))
+    if verbose or task["status"] == "failed":
+        lines.extend(_story(task))
     return "\n".join(lines)
 
 
@@ -87,7 +93,7 @@ def _diff(diff: str, paint: Painter) -> list[str]:
     return lines
 
 
-def _failure(task: Mapping[str, Any]) -> list[str]:
+def _story(task: Mapping[str, Any]) -> list[str]:
     lines = _field("message", str(task.get("msg", "")))
     lines.extend(_field("module", str(task.get("module", ""))))
     for number, (name, value) in enumerate(dict(task.get("args") or {}).items()):
@@ -143,7 +149,9 @@ def recap(document: Mapping[str, Any], *, colour: bool = False) -> str:
             for word in ("ok", "changed", "failed", "skipped")
         )
         status = str(host["status"])
-        cost = f"{float(host['seconds']):.1f} s, {_times(host['round_trips'], 'round trip')}"
+        cost = f"{float(host['seconds']):.1f} s"
+        if host["round_trips"]:  # Ansible counts none
+            cost += f", {_times(host['round_trips'], 'round trip')}"
         lines.append(
             f"{plain(str(host['host'])):<{wide}}  {paint(f'{status:<11}', status)}  {counts}  ({cost})"
         )

@@ -34,8 +34,13 @@ def cache_dir() -> Path:
     return _xdg("XDG_CACHE_HOME", ".cache") / "labctl"
 
 
+def state_dir() -> Path:
+    """What labctl remembers between runs for this user."""
+    return _xdg("XDG_STATE_HOME", ".local/state") / "labctl"
+
+
 def sandboxes_dir() -> Path:
-    return _xdg("XDG_STATE_HOME", ".local/state") / "labctl" / "sandbox"
+    return state_dir() / "sandbox"
 
 
 def sandbox_dir(name: str) -> Path:

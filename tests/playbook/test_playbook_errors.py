@@ -18,7 +18,7 @@ CASES = [
     ("no hosts", "- ^^name: x\n  tasks: []\n", "does not say on which hosts", ""),
     ("a word of a play", "- hosts: all\n  ^^taks: []\n", "'taks' is not a word", "'tasks'"),
     ("tasks not a list", "- hosts: all\n  tasks: ^^ping\n", "tasks is a list", ""),
-    ("serial", "- hosts: all\n  ^^serial: 1\n", "'serial' is not covered", "ansible-playbook"),
+    ("serial", "- hosts: all\n  ^^serial: 1\n", "'serial' is not covered", "--engine ansible"),
     ("no such role", "- hosts: all\n  roles: [^^x]\n", "there is no role 'x'", "labctl looked in"),
     (
         "an unknown module",
@@ -31,7 +31,7 @@ CASES = [
         "a module of Ansible",
         "- hosts: all\n  tasks:\n    - ^^get_url: {url: a}\n",
         "'get_url' is not covered",
-        "ansible-playbook",
+        "--engine ansible",
     ),
     (
         "async",

@@ -102,6 +102,34 @@ def test_a_failed_task_is_1_and_the_console_says_why(files: Path) -> None:
     assert "here  failed" in done.stdout
 
 
+def test_verbose_shows_what_each_task_did_and_masks_secrets(files: Path) -> None:
+    playbook = """\
+- hosts: all
+  tasks:
+    - command: echo {{ who }}
+    - debug: {msg: "{{ who }}"}
+    - set_fact: {api_token: hunter2}
+    - command: echo hunter3
+      no_log: true
+    - debug: {msg: only when verbose, verbosity: 1}
+"""
+    quiet, said = run(files, playbook, "--json"), run(files, playbook, "-v", "--json")
+    assert (quiet.returncode, said.returncode) == (0, 0)
+    assert "arguments" not in quiet.stderr
+    for part in (
+        "arguments cmd: echo inventory",
+        "stdout    inventory",
+        "play.yml:3:7",
+        "message   inventory",
+    ):
+        assert part in said.stderr
+    assert "api_token: ********" in said.stderr
+    assert "hunter" not in said.stderr + said.stdout
+    assert ["stdout" in task for task in only(quiet)["tasks"]] == [False] * 5
+    assert [only(done)["tasks"][4]["status"] for done in (quiet, said)] == ["skipped", "ok"]
+    assert only(said)["tasks"][0]["args"] == {"cmd": "echo inventory"}
+
+
 def test_one_unreachable_vm_is_3_and_does_not_stop_the_others(files: Path) -> None:
     done = run(files, PING, "--json", vms=("all",))
     assert done.returncode == 3

@@ -1,0 +1,111 @@
+"""Which VMs a command works on: those named, narrowed by --limit; and those a run did not get through."""
+
+from __future__ import annotations
+
+import hashlib
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from labctl.cli.context import Setting
+from labctl.errors import Place, RequestError, UnknownHost
+from labctl.inventory import Host
+
+
+def chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
+    """The hosts of ``vms`` (all when none is named) that a ``--limit`` names too.
+
+    A limit is a pattern, or ``@FILE`` with a name or pattern per line and ``#`` comments. Raises
+    UnknownHost, with the file's line, for a name that is none.
+    """
+    hosts = setting.select(vms or ["all"])
+    if not limit:
+        return hosts
+    kept: set[str] = set()
+    for one in limit:
+        kept |= _of_file(setting, Path(one[1:])) if one.startswith("@") else _names(setting, one)
+    left = tuple(host for host in hosts if host.name in kept)
+    if not left:
+        raise RequestError(f"--limit {' '.join(limit)} leaves none of the VMs named")
+    return left
+
+
+def _names(setting: Setting, pattern: str) -> set[str]:
+    return {host.name for host in setting.select([pattern])}
+
+
+def _of_file(setting: Setting, path: Path) -> set[str]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise RequestError(f"cannot read the file of --limit: {err.strerror}", place=Place(path)) from err
+    except UnicodeDecodeError as err:
+        raise RequestError("the file of --limit is not UTF-8 text", place=Place(path)) from err
+    kept: set[str] = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        pattern = line.split("#", 1)[0].strip()
+        if not pattern:
+            continue
+        try:
+            kept |= _names(setting, pattern)
+        except UnknownHost as err:
+            place = Place(path, number, line.index(pattern) + 1, line)
+            raise UnknownHost(err.message, hint=err.hint, place=place) from err
+    if not kept:
+        raise RequestError("the file of --limit names no VM", place=Place(path))
+    return kept
+
+
+def remember_failed(setting: Setting, command: str, failed: Sequence[Host]) -> None:
+    """Keep the names of the VMs that this run of ``command`` did not get through, and say how to go on.
+
+    The file is always the last run's: without failures it is removed. One for each course and command,
+    under the user's state directory.
+    """
+    from labctl.sandbox.paths import state_dir
+
+    root = setting.course.root
+    digest = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+    path = state_dir() / "failed" / f"{root.name}-{digest}" / command
+    try:
+        if not failed:
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [
+            f"# VMs that the last labctl {command} did not get through",
+            *(_name(setting, host) for host in failed),
+        ]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as err:
+        click.echo(f"cannot keep the names of the failed VMs in {path}: {err.strerror}", err=True)
+        return
+    click.echo(f"{_vms(len(failed))} not done, named in {path}. To go on with only:", err=True)
+    click.echo(f"  {again(sys.argv[1:], path)}", err=True)
+
+
+def again(arguments: Sequence[str], path: Path) -> str:
+    """The command line that was given, with ``path`` in place of any ``--limit`` of its own."""
+    kept: list[str] = []
+    rest = iter(arguments)
+    for word in rest:
+        if word == "--limit":
+            next(rest, None)
+        elif not word.startswith("--limit="):
+            kept.append(word)
+    return shlex.join(["labctl", *kept, "--limit", f"@{path}"])
+
+
+def _name(setting: Setting, host: Host) -> str:
+    """What names the host on a command line: one that no inventory holds, by user and address."""
+    if host.name in setting.inventory.hosts:
+        return host.name
+    address = f"[{host.address}]" if ":" in host.address else host.address
+    return f"{host.user}@{address}:{host.port}"
+
+
+def _vms(count: int) -> str:
+    return f"{count} VM{'' if count == 1 else 's'}"

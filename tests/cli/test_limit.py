@@ -1,0 +1,139 @@
+"""--limit, the file that a failed run leaves, and the command that goes on with it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labctl.cli.limit import again
+
+INVENTORY = """\
+all:
+  hosts:
+    good: {ansible_connection: local}
+    bad: {ansible_connection: local}
+    gone: {ansible_host: 127.0.0.1, ansible_port: 1, labctl_known_hosts: /dev/null}
+"""
+PLAYBOOK = """\
+- hosts: all
+  tasks:
+    - ping:
+    - command: test -e {flag}
+      when: inventory_hostname == "bad"
+"""
+
+
+class Course:
+    """A course directory of its own, and the user's state beside it."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.root = tmp_path / "course"
+        self.flag = tmp_path / "mended"
+        self.state = tmp_path / "state"
+        (self.root / "playbooks").mkdir(parents=True)
+        (self.root / "labctl.toml").write_text(
+            '[setup]\nplaybooks = ["p"]\n[reset]\nplaybooks = ["p"]\n[inventory]\npath = "i.yml"\n'
+        )
+        (self.root / "i.yml").write_text(INVENTORY)
+        (self.root / "playbooks" / "p.yml").write_text(PLAYBOOK.replace("{flag}", str(self.flag)))
+        self.environment = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "LABCTL_SANDBOX": "none",
+            "PYTHONPATH": ":".join(sys.path),
+            "XDG_STATE_HOME": str(self.state),
+        }
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "labctl", *words],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def kept(self) -> list[Path]:
+        return [path for path in (self.state / "labctl" / "failed").rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    return Course(tmp_path)
+
+
+def hosts(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    return {host["host"]: host["status"] for host in json.loads(done.stdout)["hosts"]}
+
+
+@pytest.mark.parametrize("command", ["setup", "reset"])
+def test_the_command_told_after_a_failure_goes_on_with_the_failed_vms(course: Course, command: str) -> None:
+    done = course.run(command, "all", "--json")
+    assert done.returncode == 3
+    assert hosts(done) == {"good": "ok", "bad": "failed", "gone": "unreachable"}
+    (path,) = course.kept()
+    assert path.name == command
+    assert path.read_text().splitlines()[1:] == ["bad", "gone"]
+
+    told = shlex.split(done.stderr.splitlines()[-1])
+    assert told == ["labctl", command, "all", "--json", "--limit", f"@{path}"]
+    course.flag.touch()
+    done = course.run(*told[1:])
+    assert hosts(done) == {"bad": "ok", "gone": "unreachable"}
+    assert path.read_text().splitlines()[1:] == ["gone"]
+
+    assert course.run(command, "good", "bad").returncode == 0
+    assert course.kept() == []
+
+
+def test_grade_keeps_those_that_it_could_not_judge(course: Course) -> None:
+    bundled = Path(__file__).parent.parent.parent / "graders"
+    (course.root / "graders").symlink_to(bundled)
+    done = course.run("grade", "gone", "--json")
+    assert done.returncode == 3, done.stderr
+    (path,) = course.kept()
+    assert path.name == "grade"
+    done = course.run("grade", "--limit", f"@{path}", "--json")
+    assert [host["host"] for host in json.loads(done.stdout)["hosts"]] == ["gone"]
+
+
+def test_a_vm_of_no_inventory_is_kept_so_that_it_can_be_reached_again(course: Course) -> None:
+    done = course.run("setup", "joe@127.0.0.1:2", "--json")
+    assert done.returncode == 3
+    (path,) = course.kept()
+    assert path.read_text().splitlines()[1:] == ["joe@127.0.0.1:2"]
+    done = course.run(*shlex.split(done.stderr.splitlines()[-1])[1:])
+    assert hosts(done) == {"127.0.0.1": "unreachable"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# one\ngood\n  goof # typing error\n", "f:3:3: no host or group in i.yml is called 'goof'"),
+        ("# nothing\n\n", "f: the file of --limit names no VM"),
+        (None, "f: cannot read the file of --limit: No such file"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(course: Course, text: str | None, message: str) -> None:
+    if text is not None:
+        (course.root / "f").write_text(text)
+    done = course.run("setup", "all", "--limit", "@f")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr.replace(f"{course.root}/", "")
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda word: not word.startswith("--limit"))))
+def test_every_other_word_of_the_command_is_kept(words: list[str]) -> None:
+    given_words = [*words[:1], "--limit", "@old", *words[1:], "--limit=x"]
+    told = shlex.split(again(given_words, Path("/new")))
+    assert told == ["labctl", *words, "--limit", "@/new"]
