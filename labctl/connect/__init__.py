@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labctl.connect.hops import kept_hops
+from labctl.connect.route import Server, check, route_to
 from labctl.connect.stream import Connection, Stream
 from labctl.deadline import Deadline
 from labctl.inventory import Host
 
-__all__ = ["Connection", "Stream", "check_configuration", "kept_hops", "open_connection", "way_to"]
+__all__ = ["Connection", "Server", "Stream", "check_configuration", "kept_hops", "open_connection", "way_to"]
 
 
 def open_connection(host: Host, deadline: Deadline) -> Connection:
@@ -31,17 +32,15 @@ def open_connection(host: Host, deadline: Deadline) -> Connection:
 
 def check_configuration(hosts: Sequence[Host]) -> None:
     """Raise the :class:`RequestError` for a wrong ssh_config, or arguments for ssh, now."""
-    from labctl.connect.route import check
-
     check(hosts)
 
 
-def way_to(host: Host) -> tuple[str, ...]:
-    """``user@host:port`` of each SSH server on the way to ``host``: the jump hosts, then its own.
+def way_to(host: Host) -> tuple[Server, ...]:
+    """The SSH servers on the way to ``host``: the jump hosts, then its own. None for a local host.
 
     Raises :class:`RequestError` when ssh's configuration cannot be followed.
     """
-    from labctl.connect.route import route_to
-
+    if host.is_local:
+        return ()
     server = route_to(host)
-    return tuple(one.login for one in (*server.jumps, server))
+    return (*server.jumps, server)

@@ -104,11 +104,12 @@ def _of_file(path: Path, agent: _Agent, offers: Offers, *, required: bool) -> Of
     """The key of a file, by ssh-agent when the file alone does not open; None when there is none to use."""
     try:
         return Offer(paramiko.PKey.from_path(path), str(path))
-    except paramiko.PasswordRequiredException:
+    except (paramiko.PasswordRequiredException, TypeError):
+        # TypeError is what cryptography, below paramiko, says to a key without its passphrase.
         encrypted, why = True, f"the private key {path} has a passphrase, and ssh-agent does not hold it"
     except OSError as err:
         encrypted, why = False, f"cannot read the private key {path}: {err.strerror}"
-    except (paramiko.SSHException, paramiko.pkey.UnknownKeyType, ValueError, TypeError) as err:
+    except (paramiko.SSHException, paramiko.pkey.UnknownKeyType, ValueError) as err:
         encrypted, why = False, f"{path} is not a private key that can be used: {err}"
     held = agent.find(_public_half(path))
     if held:

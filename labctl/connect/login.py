@@ -62,8 +62,8 @@ def log_in(server: Server, deadline: Deadline) -> Login:
     """
     deadline.check(f"connecting to {server.where}")
     with ExitStack() as stack:
-        offers = offers_for(server, deadline, stack)
         carrier = open_carrier(server, deadline, stack, log_in)
+        offers = offers_for(server, deadline, stack)
         # Whatever the server does, at the deadline its carrier is shut and every wait on it ends.
         guard = threading.Timer(max(deadline.remaining(), 0.0), carrier.shut)
         guard.daemon = True
@@ -82,7 +82,8 @@ def log_in(server: Server, deadline: Deadline) -> Login:
 
 
 def _fabric_connection(server: Server, sock: Any, offers: Offers, deadline: Deadline) -> fabric.Connection:
-    timeout = max(deadline.remaining(), 0.1)
+    # Later than the guard, which is the one that ends it: then it is the deadline that has passed.
+    timeout = max(deadline.remaining(), 0.0) + 1.0
     connection = fabric.Connection(
         # With the socket given, name and port say only which line of known_hosts to look for.
         server.host_key_alias or server.address,

@@ -111,7 +111,7 @@ def _jump(
     own: tuple[Path, ...],
     above: tuple[str, ...],
 ) -> Server | None:
-    """The last jump host of ``ProxyJump a,b``. As with ssh, a's own configuration may ask for another."""
+    """The last jump host of ``ProxyJump a,b``. As with ssh, its own configuration may ask for another."""
     text = found.get("proxyjump", ("none",))[0]
     if text.lower() == "none":
         return None
@@ -120,27 +120,28 @@ def _jump(
             f"ProxyJump leads in a circle: {' -> '.join((*above, text))}",
             hint="give the jump host itself: ProxyJump none",
         )
-    jump: Server | None = None
-    for number, one in enumerate(text.split(",")):
-        match = _JUMP.fullmatch(one.strip())
-        if not match:
-            raise RequestError(f"ProxyJump: {one.strip()!r} is not [user@]host[:port]")
-        address = match["host"].strip("[]")
-        options = [*config]
-        if match["user"]:
-            options += ["-l", match["user"]]
-        if match["port"]:
-            options += ["-p", match["port"]]
-        said = settings(address, tuple(options))
-        server = _server(address, said, match["user"] or getpass.getuser(), int(match["port"] or 22))
+    # As ssh does it: to the last one, with the others as its own jump hosts. They win over its configuration.
+    others, _, last = text.rpartition(",")
+    match = _JUMP.fullmatch(last.strip())
+    if not match:
+        raise RequestError(f"ProxyJump: {last.strip()!r} is not [user@]host[:port]")
+    options = [*config]
+    if others:
+        options += ["-J", others]
+    if match["user"]:
+        options += ["-l", match["user"]]
+    if match["port"]:
+        options += ["-p", match["port"]]
+    address = match["host"].strip("[]")
+    said = settings(address, tuple(options))
+    server = _server(address, said, match["user"] or getpass.getuser(), int(match["port"] or 22))
+    return replace(
+        server,
         # The course's file may hold the jump host's key as well.
-        known_hosts = tuple(dict.fromkeys((*own, *server.known_hosts)))
-        if number == 0:
-            jump = _jump(said, config, own, (*above, text))
-        else:
-            server = replace(server, proxy_command="")
-        jump = replace(server, known_hosts=known_hosts, jump=jump, is_jump=True)
-    return jump
+        known_hosts=tuple(dict.fromkeys((*own, *server.known_hosts))),
+        jump=_jump(said, config, own, (*above, text)),
+        is_jump=True,
+    )
 
 
 def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: int) -> Server:
