@@ -57,7 +57,7 @@ class Offers:
             )
         if self.left_out:
             return (
-                f"{self.left_out} more keys were not offered, as servers end the connection after a few "
+                f"{self.left_out} more were not offered, as servers end the connection after a few "
                 "refusals: name the right one with IdentityFile and set IdentitiesOnly yes"
             )
         return otherwise
@@ -77,7 +77,7 @@ class InOrder(AuthStrategy):
 
 
 def offers_for(server: Server, deadline: Deadline, stack: ExitStack) -> Offers:
-    """The keys to offer to ``server``; ``stack`` closes the way to ssh-agent, which signs with its own.
+    """The keys to offer to ``server``. ``stack`` closes the way to ssh-agent, which signs: after the login.
 
     Raises :class:`AuthRefused` when the inventory's key cannot be used, or there is none to offer.
     """

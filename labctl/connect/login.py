@@ -61,13 +61,13 @@ def log_in(server: Server, deadline: Deadline) -> Login:
     Raises the :class:`HostError` that says what went wrong, and at which of them.
     """
     deadline.check(f"connecting to {server.where}")
-    with ExitStack() as stack:
+    with ExitStack() as stack, ExitStack() as until_in:
         carrier = open_carrier(server, deadline, stack, log_in)
-        offers = offers_for(server, deadline, stack)
+        offers = offers_for(server, deadline, until_in)
         # Whatever the server does, at the deadline its carrier is shut and every wait on it ends.
         guard = threading.Timer(max(deadline.remaining(), 0.0), carrier.shut)
         guard.daemon = True
-        stack.callback(guard.cancel)
+        until_in.callback(guard.cancel)
         guard.start()
         connection = _fabric_connection(server, carrier.sock, offers, deadline)
         stack.callback(connection.client.close)
@@ -77,7 +77,6 @@ def log_in(server: Server, deadline: Deadline) -> Login:
             raise _explain(err, server, offers, carrier, deadline) from err
         if not connection.transport.is_authenticated():
             raise AuthRefused(f"{_user(server)} wants more than a key", hint="it took: " + offers.names)
-        guard.cancel()
         return Login(server, connection.transport, stack.pop_all())
 
 
@@ -139,15 +138,22 @@ def _explain(
 def _refused(err: paramiko.AuthenticationException, server: Server, offers: Offers) -> AuthRefused | None:
     """The error for keys that were refused; None when the connection broke before any was."""
     tried = [one.result for one in err.result] if isinstance(err, AuthFailure) else [err]
-    if not any(isinstance(one, paramiko.AuthenticationException) for one in tried):
+    refused = [
+        offer.name
+        for offer, result in zip(offers.keys, tried, strict=False)
+        if isinstance(result, paramiko.AuthenticationException)
+    ]
+    if not refused:
         return None
+    # The server may end the connection before it was asked about all of them.
+    offers.left_out += len(offers.keys) - len(refused)
     whose = (
         "name the jump host's own user and key under its Host in ~/.ssh/config: the inventory's are the VM's"
         if server.is_jump
         else "is the key of ansible_ssh_private_key_file in the user's ~/.ssh/authorized_keys?"
     )
-    keys = "keys" if len(offers.keys) > 1 else "key"
-    return AuthRefused(f"{_user(server)} refused our {keys}: {offers.names}", hint=offers.hint(whose))
+    keys = "keys" if len(refused) > 1 else "key"
+    return AuthRefused(f"{_user(server)} refused our {keys}: {', '.join(refused)}", hint=offers.hint(whose))
 
 
 def _user(server: Server) -> str:

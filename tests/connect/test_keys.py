@@ -39,9 +39,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Login:
     """Logs in to a real sshd that takes ``accepted``; says what it logged."""
 
-    def __init__(self, home: Path, accepted: str, config: str = "", **variables: object) -> None:
+    def __init__(
+        self, home: Path, accepted: str, config: str = "", server_settings: str = "", **variables: object
+    ) -> None:
         (home / "config").write_text(config)
-        with sshd(accepted) as server:
+        with sshd(accepted, server_settings) as server:
             (home / "known_hosts").write_text(server.known())
             self.host = Host(
                 "vm",
@@ -104,7 +106,7 @@ def test_many_keys_are_not_all_offered(home: Path, monkeypatch: pytest.MonkeyPat
         assert last.refused == MOST_OFFERS
         assert "refused our keys: key0 (ssh-agent), key1 (ssh-agent)" in last.error.message
         assert "key5" not in last.error.message
-        assert last.error.hint.startswith("3 more keys were not offered")
+        assert last.error.hint.startswith("3 more were not offered")
         # A file named in ssh's configuration comes first, with its private half in the agent only.
         (home / "key7").unlink()
         named = Login(home, publics[-1], f"IdentityFile {home / 'key7.pub'}")
@@ -113,6 +115,15 @@ def test_many_keys_are_not_all_offered(home: Path, monkeypatch: pytest.MonkeyPat
         only = Login(home, publics[0], f"IdentityFile {home / 'key7.pub'}\nIdentitiesOnly yes")
         assert only.error is not None
         assert only.refused == 1
+
+
+def test_a_server_that_ends_the_connection_early(home: Path) -> None:
+    for kind in ("rsa", "ecdsa", "ed25519"):
+        key_pair(home / f".ssh/id_{kind}", kind=kind)
+    login = Login(home, key_pair(home / "other"), server_settings="MaxAuthTries 2")
+    assert login.error is not None
+    assert login.error.message.endswith(f"refused our keys: {home}/.ssh/id_rsa, {home}/.ssh/id_ecdsa")
+    assert login.error.hint.startswith("1 more were not offered")
 
 
 def test_the_inventorys_key_is_offered_alone(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
