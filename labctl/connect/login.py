@@ -8,6 +8,7 @@ offered, nobody is asked anything, the agent is never forwarded, and one absolut
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import ExitStack
 from typing import Any
@@ -28,6 +29,9 @@ from labctl.errors import (
     HostKeyUnknown,
     Unreachable,
 )
+
+# Without a handler, Python prints paramiko's errors on stderr: they are in ours, with what they mean.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 class _OnlyKnownHosts(paramiko.MissingHostKeyPolicy):

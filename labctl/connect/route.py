@@ -155,7 +155,7 @@ def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: in
     address, login, number = one("hostname", name), one("user", user), int(one("port", str(port)))
     tokens = {
         "%": "%", "h": address, "n": name, "p": str(number), "r": login, "u": getpass.getuser(),
-        "d": str(Path.home()), "i": str(os.getuid()), "k": one("hostkeyalias", address),
+        "d": str(Path.home()), "i": str(os.getuid()), "k": one("hostkeyalias", name),
     }  # fmt: skip
     files = [value for value in found.get("identityfile", ()) if value.lower() != "none"]
     if not found:

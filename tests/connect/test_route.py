@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -178,35 +178,47 @@ def test_hosts_list_shows_the_way(config: Path, tmp_path: Path, capsys: pytest.C
     assert line.split() == ["vm", "staff@vm:22", "via", "us@one:22,", "me@two:2222"]
 
 
-_word = st.sampled_from(["vm", "v*", "!vm", "other", "*", "vm.example.org"])
+_word = st.sampled_from(["vm", "v*", "!vm", "other", "*", "127.0.0.1"])
 _option = st.one_of(
-    st.sampled_from(
-        ["Port 1", "Port 2", "User a", "User b", "HostName h1", "HostName %h.x", "HostKeyAlias k"]
-    ),
-    st.sampled_from(
-        ["ProxyJump j1", "ProxyJump none", "ProxyCommand nc %h %p", "Match user a", "Match host h1"]
-    ),
+    st.sampled_from(["Port 1", "Port 2", "User a", "User b", "HostName 127.0.0.1", "HostName %h.x"]),
+    st.sampled_from(["ProxyJump j1", "ProxyJump none", "ProxyCommand false %p%% %h", "HostKeyAlias k"]),
+    st.sampled_from(["Match user a", "Match host 127.0.0.1", "Match originalhost vm", "Match final all"]),
     st.lists(_word, min_size=1, max_size=3).map(lambda words: f"Host {' '.join(words)}"),
 )
 
 
 @pytest.mark.slow
-@given(lines=st.lists(_option, max_size=8))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_configuration_leads_where_ssh_would_go(lines: list[str], tmp_path: Path) -> None:
+@given(
+    lines=st.lists(_option, max_size=8), user=st.sampled_from(["", "a", "c"]), port=st.sampled_from(["", "3"])
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_configuration_leads_where_ssh_goes(
+    lines: list[str], user: str, port: str, tmp_path: Path
+) -> None:
     # Each example has a file of its own: what ssh said of a file is remembered.
     path = tmp_path / f"config-{abs(hash(tuple(lines)))}"
-    path.write_text("\n".join(["Host j1", "ProxyJump none", "Host *", *lines]) + "\n")
-    server = route_to(vm(path))
+    first = ["Host j1", "ProxyJump none", "ProxyCommand none", "HostName 127.0.0.9", "Port 1", "Host *"]
+    # By a program in the end, which is told all: so ssh says where it would go.
+    last = ["Match all", "ProxyCommand false %h %p %r %n %k %%"]
+    path.write_text("\n".join([*first, *lines, *last]) + "\n")
+    given_by_inventory = {"ansible_user": user} if user else {}
+    server = route_to(vm(path, **given_by_inventory, **({"ansible_port": port} if port else {})))
+    command = [
+        "ssh",
+        "-v",
+        "-F",
+        path,
+        *(["-l", user] if user else []),
+        *(["-p", port] if port else []),
+        "vm",
+    ]
     said = subprocess.run(
-        ["ssh", "-v", "-F", str(path), "-o", "BatchMode=yes", "-o", "ConnectTimeout=1", "-G", "vm"],
-        capture_output=True, text=True, check=True, env={**os.environ, "HOME": "/"},
-    )  # fmt: skip
-    values = dict(line.partition(" ")[::2] for line in said.stdout.splitlines())
-    assert (server.address, str(server.port), server.user) == (
-        values["hostname"],
-        values["port"],
-        values["user"],
-    )
-    assert (server.jump is not None) == (values.get("proxyjump", "none") != "none")
-    assert bool(server.proxy_command) == ("proxycommand" in values)
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    ).stderr
+    match = re.search(r"Executing proxy command: exec (.*)", said)
+    if match and "-W" in match[1]:
+        assert server.jump
+        assert match[1].endswith(f"-W '[{server.address}]:{server.port}' j1")
+    else:
+        assert server.jump is None
+        assert server.proxy_command == (match[1].strip() if match else "")
