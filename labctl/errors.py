@@ -95,19 +95,19 @@ class Unreachable(HostError):
 
 
 class HostKeyChanged(HostError):
-    """The VM shows another host key than the one on record. Nothing was run."""
+    """The VM, or a jump host, shows another host key than the one on record. Nothing was run."""
 
     cause = "host-key-changed"
 
 
 class HostKeyUnknown(HostError):
-    """No host key is on record for this VM. Nothing was run."""
+    """No host key is on record for this VM, or a jump host. Nothing was run."""
 
     cause = "host-key-unknown"
 
 
 class AuthRefused(HostError):
-    """The VM refused our key. One key is offered, once."""
+    """The VM, or a jump host, refused our keys. Each is offered once, and only a few of them."""
 
     cause = "auth-refused"
 

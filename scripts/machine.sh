@@ -8,7 +8,7 @@ packages=(qemu-system-x86 qemu-utils mmdebstrap e2fsprogs kmod openssh-client de
 # An ordinary user builds the image in a user namespace, which takes newuidmap.
 [ "$(id -u)" -eq 0 ] || packages+=(uidmap)
 servers=()
-[ "${1:-}" = tests ] && packages+=(tmux systemd-container) && servers=(haproxy bind9)
+[ "${1:-}" = tests ] && packages+=(tmux systemd-container) && servers=(haproxy bind9 openssh-server)
 
 missing() {
     local package
@@ -35,7 +35,15 @@ echo "installing with apt: ${needed[*]} ${idle[*]}" >&2
 apt update
 [ ${#needed[@]} -eq 0 ] || apt install -y --no-install-recommends "${needed[@]}"
 if [ ${#idle[@]} -gt 0 ]; then
-    units=(haproxy.service named.service)
+    # Of those that are installed now: a server that this machine has already stays as it is.
+    units=()
+    for package in "${idle[@]}"; do
+        case $package in
+            haproxy) units+=(haproxy.service) ;;
+            bind9) units+=(named.service) ;;
+            openssh-server) units+=(ssh.service ssh.socket) ;;
+        esac
+    done
     "${sudo[@]}" systemctl mask --quiet "${units[@]}"
     trap '"${sudo[@]}" systemctl unmask --quiet "${units[@]}"' EXIT
     apt install -y --no-install-recommends "${idle[@]}"

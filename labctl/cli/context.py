@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from labctl.cli.course import Course, find_course
+from labctl.connect import check_configuration, kept_hops
 from labctl.inventory import Host, Inventory, load_inventory
 
 
@@ -26,10 +29,16 @@ class Setting:
         return cls(found, load_inventory(path) if path else Inventory({}, {}))
 
     def select(self, vms: Sequence[str]) -> tuple[Host, ...]:
-        """The hosts named; a variable of theirs that is wrong is found now, before anything connects."""
+        """The hosts named; what is wrong in their variables, or in ssh's configuration for them, is found
+        now, before anything connects."""
         hosts = self.inventory.select(vms)
         for host in hosts:
             host.validate()
+        check_configuration(hosts)
+        command = click.get_current_context(silent=True)
+        if command:
+            # One login at a jump host is enough for all that the command does.
+            command.find_root().with_resource(kept_hops())
         return hosts
 
 

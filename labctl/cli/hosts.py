@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from labctl.batch import fan_out
 from labctl.cli.context import Setting
 from labctl.cli.options import course_option, forks_option, inventory_option, json_option
+from labctl.connect import Server, way_to
 from labctl.deadline import Deadline
 from labctl.errors import HostError
 from labctl.inventory import Host
@@ -28,22 +30,38 @@ def hosts() -> None:
 @course_option
 @json_option
 def list_hosts(patterns: tuple[str, ...], inventory: Path | None, course: Path | None, as_json: bool) -> None:
-    """List the hosts of the inventory in use."""
+    """List the hosts of the inventory in use, and the way to each of them."""
     setting = Setting.current(inventory, course)
     chosen = setting.select(patterns or ("all",))
+    # ssh is asked about each of them: side by side.
+    ways = fan_out(chosen, way_to)
     if as_json:
-        rows = [
-            {"host": h.name, "address": h.address, "port": h.port, "user": h.user, "groups": list(h.groups)}
-            for h in chosen
-        ]
         path = str(setting.inventory.path) if setting.inventory.path else None
+        rows = [_row(host, ways[host.name]) for host in chosen]
         click.echo(json.dumps({"schema": 1, "inventory": path, "hosts": rows}, indent=2))
         return
     click.echo(f"inventory: {setting.inventory.path}", err=True)
     width = max((len(h.name) for h in chosen), default=0)
     for host in chosen:
-        where = f"{host.user}@{host.address}:{host.port}"
-        click.echo(plain(f"{host.name:{width}}  {where:28}  {', '.join(host.groups)}"))
+        row = _row(host, ways[host.name])
+        via = f"  via {', '.join(row['via'])}" if row["via"] else ""
+        where = f"{row['user']}@{row['address']}:{row['port']}"
+        click.echo(plain(f"{host.name:{width}}  {where:28}  {', '.join(host.groups)}{via}"))
+
+
+def _row(host: Host, way: tuple[Server, ...] | HostError) -> dict[str, Any]:
+    """Where connecting to ``host`` leads; ``via`` are the jump hosts, the first one first."""
+    if isinstance(way, HostError):
+        raise way
+    server = way[-1] if way else host
+    return {
+        "host": host.name,
+        "address": server.address,
+        "port": server.port,
+        "user": server.user,
+        "via": [jump.login for jump in way[:-1]],
+        "groups": list(host.groups),
+    }
 
 
 @hosts.command("ping")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from labctl.connect.hops import kept_hops
+from labctl.connect.route import Server, check, route_to
 from labctl.connect.stream import Connection, Stream
 from labctl.deadline import Deadline
 from labctl.inventory import Host
 
-__all__ = ["Connection", "Stream", "open_connection"]
+__all__ = ["Connection", "Server", "Stream", "check_configuration", "kept_hops", "open_connection", "way_to"]
 
 
 def open_connection(host: Host, deadline: Deadline) -> Connection:
     """Connect to ``host``: over SSH, or to this machine for a local host.
 
     Raises :class:`Unreachable`, :class:`HostKeyChanged`, :class:`HostKeyUnknown`,
-    :class:`AuthRefused` or :class:`DeadlineExceeded`.
+    :class:`AuthRefused` or :class:`DeadlineExceeded`; :class:`RequestError` when ssh's configuration
+    cannot be followed.
     """
     if host.is_local:
         from labctl.connect.local import LocalConnection
@@ -23,3 +28,19 @@ def open_connection(host: Host, deadline: Deadline) -> Connection:
     from labctl.connect.ssh import connect
 
     return connect(host, deadline)
+
+
+def check_configuration(hosts: Sequence[Host]) -> None:
+    """Raise the :class:`RequestError` for a wrong ssh_config, or arguments for ssh, now."""
+    check(hosts)
+
+
+def way_to(host: Host) -> tuple[Server, ...]:
+    """The SSH servers on the way to ``host``: the jump hosts, then its own. None for a local host.
+
+    Raises :class:`RequestError` when ssh's configuration cannot be followed.
+    """
+    if host.is_local:
+        return ()
+    server = route_to(host)
+    return (*server.jumps, server)

@@ -1,0 +1,175 @@
+"""What carries the bytes to an SSH server: TCP, a program (ProxyCommand), or a channel of a jump host."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import paramiko
+
+from labctl.connect.hops import LogIn, through
+from labctl.connect.route import Server
+from labctl.connect.stream import STDERR_TAIL
+from labctl.deadline import Deadline
+from labctl.errors import DeadlineExceeded, Unreachable
+
+#: Reasons of RFC 4254 for not opening a channel.
+_PROHIBITED, _CONNECT_FAILED = 1, 2
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """``sock`` is for paramiko. ``shut`` ends all waits on it, from any thread; ``said`` is the last line
+    of what its program wrote to stderr, when it is a program."""
+
+    sock: Any
+    shut: Callable[[], None]
+    said: Callable[[], str] = str
+
+
+class _PromptSocket(socket.socket):
+    """A socket that neither delays what it sends nor its acknowledgements.
+
+    With the defaults, Nagle's algorithm and delayed ACKs add about 45 ms to each exchange.
+    QUICKACK is not permanent in Linux, hence at each read.
+    """
+
+    def recv(self, *args: Any) -> bytes:
+        data = super().recv(*args)
+        try:
+            self.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        except OSError:
+            pass  # the peer has gone: the data that came is still worth having
+        return data
+
+
+def open_carrier(server: Server, deadline: Deadline, stack: ExitStack, log_in: LogIn) -> Carrier:
+    """Open the way to ``server``; ``stack`` closes it. ``log_in`` is for the jump host on it.
+
+    Raises :class:`Unreachable`, :class:`DeadlineExceeded`, or what the jump host's login raises.
+    """
+    if server.jump:
+        return _channel(server, server.jump, deadline, stack, log_in)
+    if server.proxy_command:
+        return _program(server, stack)
+    sock = _tcp(server, deadline)
+    stack.callback(sock.close)
+    return Carrier(sock, lambda: _shut(sock))
+
+
+def _tcp(server: Server, deadline: Deadline) -> _PromptSocket:
+    timeout = min(server.connect_timeout, deadline.remaining())
+    try:
+        plain = socket.create_connection((server.address, server.port), timeout=timeout)
+    except socket.gaierror as err:
+        raise Unreachable(
+            f"the name {server.address} does not resolve",
+            hint="check ProxyJump in ssh's configuration"
+            if server.is_jump
+            else "check ansible_host in the inventory",
+        ) from err
+    except TimeoutError as err:
+        raise _no_answer(server, timeout) from err
+    except OSError as err:
+        raise Unreachable(f"{server.where}: {err.strerror or err}", hint=_is_it_up(server)) from err
+    sock = _PromptSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+def _channel(server: Server, jump: Server, deadline: Deadline, stack: ExitStack, log_in: LogIn) -> Carrier:
+    """A direct-tcpip channel of the jump host, as ``ssh -W`` makes one."""
+    transport = stack.enter_context(through(jump, deadline, log_in))
+    timeout = min(server.connect_timeout, deadline.remaining())
+    try:
+        channel = transport.open_channel(
+            "direct-tcpip", (server.address, server.port), ("127.0.0.1", 0), timeout=max(timeout, 0.01)
+        )
+    except paramiko.ChannelException as err:
+        if err.code == _PROHIBITED:
+            raise Unreachable(
+                f"{jump.where} does not lead on to {server.where}: {err.text}",
+                hint="its sshd needs AllowTcpForwarding and PermitOpen for it",
+            ) from err
+        raise Unreachable(
+            f"{jump.where} cannot connect to {server.where}: {err.text}", hint=_is_it_up(server)
+        ) from err
+    except (paramiko.SSHException, EOFError, OSError) as err:
+        if deadline.expired:
+            raise DeadlineExceeded(f"{jump.where} did not connect to {server.where} in time") from err
+        if not transport.is_active():
+            raise Unreachable(f"the connection to {jump.where} broke") from err
+        raise _no_answer(server, timeout, f", asked from {jump.where}") from err
+    stack.callback(channel.close)
+    return Carrier(channel, channel.close)
+
+
+def _program(server: Server, stack: ExitStack) -> Carrier:
+    """The program of ProxyCommand, at the other end of a socket pair.
+
+    paramiko's ProxyCommand reads on without end when its program has ended, and leaves it behind.
+    """
+    ours, theirs = socket.socketpair()
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - the stack closes it
+    stack.callback(errors.close)
+    with theirs:
+        process = subprocess.Popen(
+            # As ssh does, by the user's shell and without leaving that in between.
+            [os.environ.get("SHELL") or "/bin/sh", "-c", f"exec {server.proxy_command}"],
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
+            stderr=errors,
+            # Without a terminal: it cannot ask anybody anything.
+            start_new_session=True,
+        )
+    stack.callback(_end, process)
+    stack.callback(ours.close)
+
+    def said() -> str:
+        errors.seek(0, os.SEEK_END)
+        errors.seek(max(0, errors.tell() - STDERR_TAIL))
+        lines = errors.read().decode("utf-8", "replace").strip().splitlines()
+        return f"ProxyCommand: {lines[-1]}" if lines else ""
+
+    return Carrier(ours, lambda: _shut(ours), said)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Its socket is closed already: most have ended by then."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        os.killpg(process.pid, number)
+        try:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # closed already
+
+
+def _no_answer(server: Server, seconds: float, asked: str = "") -> Unreachable:
+    return Unreachable(
+        f"no answer from {server.where} within {seconds:.0f} s{asked}",
+        hint=f"is {_thing(server)} up, and does its firewall allow SSH?",
+    )
+
+
+def _is_it_up(server: Server) -> str:
+    return f"is {_thing(server)} up, and its sshd running?"
+
+
+def _thing(server: Server) -> str:
+    return "the jump host" if server.is_jump else "the VM"

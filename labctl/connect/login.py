@@ -1,0 +1,164 @@
+"""Logging in to one SSH server, the VM's or a jump host's.
+
+fabric accepts any host key, reads no known_hosts and waits for ever by default; paramiko asks the
+user what a server asks of it, and its own timeouts do not bound a server that drips bytes. Here:
+the host key is checked against the known_hosts in force before anything else, a few public keys are
+offered, nobody is asked anything, the agent is never forwarded, and one absolute deadline ends it all.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import ExitStack
+from typing import Any
+
+import fabric
+import paramiko
+from paramiko.auth_strategy import AuthFailure
+
+from labctl.connect.carrier import Carrier, open_carrier
+from labctl.connect.keys import InOrder, Offers, offers_for
+from labctl.connect.route import Server
+from labctl.deadline import Deadline
+from labctl.errors import (
+    AuthRefused,
+    DeadlineExceeded,
+    HostError,
+    HostKeyChanged,
+    HostKeyUnknown,
+    Unreachable,
+)
+
+# Without a handler, Python prints paramiko's errors on stderr: they are in ours, with what they mean.
+logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+class _OnlyKnownHosts(paramiko.MissingHostKeyPolicy):
+    """Refuses a host whose key is on no record."""
+
+    def missing_host_key(self, client: Any, hostname: str, key: paramiko.PKey) -> None:
+        raise _Unknown(key)
+
+
+class _Unknown(Exception):
+    def __init__(self, key: paramiko.PKey) -> None:
+        super().__init__(key.fingerprint)
+        self.key = key
+
+
+class Login:
+    """An authenticated connection, and all that has to be closed with it."""
+
+    def __init__(self, server: Server, transport: Any, stack: ExitStack) -> None:
+        self.server = server
+        self.transport = transport
+        self._stack = stack
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+def log_in(server: Server, deadline: Deadline) -> Login:
+    """Connect to ``server`` by its jump hosts, and authenticate.
+
+    Raises the :class:`HostError` that says what went wrong, and at which of them.
+    """
+    deadline.check(f"connecting to {server.where}")
+    with ExitStack() as stack, ExitStack() as until_in:
+        carrier = open_carrier(server, deadline, stack, log_in)
+        offers = offers_for(server, deadline, until_in)
+        # Whatever the server does, at the deadline its carrier is shut and every wait on it ends.
+        guard = threading.Timer(max(deadline.remaining(), 0.0), carrier.shut)
+        guard.daemon = True
+        until_in.callback(guard.cancel)
+        guard.start()
+        connection = _fabric_connection(server, carrier.sock, offers, deadline)
+        stack.callback(connection.client.close)
+        try:
+            connection.open()
+        except Exception as err:
+            raise _explain(err, server, offers, carrier, deadline) from err
+        if not connection.transport.is_authenticated():
+            raise AuthRefused(f"{_user(server)} wants more than a key", hint="it took: " + offers.names)
+        return Login(server, connection.transport, stack.pop_all())
+
+
+def _fabric_connection(server: Server, sock: Any, offers: Offers, deadline: Deadline) -> fabric.Connection:
+    # Later than the guard, which is the one that ends it: then it is the deadline that has passed.
+    timeout = max(deadline.remaining(), 0.0) + 1.0
+    connection = fabric.Connection(
+        # With the socket given, name and port say only which line of known_hosts to look for.
+        server.host_key_alias or server.address,
+        user=server.user,
+        port=22 if server.host_key_alias else server.port,
+        # A Config of its own for each connection: one shared by threads breaks now and then.
+        config=fabric.Config(overrides={"load_ssh_configs": False}, lazy=True),
+        connect_timeout=timeout,
+        forward_agent=False,
+        connect_kwargs={
+            "sock": sock,
+            "auth_strategy": InOrder(server.user, offers),
+            "banner_timeout": timeout,
+            "auth_timeout": timeout,
+        },
+    )
+    connection.client.set_missing_host_key_policy(_OnlyKnownHosts())
+    for path in server.known_hosts:
+        if path.exists():
+            connection.client.load_system_host_keys(str(path))
+    return connection
+
+
+def _explain(
+    err: Exception, server: Server, offers: Offers, carrier: Carrier, deadline: Deadline
+) -> HostError:
+    """The error of our tree that says what ``err`` of paramiko's means."""
+    record = server.known_hosts[0] if server.known_hosts else "known_hosts"
+    thing = "jump host" if server.is_jump else "VM"
+    if isinstance(err, paramiko.BadHostKeyException):
+        return HostKeyChanged(
+            f"the host key of {server.where} is not the one on record; nothing was run",
+            hint=f"when the {thing} was reinstalled, and only then: remove its line from {record} and record "
+            "its new key",
+        )
+    if isinstance(err, _Unknown):
+        return HostKeyUnknown(
+            f"no host key of {server.where} is on record; nothing was run",
+            hint=f"compare its fingerprint ({err}) with the {thing}'s own, then add it to {record}",
+        )
+    if deadline.expired:
+        return DeadlineExceeded(f"{server.where} did not finish the SSH handshake in time")
+    if isinstance(err, paramiko.AuthenticationException):
+        refusal = _refused(err, server, offers)
+        if refusal:
+            return refusal
+    if isinstance(err, paramiko.SSHException | EOFError | OSError | ValueError):
+        detail = carrier.said() or str(err) or type(err).__name__
+        return Unreachable(f"{server.where}: no SSH session: {detail[:300]}")
+    return HostError(f"cannot connect to {server.where}: {type(err).__name__}: {err}")
+
+
+def _refused(err: paramiko.AuthenticationException, server: Server, offers: Offers) -> AuthRefused | None:
+    """The error for keys that were refused; None when the connection broke before any was."""
+    tried = [one.result for one in err.result] if isinstance(err, AuthFailure) else [err]
+    refused = [
+        offer.name
+        for offer, result in zip(offers.keys, tried, strict=False)
+        if isinstance(result, paramiko.AuthenticationException)
+    ]
+    if not refused:
+        return None
+    # The server may end the connection before it was asked about all of them.
+    offers.left_out += len(offers.keys) - len(refused)
+    whose = (
+        "name the jump host's own user and key under its Host in ~/.ssh/config: the inventory's are the VM's"
+        if server.is_jump
+        else "is the key of ansible_ssh_private_key_file in the user's ~/.ssh/authorized_keys?"
+    )
+    keys = "keys" if len(refused) > 1 else "key"
+    return AuthRefused(f"{_user(server)} refused our {keys}: {', '.join(refused)}", hint=offers.hint(whose))
+
+
+def _user(server: Server) -> str:
+    return f"{'the jump host ' if server.is_jump else ''}{server.user}@{server.address}"

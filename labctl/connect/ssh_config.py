@@ -1,0 +1,156 @@
+"""What OpenSSH's configuration says about an address.
+
+The ``ssh`` program itself is asked (``ssh -G``, about 5 ms): it reads ``~/.ssh/config`` and
+``/etc/ssh/ssh_config`` with their Include, Match and first-value-wins rules, exactly as the ssh that
+Ansible starts does. paramiko's own parser knows no Include, which is the first line of Debian's file.
+"""
+
+from __future__ import annotations
+
+import getopt
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from labctl.errors import InventoryError, LabctlError, Place, RequestError
+from labctl.inventory import Host
+
+#: In the order in which Ansible puts them on ssh's command line; ssh takes the first value of an option.
+ARGUMENT_VARIABLES = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+
+_HONOURED = {
+    "connecttimeout", "globalknownhostsfile", "hostkeyalias", "hostname", "identitiesonly", "identityagent",
+    "identityfile", "port", "proxycommand", "proxyjump", "user", "userknownhostsfile",
+}  # fmt: skip
+#: About ssh as a process of its own, or what labctl does anyhow: there is nothing to do for them.
+_NEEDLESS = {
+    "batchmode", "compression", "controlmaster", "controlpath", "controlpersist",
+    "kbdinteractiveauthentication", "loglevel", "numberofpasswordprompts", "passwordauthentication",
+    "preferredauthentications", "pubkeyauthentication", "serveralivecountmax",
+    "serveraliveinterval", "tcpkeepalive", "updatehostkeys",
+}  # fmt: skip
+_REFUSED = {
+    "forwardagent": "labctl never forwards the agent to a VM: leave it out",
+    "stricthostkeychecking": "labctl always checks host keys: leave it out, and record the VM's key",
+}
+#: ``Match exec`` runs a program of the user's, and canonicalization asks the name servers.
+_SECONDS = 20.0
+_NUMBERED = re.compile(r"^(?P<path>.+?):? line (?P<line>\d+):? (?P<text>.*)$")
+
+
+def arguments(host: Host) -> tuple[str, ...]:
+    """The options for ssh that the inventory gives for ``host``.
+
+    Raises :class:`InventoryError` for one that would have no effect here.
+    """
+    found: list[str] = []
+    for variable in ARGUMENT_VARIABLES:
+        value = host.value(variable)
+        if not value:
+            continue
+        try:
+            pairs, rest = getopt.getopt(shlex.split(str(value)), "o:J:F:i:l:p:Cq")
+        except (getopt.GetoptError, ValueError) as err:
+            raise _wrong(host, variable, str(err)) from err
+        if rest:
+            raise _wrong(host, variable, f"{rest[0]} is no option of ssh's")
+        for letter, given in pairs:
+            found += _argument(host, variable, letter, given)
+    return tuple(found)
+
+
+def _argument(host: Host, variable: str, letter: str, given: str) -> list[str]:
+    if letter in ("-C", "-q"):
+        return []
+    if letter == "-F":
+        return ["-F", str(Path(given).expanduser())]
+    if letter != "-o":
+        return [letter, given]
+    keyword = re.split(r"[\s=]", given.strip(), maxsplit=1)[0]
+    known = keyword.lower()
+    if known == "stricthostkeychecking" and re.search(r"[\s=\"](yes|ask)\"?$", given.strip(), re.IGNORECASE):
+        return []
+    if known in _REFUSED:
+        raise _wrong(host, variable, f"{keyword} cannot be set", _REFUSED[known])
+    if known not in _HONOURED | _NEEDLESS:
+        raise _wrong(host, variable, f"labctl does not know what to do for ssh's option {keyword}")
+    return ["-o", given] if known in _HONOURED else []
+
+
+def _wrong(host: Host, variable: str, why: str, hint: str = "") -> InventoryError:
+    known = (
+        "it knows -o with ProxyJump, ProxyCommand, UserKnownHostsFile, IdentityFile and their like, -J and -F"
+    )
+    return InventoryError(f"{host.name}: {variable}: {why}", hint=hint or known)
+
+
+@lru_cache(maxsize=4096)
+def settings(address: str, options: tuple[str, ...] = ()) -> Mapping[str, tuple[str, ...]]:
+    """What ``ssh options address`` would use: by keyword in lower case, all values of it.
+
+    Empty where there is no ssh program and nothing that needs it. Raises :class:`RequestError` with
+    file and line when a configuration file cannot be read as one.
+    """
+    try:
+        done = subprocess.run(
+            ["ssh", "-G", *options, "--", address],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            # Of a user's program of Match exec, too: nobody is asked anything on the terminal.
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        own = Path.home() / ".ssh" / "config"
+        arguments_given = {"-F", "-J", "-i", "-o"} & set(options)
+        if not arguments_given and not own.exists():
+            return {}
+        what = "the inventory's arguments for ssh" if arguments_given else str(own)
+        raise RequestError(
+            f"there is no ssh program to read {what}", hint="sudo apt install openssh-client"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise RequestError(
+            f"ssh did not work out its configuration for {address} within {_SECONDS:.0f} s",
+            hint=f"try: ssh -G {address}; a program of Match exec, or a name server, does not answer",
+        ) from None
+    said = done.stderr.decode("utf-8", "replace")
+    if done.returncode != 0:
+        raise _complaint(said, address)
+    found: dict[str, tuple[str, ...]] = {}
+    for line in os.fsdecode(done.stdout).splitlines():
+        keyword, _, value = line.partition(" ")
+        found[keyword.lower()] = (*found.get(keyword.lower(), ()), value)
+    return found
+
+
+def _complaint(said: str, address: str) -> LabctlError:
+    """The error for what ssh said about its configuration."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    for line in lines:
+        match = _NUMBERED.match(line)
+        if not match:
+            continue
+        if match["path"] == "command-line":
+            return InventoryError(
+                f"an argument for ssh is wrong: {match['text']}",
+                hint=f"in one of {', '.join(ARGUMENT_VARIABLES)}, ansible_port or ansible_user",
+            )
+        return RequestError(match["text"].rstrip("."), place=_place(Path(match["path"]), int(match["line"])))
+    return RequestError(
+        f"ssh cannot use its configuration for {address}: {lines[-1] if lines else 'no reason'}"
+    )
+
+
+def _place(path: Path, number: int) -> Place:
+    """The place of line ``number``, from its first letter."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace").splitlines()[number - 1]
+    except (OSError, IndexError):
+        text = ""
+    return Place(path, number, len(text) - len(text.lstrip()) + 1, text)

@@ -1,0 +1,224 @@
+"""Where ssh's configuration leads: what wins, what is refused, and where a mistake is."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from labctl.cli import main
+from labctl.connect import Server
+from labctl.connect.route import CONNECT_TIMEOUT, route_to
+from labctl.errors import InventoryError, RequestError
+from labctl.inventory import Host
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return tmp_path / "config"
+
+
+def vm(config: Path, **variables: object) -> Host:
+    arguments = f"-F {config} {variables.pop('arguments', '')}"
+    return Host("vm", {"ansible_ssh_common_args": arguments, **variables})
+
+
+def route(config: Path, text: str, **variables: object) -> Server:
+    config.write_text(text)
+    return route_to(vm(config, **variables))
+
+
+def test_the_configuration_says_what_the_inventory_does_not(config: Path, tmp_path: Path) -> None:
+    server = route(
+        config,
+        """
+        Host vm
+            HostName %h.example.org
+            User staff
+            Port 2222
+            IdentityFile ~/.ssh/%r_%h
+            IdentityFile ${HOME}/other
+            IdentitiesOnly yes
+            IdentityAgent /run/%r/agent
+            UserKnownHostsFile /k/one /k/two
+            GlobalKnownHostsFile none
+            HostKeyAlias alias
+            ConnectTimeout 7
+        """,
+    )
+    assert server == Server(
+        "vm.example.org",
+        2222,
+        "staff",
+        (Path("/k/one"), Path("/k/two")),
+        host_key_alias="alias",
+        identity_files=(tmp_path / ".ssh/staff_vm.example.org", tmp_path / "other"),
+        identities_only=True,
+        agent="/run/staff/agent",
+        connect_timeout=7.0,
+    )
+
+
+def test_the_inventory_wins(config: Path) -> None:
+    text = "Host *\n User other\n Port 1\n IdentityFile /other\n UserKnownHostsFile /other\n"
+    server = route(
+        config,
+        text,
+        ansible_user="staff",
+        ansible_port=2222,
+        ansible_ssh_private_key_file="/key",
+        labctl_known_hosts="/known",
+    )
+    assert (server.user, server.port, server.key, server.known_hosts) == (
+        "staff", 2222, Path("/key"), (Path("/known"),),
+    )  # fmt: skip
+
+
+def test_patterns_are_matched_against_what_ansible_gives_to_ssh(config: Path) -> None:
+    text = "Host vm\n User name\nHost 192.0.2.7\n User address\n"
+    assert route(config, text, ansible_host="192.0.2.7").user == "address"
+    assert route(config, text).user == "name"
+
+
+def test_arguments_win_over_the_file(config: Path) -> None:
+    text = "Host one two ::1\n ProxyJump none\nHost *\n ProxyJump one\n HostKeyAlias file\n"
+    arguments = (
+        "-J staff@[::1]:2222,two -o HostKeyAlias=argument -oConnectTimeout=3 -C -o 'ControlPersist 60s'"
+    )
+    server = route(config, text, arguments=arguments)
+    assert [jump.login.partition("@")[2] for jump in server.jumps] == ["[::1]:2222", "two:22"]
+    assert server.jumps[0].user == "staff"
+    assert (server.host_key_alias, server.connect_timeout) == ("argument", 3.0)
+    assert route(config, text, arguments="-o ProxyJump=none").jump is None
+
+
+def test_without_configuration_the_defaults_hold(config: Path, tmp_path: Path) -> None:
+    server = route(config, "")
+    assert (server.address, server.port, server.connect_timeout) == ("vm", 22, CONNECT_TIMEOUT)
+    assert tmp_path / ".ssh/id_ed25519" in server.identity_files
+    assert server.agent == ""
+
+
+def test_without_an_ssh_program_the_defaults_hold_and_arguments_are_refused(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    server = route_to(Host("no-ssh", {"ansible_user": "staff", "ansible_port": 2222}))
+    assert (server.address, server.user, server.port) == ("no-ssh", "staff", 2222)
+    assert server.known_hosts == (tmp_path / ".ssh/known_hosts",)
+    with pytest.raises(RequestError, match="no ssh program"):
+        route(config, "")
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh/config").write_text("")
+    with pytest.raises(RequestError, match=r"no ssh program to read .*config"):
+        route_to(Host("no-ssh-2"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("-o ForwardAgent=yes", "ForwardAgent cannot be set"),
+        ("-A", "option -A not recognized"),
+        ("-o StrictHostKeyChecking=no", "StrictHostKeyChecking cannot be set"),
+        ("-o StrictHostKeyChecking=accept-new", "StrictHostKeyChecking cannot be set"),
+        ("-o RemoteCommand=reboot", "does not know what to do for ssh's option RemoteCommand"),
+        ("-o Nonsense=1", "option Nonsense"),
+        ("-L 80:a:80", "option -L not recognized"),
+        ("host", "host is no option"),
+        ("-o 'ProxyJump", "No closing quotation"),
+        ("-o ConnectTimeout=soon", "an argument for ssh is wrong"),
+        ("-o ProxyJump=a@b@c@:x", "argument"),
+    ],
+)
+def test_arguments_that_cannot_be_followed(config: Path, arguments: str, message: str) -> None:
+    with pytest.raises(InventoryError, match=message):
+        route(config, "", arguments=arguments)
+
+
+def test_a_mistake_in_the_configuration_shows_the_line(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    included = tmp_path / "included"
+    included.write_text("Host other\n    Prot 22\n")
+    config.write_text(f"Include {included}\n")
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(
+        f"all: {{hosts: {{vm: {{ansible_host: 192.0.2.1}}}}, vars: {{ansible_ssh_common_args: -F {config}}}}}"
+    )
+    assert main(["hosts", "ping", "-i", str(inventory)]) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f"labctl: {included}:2:5: Bad configuration option: prot",
+        "        Prot 22",
+        "        ^",
+    ]
+
+
+def test_a_missing_file_is_named(config: Path) -> None:
+    with pytest.raises(RequestError, match="Can't open user config file"):
+        route_to(vm(config))
+
+
+def test_an_unknown_token_is_named(config: Path) -> None:
+    with pytest.raises(RequestError, match="labctl does not know %T"):
+        route(config, "ProxyCommand nc %T %h")
+
+
+def test_hosts_list_shows_the_way(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config.write_text("Host vm\n User staff\n ProxyJump one,me@two:2222\nHost one two\n User us\n")
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text(f"all: {{hosts: {{vm: {{}}}}, vars: {{ansible_ssh_common_args: -F {config}}}}}")
+    assert main(["hosts", "list", "-i", str(inventory)]) == 0
+    line = capsys.readouterr().out
+    assert line.split() == ["vm", "staff@vm:22", "via", "us@one:22,", "me@two:2222"]
+
+
+_word = st.sampled_from(["vm", "v*", "!vm", "other", "*", "127.0.0.1"])
+_option = st.one_of(
+    st.sampled_from(["Port 1", "Port 2", "User a", "User b", "HostName 127.0.0.1", "HostName %h.x"]),
+    st.sampled_from(["ProxyJump j1", "ProxyJump none", "ProxyCommand false %p%% %h", "HostKeyAlias k"]),
+    st.sampled_from(["Match user a", "Match host 127.0.0.1", "Match originalhost vm", "Match final all"]),
+    st.lists(_word, min_size=1, max_size=3).map(lambda words: f"Host {' '.join(words)}"),
+)
+
+
+@pytest.mark.slow
+@given(
+    lines=st.lists(_option, max_size=8), user=st.sampled_from(["", "a", "c"]), port=st.sampled_from(["", "3"])
+)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_configuration_leads_where_ssh_goes(
+    lines: list[str], user: str, port: str, tmp_path: Path
+) -> None:
+    # Each example has a file of its own: what ssh said of a file is remembered.
+    path = tmp_path / f"config-{abs(hash(tuple(lines)))}"
+    first = ["Host j1", "ProxyJump none", "ProxyCommand none", "HostName 127.0.0.9", "Port 1", "Host *"]
+    # By a program in the end, which is told all: so ssh says where it would go.
+    last = ["Match all", "ProxyCommand false %h %p %r %n %k %%"]
+    path.write_text("\n".join([*first, *lines, *last]) + "\n")
+    given_by_inventory = {"ansible_user": user} if user else {}
+    server = route_to(vm(path, **given_by_inventory, **({"ansible_port": port} if port else {})))
+    command = [
+        "ssh",
+        "-v",
+        "-F",
+        path,
+        *(["-l", user] if user else []),
+        *(["-p", port] if port else []),
+        "vm",
+    ]
+    said = subprocess.run(
+        command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    ).stderr
+    match = re.search(r"Executing proxy command: exec (.*)", said)
+    if match and "-W" in match[1]:
+        assert server.jump
+        assert match[1].endswith(f"-W '[{server.address}]:{server.port}' j1")
+    else:
+        assert server.jump is None
+        assert server.proxy_command == (match[1].strip() if match else "")
