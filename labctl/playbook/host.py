@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from labctl.agent import Agent, OpResult, start_agent
+from labctl.agent import Agent, OpResult, start_agent_on
+from labctl.connect import Connection, open_connection
 from labctl.deadline import Deadline
 from labctl.errors import PlaybookError, PythonMissing
 from labctl.inventory import Host
 from labctl.playbook import judge, plan
+from labctl.playbook.actions import link
 from labctl.playbook.bootstrap import install_python
+from labctl.playbook.interrupt import Interrupted, until_closed
 from labctl.playbook.model import Block, Play, Task
 from labctl.playbook.prepare import Mode, Prepared, number_of, prepare
 from labctl.playbook.result import HostRun, TaskResult
@@ -21,6 +24,8 @@ from labctl.playbook.state import World
 from labctl.playbook.tags import Tags
 from labctl.playbook.template import Templar
 from labctl.playbook.variables import NeedsFacts, NeedsResult, Scope
+
+_START_SECONDS = 60.0
 
 
 class TaskFailed(Exception):
@@ -32,43 +37,75 @@ class EndPlay(Exception):
 
 
 class Session:
-    """A host's connection, opened when the first batch is sent and kept until the run ends."""
+    """A host's connection, opened when something is first sent and kept until the run ends."""
 
     def __init__(self, host: Host, deadline: Deadline, become: bool, may_install: bool = False) -> None:
         self.host = host
         self.deadline = deadline
         self.become = become
         self.may_install = may_install
-        self._extra = 0
+        self._connections = 0
+        self._round_trips = 0
+        self._connection: Connection | None = None
         self._agent: Agent | None = None
+        self._closed = threading.Event()
 
-    def agent(self) -> Agent:
+    def connection(self, deadline: Deadline | None = None) -> Connection:
+        """The connection, also before there is an agent, and the one that it will be started over."""
+        if self._connection is None:
+            limit = (deadline or self.deadline).sooner(_START_SECONDS)
+            self._connection = until_closed(lambda: open_connection(self.host, limit), self._closed)
+            self._connections += 1
+        return self._connection
+
+    def agent(self, deadline: Deadline | None = None) -> Agent:
+        """The agent, started when there is none. Raises the HostError that says why it cannot be."""
         if self._agent is None:
-            self._agent = self._start()
+            connection = self.connection(deadline)
+            self._agent = self._start(connection, (deadline or self.deadline).sooner(_START_SECONDS))
         return self._agent
 
-    def _start(self) -> Agent:
+    def _start(self, connection: Connection, deadline: Deadline) -> Agent:
         try:
-            return start_agent(self.host, self.deadline.sooner(60.0), become=self.become)
+            return start_agent_on(connection, deadline, become=self.become)
         except PythonMissing:
             if not self.may_install:
                 raise
-        install_python(self.host, self.deadline)
-        self._extra = 2
-        return start_agent(self.host, self.deadline.sooner(60.0), become=self.become)
+        install_python(connection, self.deadline)
+        self._round_trips += 2
+        return start_agent_on(connection, self.deadline.sooner(_START_SECONDS), become=self.become)
+
+    def asked(self) -> None:
+        """Count a round trip that was not the agent's."""
+        self._round_trips += 1
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, until the deadline at most. Raises Interrupted when the run is cancelled."""
+        if self._closed.wait(min(seconds, self.deadline.remaining())):
+            raise Interrupted
 
     @property
     def counts(self) -> tuple[int, int]:
         """Connections and round trips so far."""
-        return (
-            (self._agent.connections + self._extra, self._agent.round_trips + self._extra)
-            if self._agent
-            else (0, 0)
-        )
+        return self._connections, self._round_trips + (self._agent.round_trips if self._agent else 0)
+
+    def drop(self) -> None:
+        """End the agent and its connection; the next that is asked for is a new one."""
+        self._round_trips = self.counts[1]
+        agent, self._agent = self._agent, None
+        connection, self._connection = self._connection, None
+        if agent is not None:
+            agent.close()
+        elif connection is not None:
+            connection.close()
 
     def close(self) -> None:
+        """End it all, for good: whoever works with it on another thread is stopped."""
+        self._closed.set()
         if self._agent is not None:
             self._agent.close()
+        elif self._connection is not None:
+            self._connection.close()
 
 
 @dataclass(frozen=True)
@@ -170,6 +207,8 @@ class PlayOnHost:
         if prepared is None:
             return
         name = task.module.name
+        if task.module.where == "link":
+            self._flush()
         if name == "set_fact" and not self.catching:
             self._keep_facts(prepared)
         self.batch.add(prepared)
@@ -183,7 +222,8 @@ class PlayOnHost:
 
     def _must_stop_at(self, prepared: Prepared) -> bool:
         """Whether the walk cannot go on before this task is done."""
-        if prepared.task.module.name in ("meta", "pause") or prepared.judged_here:
+        module = prepared.task.module
+        if module.name in ("meta", "pause") or module.where == "link" or prepared.judged_here:
             return True
         if prepared.task.module.name == "set_fact" and self.catching:
             return True
@@ -242,7 +282,7 @@ class PlayOnHost:
             facts = False
         failed = False
         repeated: list[tuple[Prepared, OpResult | None]] = []
-        for entry, result in plan.send(entries, self.session.agent, self.session.deadline, facts=facts):
+        for entry, result in self._sent(entries, facts=facts):
             if failed:
                 continue
             if entry is None:
@@ -256,6 +296,14 @@ class PlayOnHost:
             failed = self._take(entry, result) or failed
         if failed:
             raise TaskFailed
+
+    def _sent(
+        self, entries: list[Prepared], *, facts: bool = False
+    ) -> Iterable[tuple[Prepared | None, OpResult | None]]:
+        """The entries with their results: by the agent, or what is done with the connection itself."""
+        if entries and entries[0].task.module.where == "link":
+            return [(entries[0], link.perform(entries[0], self.session))]
+        return plan.send(entries, self.session.agent, self.session.deadline, facts=facts)
 
     def _facts(self, result: OpResult | None) -> None:
         value = result.value if result else None
@@ -299,9 +347,9 @@ class PlayOnHost:
                 )
                 break
             self.session.deadline.check(f"waiting to repeat {prepared.name!r}")
-            time.sleep(min(delay, self.session.deadline.remaining()))
+            self.session.wait(delay)
             spent += delay
-            for _entry, result in plan.send([prepared], self.session.agent, self.session.deadline):
+            for _entry, result in self._sent([prepared]):
                 spent += result.seconds if result else 0.0
                 results = [judge.judged(prepared, item, plan.values_of(prepared, result)[0])]
             attempt += 1
@@ -365,4 +413,4 @@ class PlayOnHost:
     def _pause(self, prepared: Prepared) -> None:
         value = prepared.items[0].value or {}
         if not value.get("skipped"):
-            time.sleep(min(float(value.get("seconds", 0.0)), self.session.deadline.remaining()))
+            self.session.wait(float(value.get("seconds", 0.0)))

@@ -104,7 +104,6 @@ MODULES_NOT_COVERED = frozenset(
         "debconf",
         "dnf",
         "dpkg_selections",
-        "fetch",
         "find",
         "get_url",
         "getent",
@@ -122,9 +121,6 @@ MODULES_NOT_COVERED = frozenset(
         "package",
         "package_facts",
         "pip",
-        "raw",
-        "reboot",
-        "script",
         "service_facts",
         "slurp",
         "synchronize",
@@ -132,7 +128,6 @@ MODULES_NOT_COVERED = frozenset(
         "tempfile",
         "unarchive",
         "uri",
-        "wait_for_connection",
         "yum",
     }
 )

@@ -194,7 +194,7 @@ def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
     if module.where == "here":
         value = here.run(module.name, args, scope, task) if not quiet or module.name == "set_fact" else {}
         return Item(scope, args, value, given=frozenset(given))
-    remote = send.complete(task, args, scope) if module.where == "send" else dict(args)
+    remote = send.complete(task, args, scope) if module.where != "vm" else dict(args)
     environment = _environment(task, scope)
     if environment:
         remote["_environment"] = environment
