@@ -23,6 +23,8 @@ from labctl.playbook.template import Templar
 
 #: A VM's whole setup may take this long: a first run fetches and unpacks packages.
 SETUP_SECONDS = 3600.0
+#: After Ctrl-C, VMs are given so long to be told that it is over.
+CANCEL_SECONDS = 3.0
 
 
 class Observer(Protocol):
@@ -113,8 +115,9 @@ class Run:
             for step in self.steps:
                 self._step(step)
         finally:
-            for session in self._sessions.values():
-                session.close()
+            if not self._cancelled:
+                for session in self._sessions.values():
+                    session.close()
         return self.result()
 
     def result(self) -> RunResult:
@@ -125,7 +128,8 @@ class Run:
         """End the work on every VM: the agents stop when their connections close."""
         self._cancelled = True
         for session in self._sessions.values():
-            session.close()
+            # Side by side, and nobody waits: closing takes a moment per VM, and longer where one hangs.
+            threading.Thread(target=session.close, daemon=True).start()
 
     def _step(self, step: _Step) -> None:
         hosts = [host for host in step.hosts if not self.records[host.name].over]
@@ -144,7 +148,7 @@ class Run:
                 record.seconds += time.monotonic() - started
                 record.connections, record.round_trips = session.counts
 
-        for name, outcome in fan_out(hosts, work, forks=self.options.forks).items():
+        for name, outcome in fan_out(hosts, work, forks=self.options.forks, patience=CANCEL_SECONDS).items():
             if isinstance(outcome, HostError) and not self._cancelled:
                 record = self.records[name]
                 record.error, record.cause, record.hint = outcome.message, outcome.cause, outcome.hint

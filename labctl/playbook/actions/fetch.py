@@ -94,7 +94,7 @@ def _fetch(args: Mapping[str, Any], source: str, session: Link, how: How) -> dic
     here = _digest(dest) if dest else None
     first = ask(session, Op("modules.fetch", {"src": source, "have": here}, deadline=_OP_SECONDS), how)
     if first.get("failed"):
-        if args["fail_on_missing"]:
+        if args["fail_on_missing"] or first.get("_fault"):
             return {**first, "file": source}
         return {"changed": False, "file": source, "msg": f"{first.get('msg')}, not transferring, ignored"}
     if dest is None:

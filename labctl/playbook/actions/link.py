@@ -92,7 +92,7 @@ def ask(session: Link, op: Op, how: How) -> Mapping[str, Any]:
     (result,) = list(agent.call([op], how.deadline.sooner(op.deadline + 15.0)))
     if result.value is None:
         message = result.error.message if result.error else "no result"
-        return {"failed": True, "changed": False, "msg": message}
+        return {"failed": True, "changed": False, "msg": message, "_fault": True}
     return result.value
 
 

@@ -141,7 +141,7 @@ def _until(
         except (HostError, _NotYet) as err:
             fresh = True
             problem = str(err)
+        session.wait(min(pauses[min(attempt, len(pauses) - 1)], limit.remaining()))
         if limit.expired:
             return problem
-        session.wait(min(pauses[min(attempt, len(pauses) - 1)], limit.remaining()))
         attempt += 1

@@ -25,12 +25,13 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:  # noqa: ARG001 (
         raise Failed("the remote file does not exist", changed=False) from err
     except OSError as err:
         raise Failed("the remote file cannot be read: %s" % err.strerror, changed=False) from err
-    with os.fdopen(fd, "rb") as file:
-        mode = os.fstat(fd).st_mode
+    mode = os.fstat(fd).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(fd)
         if stat.S_ISDIR(mode):
             raise Failed("remote file is a directory, fetch cannot work on directories", changed=False)
-        if not stat.S_ISREG(mode):
-            raise Failed("remote file is a device or a pipe, fetch cannot work on it", changed=False)
+        raise Failed("remote file is a device or a pipe, fetch cannot work on it", changed=False)
+    with os.fdopen(fd, "rb") as file:
         checksum = _sha1(file) if offset == 0 else None
         if checksum is not None and checksum == args.get("have"):
             return {"path": path, "checksum": checksum, "content": "", "more": False}
