@@ -60,3 +60,15 @@ def containers(name: str, students: int) -> Iterator[Containers]:
         yield Containers(box)
     finally:
         box.down()
+
+
+def make_package(vms: Containers, name: str, postinst: str = ":", vm: str = "student1") -> str:
+    """Build a package on the VM whose installation runs ``postinst``; its path there."""
+    control = rf"Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: t <t@t>\nDescription: test\n"
+    vms.run(
+        f"mkdir -p /tmp/{name}/DEBIAN && cd /tmp/{name} && printf '{control}' > DEBIAN/control && "
+        f"printf '%s\\n' '#!/bin/sh' '{postinst}' > DEBIAN/postinst && chmod 755 DEBIAN/postinst && "
+        f"dpkg-deb -b . /tmp/{name}.deb",
+        vm,
+    )
+    return f"/tmp/{name}.deb"
