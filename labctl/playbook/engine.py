@@ -203,6 +203,7 @@ def _steps(
             f"no play of {', '.join(str(playbook.path) for playbook in playbooks)} is for "
             f"{', '.join(sorted(chosen)) or 'no host'}",
             hint=f"the plays' hosts: {', '.join(dict.fromkeys(patterns))}. Put the VM into such a group",
+            place=steps[0].play.hosts.place if steps else None,
         )
     return tuple(steps)
 
