@@ -148,7 +148,9 @@ def parse_yaml(text: str, path: Path, error: type[RequestError] = RequestError) 
         excerpt = lines[line] if line < len(lines) else ""
         place = Place(path, line + 1, (mark.column if mark else 0) + 1, excerpt)
         raise error(
-            f"not valid YAML: {err.problem or err.context}", hint=_yaml_hint(excerpt), place=place
+            f"not valid YAML: {err.problem or err.context}",
+            hint=_yaml_hint(excerpt, place.column),
+            place=place,
         ) from err
     except yaml.YAMLError as err:
         raise error(f"not valid YAML: {err}", place=Place(path)) from err
@@ -158,12 +160,13 @@ def parse_yaml(text: str, path: Path, error: type[RequestError] = RequestError) 
         loader.dispose()
 
 
-def _yaml_hint(excerpt: str) -> str:
+def _yaml_hint(excerpt: str, column: int) -> str:
     if "\t" in excerpt:
         return "indent with spaces: YAML does not allow tabs there"
     if "{{" in excerpt:
         return 'quote a value that holds {{ }}: key: "{{ value }}"'
-    if excerpt.count(": ") > 1:
+    first = ":" not in excerpt[: column - 1]
+    if excerpt.count(": ") > 1 and not first:
         return "quote a value that holds a colon followed by a space"
     return "check the indentation of this line and of the one before it"
 

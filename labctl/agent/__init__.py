@@ -1,5 +1,5 @@
 """The agent: one Python process on a VM that does typed requests over one connection."""
 
-from labctl.agent.client import Agent, Hello, Op, OpError, OpResult, start_agent
+from labctl.agent.client import Agent, Hello, Op, OpError, OpResult, start_agent, start_agent_on
 
-__all__ = ["Agent", "Hello", "Op", "OpError", "OpResult", "start_agent"]
+__all__ = ["Agent", "Hello", "Op", "OpError", "OpResult", "start_agent", "start_agent_on"]

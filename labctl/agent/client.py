@@ -154,10 +154,18 @@ def start_agent(host: Host, deadline: Deadline, become: bool = True) -> Agent:
     """
     connection = open_connection(host, deadline)
     try:
-        stream, hello = _start(connection, deadline, become)
+        return start_agent_on(connection, deadline, become)
     except BaseException:
         connection.close()
         raise
+
+
+def start_agent_on(connection: Connection, deadline: Deadline, become: bool = True) -> Agent:
+    """Start the agent over a connection that is open already, and stays open when this fails.
+
+    Raises the :class:`HostError` that says why the agent could not start.
+    """
+    stream, hello = _start(connection, deadline, become)
     return Agent(connection, stream, hello)
 
 

@@ -13,6 +13,8 @@ from labctl.inventory import Host
 R = TypeVar("R")
 
 DEFAULT_FORKS = 25
+#: What the names of the threads that work on hosts begin with.
+THREAD_NAME = "host"
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ def fan_out(
     *,
     forks: int = DEFAULT_FORKS,
     on_done: Callable[[Host, R | HostError], None] | None = None,
+    patience: float | None = None,
 ) -> dict[str, R | HostError]:
     """Run ``work`` for every host, at most ``forks`` at a time.
 
@@ -30,28 +33,27 @@ def fan_out(
     raised: one host's failure never touches another. Any other exception of one host becomes a
     HostError too, except a :class:`RequestError`, which is the user's mistake and ends the run.
     ``on_done`` is called in the calling thread as each host ends. On KeyboardInterrupt no further
-    host is begun and the interrupt is raised again once those under way have been told.
+    host is begun and the interrupt is raised again once those under way have ended, or after
+    ``patience`` seconds: then their threads are left behind, and the process must not wait for them.
     """
     results: dict[str, R | HostError] = {}
-    with ThreadPoolExecutor(
-        max_workers=max(1, min(forks, len(hosts) or 1)), thread_name_prefix="host"
-    ) as pool:
-        waiting: dict[Future[R | HostError], Host] = {
-            pool.submit(_contained, work, host): host for host in hosts
-        }
-        try:
-            while waiting:
-                # A timeout, so that Ctrl-C is noticed by this thread.
-                done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-                for future in done:
-                    host = waiting.pop(future)
-                    results[host.name] = outcome = future.result()
-                    if on_done:
-                        on_done(host, outcome)
-        except BaseException:
-            for future in waiting:
-                future.cancel()
-            raise
+    pool = ThreadPoolExecutor(max_workers=max(1, min(forks, len(hosts) or 1)), thread_name_prefix=THREAD_NAME)
+    waiting: dict[Future[R | HostError], Host] = {}
+    try:
+        waiting = {pool.submit(_contained, work, host): host for host in hosts}
+        while waiting:
+            # A timeout, so that Ctrl-C is noticed by this thread.
+            done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+            for future in done:
+                host = waiting.pop(future)
+                results[host.name] = outcome = future.result()
+                if on_done:
+                    on_done(host, outcome)
+    except BaseException as err:
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait(waiting, timeout=patience if isinstance(err, KeyboardInterrupt) else None)
+        raise
+    pool.shutdown()
     return {host.name: results[host.name] for host in hosts}
 
 

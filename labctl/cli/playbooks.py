@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labctl.batch import THREAD_NAME
 from labctl.cli.context import Setting
 from labctl.cli.limit import chosen, remember_failed
 from labctl.errors import Place, PlaybookError, RequestError
@@ -99,6 +102,8 @@ def run_playbooks(
         try:
             result = run.execute()
         except KeyboardInterrupt:
+            # A second Ctrl-C ends the wait for the VMs; what is known is told all the same.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
             result = run.result()
     document = result.document(verbose=bool(verbose))
     if as_json:
@@ -106,10 +111,20 @@ def run_playbooks(
     else:
         colour = console.wants_colour(sys.stdout)
         click.echo(console.recap(document, colour=colour), color=colour)
-    if not result.interrupted:
-        failed = {record.host for record in result.hosts if record.over}
-        remember_failed(setting, section, [host for host in hosts if host.name in failed])
+    if result.interrupted:
+        _leave(result.exit_status)
+        return result.exit_status
+    failed = {record.host for record in result.hosts if record.over}
+    remember_failed(setting, section, [host for host in hosts if host.name in failed])
     return result.exit_status
+
+
+def _leave(status: int) -> None:
+    """End this process although threads still wait for a VM: Python would wait for them."""
+    if any(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def _run(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from labctl.connect import open_connection
+from labctl.connect import Connection
 from labctl.deadline import Deadline
 from labctl.errors import PythonMissing
-from labctl.inventory import Host
 
 # Without a list of packages there is nothing to install from, hence the second try.
 _INSTALL = (
@@ -14,25 +13,20 @@ _INSTALL = (
 _SECONDS = 300.0
 
 
-def install_python(host: Host, deadline: Deadline) -> None:
+def install_python(connection: Connection, deadline: Deadline) -> None:
     """Install python3 with apt. Raises PythonMissing with apt's last words when that fails."""
     limit = deadline.sooner(_SECONDS)
-    with_root = f"sh -c '{_INSTALL}'"
-    connection = open_connection(host, limit)
+    environment = "DEBIAN_FRONTEND=noninteractive"
+    command = f"{environment} sh -c '{_INSTALL}'"
+    stream = connection.execute(command if connection.is_root else f"sudo -n {command}", limit)
     try:
-        environment = "DEBIAN_FRONTEND=noninteractive"
-        command = f"{environment} {with_root}" if connection.is_root else f"sudo -n {environment} {with_root}"
-        stream = connection.execute(command, limit)
-        try:
-            status = stream.wait(limit)
-            said = stream.stderr_tail().decode("utf-8", "replace").strip()
-        finally:
-            stream.close()
+        status = stream.wait(limit)
+        said = stream.stderr_tail().decode("utf-8", "replace").strip()
     finally:
-        connection.close()
+        stream.close()
     if status != 0:
         last = said.splitlines()[-1] if said else f"status {status}"
         raise PythonMissing(
-            f"there is no {host.python} on the VM, and apt could not install it: {last}",
+            f"there is no {connection.host.python} on the VM, and apt could not install it: {last}",
             hint="on the VM: sudo apt update && sudo apt install python3",
         )

@@ -24,6 +24,8 @@ from labctl.playbook.tags import Tags
 
 #: A VM's whole setup may take this long: a first run fetches and unpacks packages.
 SETUP_SECONDS = 3600.0
+#: After Ctrl-C, VMs are given so long to be told that it is over.
+CANCEL_SECONDS = 3.0
 
 
 class Observer(Protocol):
@@ -115,7 +117,9 @@ class Run:
             for step in self.steps:
                 self._step(step)
         finally:
-            self._close()
+            if not self._cancelled:
+                for session in self._all_sessions():
+                    session.close()
         return self.result()
 
     def result(self) -> RunResult:
@@ -125,12 +129,12 @@ class Run:
     def cancel(self) -> None:
         """End the work on every VM: the agents stop when their connections close."""
         self._cancelled = True
-        self._close()
+        for session in self._all_sessions():
+            # Side by side, and nobody waits: closing takes a moment per VM, and longer where one hangs.
+            threading.Thread(target=session.close, daemon=True).start()
 
-    def _close(self) -> None:
-        delegated = self._delegates.all() if self._delegates else ()
-        for session in (*self._sessions.values(), *delegated):
-            session.close()
+    def _all_sessions(self) -> list[Session]:
+        return [*self._sessions.values(), *(self._delegates.all() if self._delegates else ())]
 
     def _step(self, step: _Step) -> None:
         hosts = [host for host in step.hosts if not self.records[host.name].over]
@@ -156,7 +160,7 @@ class Run:
                 record.seconds += time.monotonic() - started
                 record.connections, record.round_trips = session.counts
 
-        for name, outcome in fan_out(hosts, work, forks=threads).items():
+        for name, outcome in fan_out(hosts, work, forks=threads, patience=CANCEL_SECONDS).items():
             if isinstance(outcome, HostError) and not self._cancelled:
                 record = self.records[name]
                 record.error, record.cause, record.hint = outcome.message, outcome.cause, outcome.hint
@@ -208,6 +212,7 @@ def _steps(
             f"no play of {', '.join(str(playbook.path) for playbook in playbooks)} is for "
             f"{', '.join(sorted(chosen)) or 'no host'}",
             hint=f"the plays' hosts: {', '.join(dict.fromkeys(patterns))}. Put the VM into such a group",
+            place=steps[0].play.hosts.place if steps else None,
         )
     return tuple(steps)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, TypeVar
 
-from labctl.agent import Agent, OpResult
+from labctl.agent import OpResult
 from labctl.errors import PlaybookError
 from labctl.playbook import judge, plan
 from labctl.playbook.handlers import Handlers
@@ -16,6 +14,7 @@ from labctl.playbook.model import Block, Play, Task
 from labctl.playbook.once import Once, Outcome
 from labctl.playbook.prepare import Item, Mode, Prepared, number_of, prepare, runs_once, task_name
 from labctl.playbook.result import HostRun, TaskResult
+from labctl.playbook.sending import Sender
 from labctl.playbook.session import Delegates, Session
 from labctl.playbook.state import World
 from labctl.playbook.tags import Tags
@@ -72,7 +71,7 @@ class PlayOnHost:
     ) -> None:
         self.setting = setting
         self.session = session
-        self.delegates = delegates
+        self.sender = Sender(session, delegates)
         self.once = once
         self.record = record
         self.name = session.host.name
@@ -165,7 +164,7 @@ class PlayOnHost:
         prepared = self._prepare(task)
         if prepared is None:
             return
-        if prepared.delegated:
+        if prepared.delegated or prepared.alone:
             self._flush()
         name = task.module.name
         if name in ("set_fact", "include_vars") and not self.catching:
@@ -184,7 +183,7 @@ class PlayOnHost:
     def _must_stop_at(self, prepared: Prepared) -> bool:
         """Whether the walk cannot go on before this task is done."""
         name = prepared.task.module.name
-        if name in ("meta", "pause") or prepared.judged_here or prepared.delegated:
+        if name in ("meta", "pause") or prepared.judged_here or prepared.delegated or prepared.alone:
             return True
         if name in ("set_fact", "include_vars") and self.catching:
             return True
@@ -297,12 +296,10 @@ class PlayOnHost:
         failed = False
         repeated: list[tuple[Prepared, OpResult | None]] = []
         if len(entries) == 1 and entries[0].delegated:
-            if self._delegated(entries[0]):
+            if self._take(entries[0], *self.sender.once(entries[0])):
                 raise TaskFailed
             return
-        root = any(entry.needs_root for entry in entries)
-        agent_of = partial(self.session.agent, root=root)
-        for entry, result in plan.send(entries, agent_of, self.session.deadline, facts=facts):
+        for entry, result in self.sender.send(entries, facts=facts):
             if failed:
                 continue
             if entry is None:
@@ -317,23 +314,6 @@ class PlayOnHost:
             failed = self._take(entry, plan.values_of(entry, result), seconds) or failed
         if failed:
             raise TaskFailed
-
-    def _delegated(self, prepared: Prepared) -> bool:
-        """Do a task on the hosts that it is delegated to; returns whether it failed for good."""
-        values: list[Mapping[str, Any]] = []
-        seconds = 0.0
-        for item in prepared.items:
-            one = replace(prepared, items=(item,))
-            for _entry, result in plan.send([one], partial(self._agent_for, one), self.session.deadline):
-                values.extend(plan.values_of(one, result))
-                seconds += result.seconds if result else 0.0
-        return self._take(prepared, values, seconds)
-
-    def _agent_for(self, prepared: Prepared) -> Agent:
-        delegate = prepared.items[0].delegate
-        if delegate is None:
-            return self.session.agent(root=prepared.needs_root)
-        return self.delegates.agent(self.name, delegate, root=prepared.needs_root)
 
     def _facts(self, result: OpResult | None) -> None:
         value = result.value if result else None
@@ -381,13 +361,11 @@ class PlayOnHost:
                 )
                 break
             self.session.deadline.check(f"waiting to repeat {prepared.name!r}")
-            time.sleep(min(delay, self.session.deadline.remaining()))
+            self.session.wait(delay)
             spent += delay
-            for _entry, result in plan.send(
-                [prepared], lambda: self._agent_for(prepared), self.session.deadline
-            ):
-                spent += result.seconds if result else 0.0
-                results = [judge.judged(prepared, item, plan.values_of(prepared, result)[0])]
+            values, seconds = self.sender.once(prepared)
+            spent += seconds
+            results = [judge.judged(prepared, item, values[0])]
             attempt += 1
         results[0]["attempts"] = attempt
         return results, spent
@@ -438,4 +416,4 @@ class PlayOnHost:
     def _pause(self, prepared: Prepared) -> None:
         value = prepared.items[0].value or {}
         if not value.get("skipped"):
-            time.sleep(min(float(value.get("seconds", 0.0)), self.session.deadline.remaining()))
+            self.session.wait(float(value.get("seconds", 0.0)))

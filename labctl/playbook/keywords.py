@@ -138,7 +138,6 @@ MODULES_NOT_COVERED = frozenset(
         "debconf",
         "dnf",
         "dpkg_selections",
-        "fetch",
         "find",
         "get_url",
         "getent",
@@ -150,9 +149,6 @@ MODULES_NOT_COVERED = frozenset(
         "package",
         "package_facts",
         "pip",
-        "raw",
-        "reboot",
-        "script",
         "service_facts",
         "slurp",
         "synchronize",
@@ -160,7 +156,6 @@ MODULES_NOT_COVERED = frozenset(
         "tempfile",
         "unarchive",
         "uri",
-        "wait_for_connection",
         "yum",
     }
 )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from labctl.documents import Map, Seq, nearest
 from labctl.errors import Place, PlaybookError
-from labctl.playbook.kv import BadSplit, parse_free_form, parse_pairs
+from labctl.playbook.kv import BadSplit, parse_free_form, parse_pairs, split_words
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.schema import BadValue, Module, coerce_param, relations
 from labctl.playbook.template import Templar, is_template
@@ -129,8 +130,28 @@ def _check_assertions(args: Map, templar: Templar) -> None:
         templar.check_expression(that, args.at("that"))
 
 
+def _check_script_file(args: Map, templar: Templar) -> None:
+    word = next(word for word in ("cmd", "_raw_params") if word in args)
+    try:
+        first = split_words(str(args[word]))[:1]
+        if not first:
+            raise PlaybookError("script names no file", place=args.at(word))
+        if is_template(first[0]):
+            return
+        (name,) = shlex.split(first[0])
+    except ValueError as err:
+        raise PlaybookError(f"script: {err}", place=args.at(word)) from err
+    try:
+        find_file(name, templar.directories, "files")
+    except LookupFailed as err:
+        raise PlaybookError(f"script: {err}", place=args.at(word)) from err
+
+
 def _check_source_file(module: Module, args: Map, templar: Templar) -> None:
     """A template or file that a task sends must be there, and a template must compile."""
+    if module.name == "script":
+        _check_script_file(args, templar)
+        return
     source = args.get("src")
     if module.name not in ("template", "copy") or not isinstance(source, str) or is_template(source):
         return

@@ -64,6 +64,11 @@ class Prepared:
         return any(item.value is None for item in self.items)
 
     @property
+    def alone(self) -> bool:
+        """Whether it is done with the connection itself: nothing may travel with it."""
+        return self.task.module.where == "link"
+
+    @property
     def delegated(self) -> bool:
         """Whether the VM that does it is not the play's own."""
         return any(item.value is None and item.delegate is not None for item in self.items)
@@ -217,7 +222,7 @@ def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
     if module.where == "here":
         value = here.run(module.name, args, scope, task) if not quiet or module.name == "set_fact" else {}
         return Item(scope, args, value, given=frozenset(given))
-    remote = send.complete(task, args, scope) if module.where == "send" else dict(args)
+    remote = send.complete(task, args, scope) if module.where != "vm" else dict(args)
     environment = _environment(task, scope)
     if environment:
         remote["_environment"] = environment

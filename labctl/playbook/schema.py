@@ -39,14 +39,15 @@ class Module:
     """One row of the table of modules.
 
     ``where`` is "vm" for what the agent runs as it is, "send" for what the controller completes
-    first (a template's text), "here" for what never leaves the controller. ``seconds`` is how long
+    first (a template's text), "link" for what the engine does with the connection itself, "here" for
+    what never leaves the controller. ``seconds`` is how long
     one run may take on the VM when the task has no ``timeout``.
     """
 
     name: str
     params: Mapping[str, Param]
     full_name: str
-    where: Literal["vm", "send", "here"] = "vm"
+    where: Literal["vm", "send", "link", "here"] = "vm"
     exclusive: tuple[tuple[str, ...], ...] = ()
     one_of: tuple[tuple[str, ...], ...] = ()
     together: tuple[tuple[str, ...], ...] = ()

@@ -1,15 +1,17 @@
-"""A host's connection, opened when the first batch is sent and kept until the run ends."""
+"""The connections of a run: each host's own, and those of the hosts that it delegates to."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
 
-from labctl.agent import Agent, start_agent
+from labctl.agent import Agent, start_agent_on
+from labctl.connect import Connection, open_connection
 from labctl.deadline import Deadline
-from labctl.errors import HostError, InventoryError, PythonMissing
+from labctl.errors import PythonMissing
 from labctl.inventory import Host, Inventory, local_host
 from labctl.playbook.bootstrap import install_python
+from labctl.playbook.interrupt import Interrupted, until_closed
 
 # Names of this machine that no inventory need have.
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -17,7 +19,10 @@ _START_SECONDS = 60.0
 
 
 class Session:
-    """One host's agent. ``become``: it runs as root from the start, not only when a task first needs it."""
+    """A host's connection, opened when something is first sent and kept until the run ends.
+
+    ``become``: the agent runs as root from the start, not only when a task first needs it.
+    """
 
     def __init__(self, host: Host, deadline: Deadline, become: bool, may_install: bool = False) -> None:
         self.host = host
@@ -26,53 +31,71 @@ class Session:
         self.may_install = may_install
         self._connections = 0
         self._round_trips = 0
+        self._connection: Connection | None = None
         self._agent: Agent | None = None
         self._rooted = False
-        self._closed = False
+        self._closed = threading.Event()
 
-    def agent(self, *, root: bool = False) -> Agent:
-        """The host's agent, as root when ``root`` or earlier tasks ask for it. Raises HostError."""
+    def connection(self, deadline: Deadline | None = None) -> Connection:
+        """The connection, also before there is an agent, and the one that it will be started over."""
+        if self._connection is None:
+            limit = (deadline or self.deadline).sooner(_START_SECONDS)
+            self._connection = until_closed(lambda: open_connection(self.host, limit), self._closed)
+            self._connections += 1
+        return self._connection
+
+    def agent(self, deadline: Deadline | None = None, *, root: bool = False) -> Agent:
+        """The agent, as root when ``root`` or an earlier task asks for it. Raises HostError."""
         self.become = self.become or root
-        if self._closed:
-            raise HostError("the run was ended before this VM's turn")
         if self._agent is not None and root and not self._rooted:
-            self._end()
+            self.drop()
         if self._agent is None:
-            self._agent = self._start()
-            if self._closed:  # the run was ended while we were on our way
-                self._agent.close()
+            connection = self.connection(deadline)
+            self._agent = self._start(connection, (deadline or self.deadline).sooner(_START_SECONDS))
             self._rooted = self.become or self._agent.hello.uid == 0
         return self._agent
 
-    def _start(self) -> Agent:
+    def _start(self, connection: Connection, deadline: Deadline) -> Agent:
         try:
-            return start_agent(self.host, self.deadline.sooner(_START_SECONDS), become=self.become)
+            return start_agent_on(connection, deadline, become=self.become)
         except PythonMissing:
             if not self.may_install:
                 raise
-        install_python(self.host, self.deadline)
-        self._connections += 2
+        install_python(connection, self.deadline)
         self._round_trips += 2
-        return start_agent(self.host, self.deadline.sooner(_START_SECONDS), become=self.become)
+        return start_agent_on(connection, self.deadline.sooner(_START_SECONDS), become=self.become)
+
+    def asked(self) -> None:
+        """Count a round trip that was not the agent's."""
+        self._round_trips += 1
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, until the deadline at most. Raises Interrupted when the run is cancelled."""
+        if self._closed.wait(min(seconds, self.deadline.remaining())):
+            raise Interrupted
 
     @property
     def counts(self) -> tuple[int, int]:
         """Connections and round trips so far."""
-        agent = self._agent
-        if agent is None:
-            return self._connections, self._round_trips
-        return self._connections + agent.connections, self._round_trips + agent.round_trips
+        return self._connections, self._round_trips + (self._agent.round_trips if self._agent else 0)
 
-    def _end(self) -> None:
-        self._connections, self._round_trips = self.counts
+    def drop(self) -> None:
+        """End the agent and its connection; the next that is asked for is a new one."""
+        self._round_trips = self.counts[1]
         agent, self._agent = self._agent, None
+        connection, self._connection = self._connection, None
         if agent is not None:
             agent.close()
+        elif connection is not None:
+            connection.close()
 
     def close(self) -> None:
-        self._closed = True
+        """End it all, for good: whoever works with it on another thread is stopped."""
+        self._closed.set()
         if self._agent is not None:
             self._agent.close()
+        elif self._connection is not None:
+            self._connection.close()
 
 
 class Delegates:
@@ -88,21 +111,15 @@ class Delegates:
         self._sessions: dict[tuple[str, str], Session] = {}
 
     def session(self, host: str, name: str) -> Session:
-        """Where ``host``'s tasks for ``name`` are done: an inventory host, an address, or this machine."""
+        """Where ``host``'s tasks for ``name`` are done: an inventory host, an address, or this machine.
+
+        It is opened when something is first sent.
+        """
         with self._lock:
             key = (host, name)
             if key not in self._sessions:
                 self._sessions[key] = Session(self._host(name), self._deadline, become=False)
             return self._sessions[key]
-
-    def agent(self, host: str, name: str, *, root: bool) -> Agent:
-        """The agent there. Raises HostError that says that it was a task's delegate."""
-        try:
-            return self.session(host, name).agent(root=root)
-        except HostError as err:
-            raise type(err)(f"delegate_to {name}: {err.message}", hint=err.hint) from err
-        except InventoryError as err:
-            raise HostError(f"delegate_to {name}: {err.message}", hint=err.hint) from err
 
     def _host(self, name: str) -> Host:
         for host in self._inventory.hosts.values():

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -61,23 +61,19 @@ def text_place(source: str, place: Place, line: int) -> Place:
     block = place.text[place.column - 1 : place.column] in ("|", ">")
     if not block and (line <= 1 or "\n" not in source):
         return place
-    return replace(
-        place, line=place.line + line - (0 if block else 1), column=1, text=_line_of(place, line, block)
-    )
-
-
-def _line_of(place: Place, line: int, block: bool) -> str:
-    return file_place(place.path, place.line + line - (0 if block else 1)).text
+    return file_place(place.path, place.line + line - (0 if block else 1))
 
 
 def file_place(path: Path, line: int | None) -> Place:
+    """A line of a template: Jinja knows no columns, so it is where the line's first template begins."""
     number = line or 1
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         lines = []
     text = lines[number - 1] if 0 < number <= len(lines) else ""
-    return Place(path, number, len(text) - len(text.lstrip()) + 1, text)
+    begins = re.search(r"\{[{%]", text) or re.search(r"\S", text)
+    return Place(path, number, begins.start() + 1 if begins else 1, text)
 
 
 def syntax_error(err: TemplateSyntaxError, source: str, place: Place) -> PlaybookError:

@@ -158,7 +158,10 @@ def recap(document: Mapping[str, Any], *, colour: bool = False) -> str:
         if host.get("error"):
             lines.extend(_field("", str(host["error"])))
     if document.get("interrupted"):
-        lines.append("interrupted: the tasks above were done, the others not begun; run it again to go on")
+        lines.append(
+            "interrupted: the tasks above were done, the one under way was ended (apt and dpkg finish by "
+            "themselves), the others were not begun; run it again to go on"
+        )
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,9 @@ CAP = 1 << 20
 # Programs that run at the moment, so that the agent can end them when its connection is lost.
 # A thread of its own reads the connection, hence the lock.
 _running: set[subprocess.Popen[bytes]] = set()
-_lock = threading.Lock()
+# Reentrant: a signal's handler takes it too.
+_lock = threading.RLock()
+_ended = threading.Event()
 
 
 class Finished:
@@ -66,16 +69,40 @@ def run_command(
     ``env`` is added to :func:`base_environment`. Each of stdout and stderr is kept up to ``cap``
     bytes, the rest is read and dropped. At the deadline the program's whole session is killed.
     ``outlive``: leave it running when the agent's connection is lost, because ending it halfway
-    would do more harm (dpkg).
+    would do more harm (dpkg). Its output goes to files: a pipe would break with the agent, and end it.
     """
+    if outlive:
+        return _run_outliving(argv, timeout, cwd, env, cap)
+    with _lock:
+        if _ended.is_set():
+            return Finished(-signal.SIGKILL, "", "the connection is lost")
+        process = _start(argv, subprocess.DEVNULL if stdin is None else subprocess.PIPE, None, cwd, env)
+        if isinstance(process, Finished):
+            return process
+        _running.add(process)
+    try:
+        return _collect(process, stdin, time.monotonic() + timeout, cap)
+    finally:
+        with _lock:
+            _running.discard(process)
+
+
+def _start(
+    argv: Sequence[str],
+    stdin: int,
+    files: tuple[IO[bytes], IO[bytes]] | None,
+    cwd: str | None,
+    env: Mapping[str, str] | None,
+) -> subprocess.Popen[bytes] | Finished:
+    """The program in a session of its own, its output in ``files`` or pipes; or why it cannot start."""
     environment = base_environment()
     environment.update(env or {})
     try:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             list(argv),
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdin=stdin,
+            stdout=files[0] if files else subprocess.PIPE,
+            stderr=files[1] if files else subprocess.PIPE,
             cwd=cwd,
             env=environment,
             start_new_session=True,
@@ -84,14 +111,28 @@ def run_command(
         return Finished(127, "", "%s: not found" % (err.filename or argv[0]), missing=True)
     except (PermissionError, NotADirectoryError, OSError) as err:
         return Finished(126, "", "%s: %s" % (err.filename or argv[0], err.strerror))
-    if not outlive:
-        with _lock:
-            _running.add(process)
-    try:
-        return _collect(process, stdin, time.monotonic() + timeout, cap)
-    finally:
-        with _lock:
-            _running.discard(process)
+
+
+def _run_outliving(
+    argv: Sequence[str], timeout: float, cwd: str | None, env: Mapping[str, str] | None, cap: int
+) -> Finished:
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = _start(argv, subprocess.DEVNULL, (out, err), cwd, env)
+        if isinstance(process, Finished):
+            return process
+        timed_out = False
+        try:
+            rc = process.wait(timeout=max(timeout, 0))
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            kill_session(process)
+            rc = -signal.SIGKILL
+        texts = []
+        for file in (out, err):
+            file.seek(0)
+            texts.append(file.read(cap).decode("utf-8", "replace"))
+        truncated = any(os.fstat(file.fileno()).st_size > cap for file in (out, err))
+        return Finished(rc, texts[0], texts[1], timed_out=timed_out, truncated=truncated)
 
 
 class _Kept:
@@ -183,7 +224,8 @@ def kill_session(process: subprocess.Popen[bytes]) -> None:
 
 
 def kill_running() -> None:
-    """End every program that may be ended: the connection is lost, or the op's time is over."""
+    """End every program that may be ended, for good: the connection is lost, or the op's time is over."""
     with _lock:
+        _ended.set()
         for process in list(_running):
             kill_session(process)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
+import shlex
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labctl.errors import PlaybookError
+from labctl.errors import Place, PlaybookError
+from labctl.playbook.actions import fetch
 from labctl.playbook.filters import to_nice_json
+from labctl.playbook.kv import split_words
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.model import Task
 from labctl.playbook.variables import Scope
@@ -20,7 +24,17 @@ _MAX_FILE = 16 << 20
 
 
 def complete(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
-    """Arguments for the agent's copy module: ``text`` or ``data`` (base64), or ``tree`` for a directory."""
+    """The arguments with what only the controller has.
+
+    copy and template: ``text`` or ``data`` (base64), or ``tree`` for a directory. script: the program's
+    text and the words after its name. fetch: ``_dest``, where on this machine.
+    """
+    if task.module.name == "fetch":
+        return {**args, "_dest": str(fetch.destination(task, args, scope))}
+    if task.module.where == "link":
+        return dict(args)
+    if task.module.name == "script":
+        return {**args, **_script(task, str(args["cmd"]), scope)}
     remote = {key: value for key, value in args.items() if key not in ("src", "content")}
     if task.module.name == "template":
         return {**remote, **_template(task, args, scope)}
@@ -33,12 +47,44 @@ def complete(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any
     return {**remote, **_copy(task, args, scope)}
 
 
-def _find(task: Task, name: str, scope: Scope, kind: str) -> Path:
-    place = task.args.value.at("src")
+def _script(task: Task, command: str, scope: Scope) -> dict[str, Any]:
+    """``command`` is the program's path here and what it is given, which may be the VM's words."""
+    written, place = _written(task, "cmd")
+    words = io.StringIO(command.strip())
+    lexer = shlex.shlex(words, posix=True, punctuation_chars=False)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        name = lexer.get_token() or ""
+    except ValueError as err:
+        raise PlaybookError(f"script: {err} in {command!r}", place=place) from err
+    first = written
+    if scope.touched and isinstance(written, str):
+        # Only its first word is the path. Were that not so, the names would not be the same.
+        first = (split_words(written) or [""])[0]
+        shown = str(scope.templar.render(first, place, scope))
+        if shlex.split(shown)[:1] != [name]:
+            raise PlaybookError(f"script: where does the path end in {written!r}?", place=place)
+    path = _find(task, name, scope, "files", written=first, place=place)
+    if not path.is_file():
+        raise PlaybookError(f"script: {path} is not a file", place=place)
+    return {**_bytes(path, task, place), "_name": path.name, "rest": words.read().strip()}
+
+
+def _written(task: Task, parameter: str) -> tuple[Any, Place]:
+    """A parameter as the playbook spells and writes it."""
+    word = next(word for word in task.args.value if task.module.canonical(word) == parameter)
+    return task.args.value[word], task.args.value.at(word)
+
+
+def _find(
+    task: Task, name: str, scope: Scope, kind: str, *, written: Any = None, place: Place | None = None
+) -> Path:
+    if place is None:
+        written, place = task.args.value["src"], task.args.value.at("src")
     if scope.touched:
         # One flag for all arguments: a template's text may well hold a VM's data, its path may not.
         scope.touched = False
-        scope.templar.render(task.args.value["src"], place, scope)
+        scope.templar.render(written, place, scope)
         if scope.touched:
             raise PlaybookError(
                 f"text from the VM takes part in the path {name!r}: it may not choose a file here",
@@ -81,16 +127,17 @@ def _mode(args: Mapping[str, Any], path: Path) -> dict[str, str]:
     return {"mode": f"{stat.S_IMODE(path.stat().st_mode):04o}"} if args.get("mode") == "preserve" else {}
 
 
-def _bytes(path: Path, task: Task) -> dict[str, str]:
+def _bytes(path: Path, task: Task, place: Place | None = None) -> dict[str, str]:
+    place = place or task.args.value.at("src")
     try:
         if path.stat().st_size > _MAX_FILE:
             raise PlaybookError(
                 f"{path} has more than {_MAX_FILE >> 20} MiB: too large to send",
-                place=task.args.value.at("src"),
+                place=place,
             )
         data = path.read_bytes()
     except OSError as err:
-        raise PlaybookError(f"cannot read {path}: {err.strerror}", place=task.args.value.at("src")) from err
+        raise PlaybookError(f"cannot read {path}: {err.strerror}", place=place) from err
     try:
         return {"text": data.decode("utf-8")}
     except UnicodeDecodeError:

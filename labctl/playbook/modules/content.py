@@ -127,9 +127,23 @@ _STAT = make_module(
     },
 )
 
+_FETCH = make_module(
+    "fetch",
+    {
+        "src": Param("path", required=True),
+        "dest": Param(required=True),
+        "flat": FLAG,
+        "fail_on_missing": TRUE,
+        "validate_checksum": TRUE,
+    },
+    where="link",
+    seconds=300.0,
+)
+
 MODULES: tuple[Module, ...] = (
     _BLOCKINFILE,
     _COPY,
+    _FETCH,
     _FILE_MODULE,
     _LINEINFILE,
     _REPLACE,

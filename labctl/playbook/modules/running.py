@@ -36,6 +36,65 @@ _SHELL = make_module(
     seconds=600.0,
 )
 
+_SCRIPT = make_module(
+    "script",
+    {
+        "cmd": Param(required=True, aliases=("_raw_params",)),
+        "chdir": Param("path"),
+        "creates": Param("path"),
+        "removes": Param("path"),
+        "executable": Param(),
+        "decrypt": TRUE,
+    },
+    where="send",
+    free_form="cmd",
+    seconds=600.0,
+)
+
+_RAW = make_module(
+    "raw",
+    {"_raw_params": Param(required=True), "executable": Param("path")},
+    where="link",
+    free_form="_raw_params",
+    seconds=600.0,
+)
+
+# These two have time limits of their own: nothing else ends them before the run's time is over.
+_OWN_LIMIT = 3600.0
+
+_WAIT_FOR_CONNECTION = make_module(
+    "wait_for_connection",
+    {
+        "connect_timeout": Param("int", default=5),
+        "delay": Param("int", default=0),
+        "sleep": Param("int", default=1),
+        "timeout": Param("int", default=600),
+    },
+    where="link",
+    seconds=_OWN_LIMIT,
+)
+
+_REBOOT = make_module(
+    "reboot",
+    {
+        "pre_reboot_delay": Param("int", default=0),
+        "post_reboot_delay": Param("int", default=0),
+        "reboot_timeout": Param("int", default=600),
+        "connect_timeout": Param("int"),
+        "test_command": Param(default="whoami"),
+        "msg": Param(default="Reboot initiated by Ansible"),
+        "search_paths": Param(
+            "list",
+            elements="str",
+            default=("/sbin", "/bin", "/usr/sbin", "/usr/bin", "/usr/local/sbin"),
+        ),
+        "boot_time_command": Param(),
+        "reboot_command": Param(),
+    },
+    where="link",
+    seconds=_OWN_LIMIT,
+)
+
 _WAIT_FOR = make_module(
     "wait_for",
     {
@@ -67,7 +126,11 @@ _SETUP = make_module(
 MODULES: tuple[Module, ...] = (
     _COMMAND,
     _PING,
+    _RAW,
+    _REBOOT,
+    _SCRIPT,
     _SETUP,
     _SHELL,
     _WAIT_FOR,
+    _WAIT_FOR_CONNECTION,
 )
