@@ -51,7 +51,9 @@ def fan_out(
                     on_done(host, outcome)
     except BaseException as err:
         pool.shutdown(wait=False, cancel_futures=True)
-        wait(waiting, timeout=patience if isinstance(err, KeyboardInterrupt) else None)
+        # A future that was cancelled before it began would never count as done.
+        under_way = [future for future in waiting if not future.cancelled()]
+        wait(under_way, timeout=patience if isinstance(err, KeyboardInterrupt) else None)
         raise
     pool.shutdown()
     return {host.name: results[host.name] for host in hosts}
