@@ -83,6 +83,7 @@ class Run:
         self.records = {host.name: HostRun(host.name) for host in hosts}
         self._sessions: dict[str, Session] = {}
         self._delegates: Delegates | None = None
+        self._once: Once | None = None
         self._hosts = {host.name: host for host in hosts}
 
     def _facts_of_run(self) -> dict[str, Any]:
@@ -129,6 +130,8 @@ class Run:
     def cancel(self) -> None:
         """End the work on every VM: the agents stop when their connections close."""
         self._cancelled = True
+        if self._once is not None:
+            self._once.cancel()
         for session in self._all_sessions():
             # Side by side, and nobody waits: closing takes a moment per VM, and longer where one hangs.
             threading.Thread(target=session.close, daemon=True).start()
@@ -145,7 +148,7 @@ class Run:
         setting = self._setting(step, names, self.world)
         delegates = self._delegates
         assert delegates is not None
-        once = Once(names, self.options.forks)
+        once = self._once = Once(names, self.options.forks)
         # Hosts that wait for each other must all have begun: then Once keeps the number of forks.
         threads = len(hosts) if may_run_once(step.play) else self.options.forks
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labctl.deadline import Deadline
+from labctl.playbook.interrupt import Interrupted
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,20 @@ class Once:
         self._changed = threading.Condition()
         self._waiting: dict[str, Hashable] = {}
         self._outcomes: dict[Hashable, Outcome] = {}
+        self._over = False
 
     def enter(self) -> None:
-        """Wait for a slot, before a host's work begins."""
+        """Wait for a slot, before a host's work begins. Raises Interrupted when the run was cancelled."""
         self._slots.acquire()
+        if self._over:
+            self._slots.release()
+            raise Interrupted
+
+    def cancel(self) -> None:
+        """The run is over: nobody waits any longer."""
+        with self._changed:
+            self._over = True
+            self._changed.notify_all()
 
     def leave(self, host: str) -> None:
         """The host's part in the play is over, however it ended."""
@@ -50,7 +61,8 @@ class Once:
     def turn(self, host: str, key: Hashable, deadline: Deadline) -> Outcome | None:
         """The outcome of the task ``key``, or None: then ``host`` is to do it and to publish it.
 
-        Raises DeadlineExceeded when the host's time is over before the others have come.
+        Raises DeadlineExceeded when the host's time is over before the others have come, Interrupted when
+        the run was cancelled.
         """
         self._slots.release()
         try:
@@ -59,6 +71,8 @@ class Once:
                 self._changed.notify_all()
                 try:
                     while key not in self._outcomes and not self._is_first(host):
+                        if self._over:
+                            raise Interrupted
                         deadline.check("waiting for the other VMs at a run_once task")
                         self._changed.wait(min(deadline.remaining(), 1.0))
                     return self._outcomes.get(key)

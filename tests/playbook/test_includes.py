@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -255,3 +257,22 @@ def test_a_host_that_cannot_be_delegated_to_is_named(tmp_path: Path) -> None:
     )
     assert host["status"] == "unreachable"
     assert host["error"].startswith("delegate_to 127.0.0.9: ")
+
+
+def test_a_host_that_waits_for_the_others_is_ended_with_the_run(tmp_path: Path) -> None:
+    playbook = lay(
+        tmp_path,
+        {
+            "play.yml": HEAD
+            + "  tasks:\n    - command: sleep {{ slow }}\n"
+            + "    - debug: {msg: all}\n      run_once: true\n"
+        },
+    )
+    hosts = [local_host(name, slow=slow) for name, slow in (("a", 0), ("b", 60))]
+    run = Run([load_playbook(playbook)], Inventory({h.name: h for h in hosts}, {}), hosts, RunOptions())
+    threading.Timer(1.5, run.cancel).start()
+    began = time.monotonic()
+    result = run.execute()
+    assert time.monotonic() - began < 20
+    assert result.interrupted
+    assert [len(one.tasks) for one in result.hosts] == [1, 0]
