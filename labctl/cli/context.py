@@ -19,11 +19,11 @@ class Setting:
     inventory: Inventory
 
     @classmethod
-    def current(cls, inventory: Path | None = None, course: Path | None = None) -> Setting:
+    def current(cls, inventory: Sequence[Path] = (), course: Path | None = None) -> Setting:
         """From the options given, the environment, the running sandbox, the course's settings."""
         found = find_course(course)
-        path = inventory or _from_environment() or _from_sandbox() or found.inventory
-        return cls(found, load_inventory(path) if path else Inventory({}, {}))
+        paths = tuple(inventory) or _from_environment() or _from_sandbox() or found.inventories
+        return cls(found, load_inventory(*paths, roster=found.roster))
 
     def select(self, vms: Sequence[str]) -> tuple[Host, ...]:
         """The hosts named; a variable of theirs that is wrong is found now, before anything connects."""
@@ -33,12 +33,13 @@ class Setting:
         return hosts
 
 
-def _from_environment() -> Path | None:
+def _from_environment() -> tuple[Path, ...]:
     named = os.environ.get("LABCTL_INVENTORY")
-    return Path(named) if named else None
+    return (Path(named),) if named else ()
 
 
-def _from_sandbox() -> Path | None:
+def _from_sandbox() -> tuple[Path, ...]:
     from labctl.sandbox import current_inventory
 
-    return current_inventory()
+    path = current_inventory()
+    return (path,) if path else ()

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 )
 def grade(
     vms: tuple[str, ...],
-    inventory: Path | None,
+    inventory: tuple[Path, ...],
     course: Path | None,
     lab_name: str | None,
     only: tuple[str, ...],

@@ -27,7 +27,9 @@ def hosts() -> None:
 @inventory_option
 @course_option
 @json_option
-def list_hosts(patterns: tuple[str, ...], inventory: Path | None, course: Path | None, as_json: bool) -> None:
+def list_hosts(
+    patterns: tuple[str, ...], inventory: tuple[Path, ...], course: Path | None, as_json: bool
+) -> None:
     """List the hosts of the inventory in use."""
     setting = Setting.current(inventory, course)
     chosen = setting.select(patterns or ("all",))
@@ -36,10 +38,10 @@ def list_hosts(patterns: tuple[str, ...], inventory: Path | None, course: Path |
             {"host": h.name, "address": h.address, "port": h.port, "user": h.user, "groups": list(h.groups)}
             for h in chosen
         ]
-        path = str(setting.inventory.path) if setting.inventory.path else None
-        click.echo(json.dumps({"schema": 1, "inventory": path, "hosts": rows}, indent=2))
+        read = setting.inventory.name or None
+        click.echo(json.dumps({"schema": 1, "inventory": read, "hosts": rows}, indent=2))
         return
-    click.echo(f"inventory: {setting.inventory.path}", err=True)
+    click.echo(f"inventory: {setting.inventory.name or 'none'}", err=True)
     width = max((len(h.name) for h in chosen), default=0)
     for host in chosen:
         where = f"{host.user}@{host.address}:{host.port}"
@@ -53,7 +55,7 @@ def list_hosts(patterns: tuple[str, ...], inventory: Path | None, course: Path |
 @forks_option
 @json_option
 def ping(
-    patterns: tuple[str, ...], inventory: Path | None, course: Path | None, forks: int, as_json: bool
+    patterns: tuple[str, ...], inventory: tuple[Path, ...], course: Path | None, forks: int, as_json: bool
 ) -> int:
     """Connect to each VM, start the agent there, and say how long it took."""
     from labctl.agent import start_agent

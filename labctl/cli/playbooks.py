@@ -15,7 +15,7 @@ import click
 
 from labctl.cli.context import Setting
 from labctl.errors import Place, PlaybookError, RequestError
-from labctl.inventory import Host
+from labctl.inventory import Host, Inventory
 from labctl.playbook import RunOptions, TaskResult, load_playbook
 from labctl.playbook.engine import Run
 from labctl.report import setup_console as console
@@ -48,7 +48,7 @@ def run_playbooks(
     section: str,
     vms: Sequence[str],
     *,
-    inventory: Path | None,
+    inventory: Sequence[Path],
     course: Path | None,
     forks: int,
     as_json: bool,
@@ -76,7 +76,7 @@ def run_playbooks(
     run = Run(
         playbooks,
         setting.inventory,
-        _chosen(setting, vms, limit),
+        _chosen(setting.inventory, vms, limit),
         RunOptions(
             check=check,
             diff=diff,
@@ -101,14 +101,14 @@ def run_playbooks(
     return result.exit_status
 
 
-def _chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
-    hosts = setting.select(vms or ["all"])
+def _chosen(inventory: Inventory, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
+    hosts = inventory.select(vms or ["all"])
     if not limit:
         return hosts
     patterns: list[str] = []
     for one in limit:
         patterns.extend(_lines_of(Path(one[1:])) if one.startswith("@") else [one])
-    kept = {host.name for host in setting.select(patterns)} if patterns else set()
+    kept = {host.name for host in inventory.select(patterns)} if patterns else set()
     chosen = tuple(host for host in hosts if host.name in kept)
     if not chosen:
         raise RequestError(f"--limit {' '.join(limit)} leaves none of the VMs named")
