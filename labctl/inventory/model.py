@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -58,8 +59,18 @@ class Host:
         if isinstance(value, str) and "{{" in value:
             from labctl.inventory.rendering import render
 
-            return render(self.name, name, value, self.variables)
+            names = {"inventory_hostname": self.name, "inventory_hostname_short": self.short_name}
+            return render(self.name, name, value, {**self.variables, **names})
         return value
+
+    @property
+    def short_name(self) -> str:
+        """The name up to its first dot; an address as it is."""
+        try:
+            ipaddress.ip_address(self.name)
+        except ValueError:
+            return self.name.partition(".")[0]
+        return self.name
 
     @property
     def address(self) -> str:

@@ -87,17 +87,22 @@ class _Row:
     line: int
     text: str
     cells: Mapping[str, str]
+    starts: Mapping[str, int]
 
     def cell(self, column: str) -> str:
         return self.cells[column]
 
     def at(self, column: str) -> Place:
-        return Place(self.path, self.line, max(self.text.find(self.cells[column]), 0) + 1, self.text)
+        return Place(self.path, self.line, self.starts[column] + 1, self.text)
 
 
 def _rows(path: Path, text: str) -> Iterator[_Row]:
     lines = text.splitlines()
-    records = _records(path, text, lines)
+    # Spreadsheets write the separator of their user's language.
+    first = next((line for line in lines if line.strip()), "")
+    separator = max(",;\t", key=first.count)
+    cell = re.compile(rf'(?:"(?:[^"]|"")*"|[^{separator}])*(?:{separator}|$)')
+    records = _records(path, text, lines, separator)
     header_line, header = next(records, (0, []))
     if not header:
         raise InventoryError("the roster is empty", hint=f"columns: {', '.join(COLUMNS)}", place=Place(path))
@@ -111,22 +116,26 @@ def _rows(path: Path, text: str) -> Iterator[_Row]:
                 place=Place(path, number, 1, line),
             )
         filled = [*cells, *[""] * (len(header) - len(cells))]
-        row = _Row(path, number, line, {column: filled[index] for column, index in columns.items()})
-        for column, cell in row.cells.items():
-            if any(mark in cell for mark in _DATA_ONLY) or not all(c.isprintable() for c in cell):
+        starts = [match.start() for match in cell.finditer(line)]
+        row = _Row(
+            path,
+            number,
+            line,
+            {column: filled[index] for column, index in columns.items()},
+            {column: starts[index] if index < len(starts) else 0 for column, index in columns.items()},
+        )
+        for column, value in row.cells.items():
+            if any(mark in value for mark in _DATA_ONLY) or not value.isprintable():
                 raise InventoryError(
-                    f"the {column} cannot be {cell!r}",
+                    f"the {column} cannot be {value!r}",
                     hint="a cell of a roster is plain text on one line, without templates",
                     place=row.at(column),
                 )
         yield row
 
 
-def _records(path: Path, text: str, lines: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
+def _records(path: Path, text: str, lines: Sequence[str], separator: str) -> Iterator[tuple[int, list[str]]]:
     """Each row that holds anything, with the number of its first line; cells without outer spaces."""
-    first = next((line for line in lines if line.strip()), "")
-    # Spreadsheets write the separator of their user's language.
-    separator = max(",;\t", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     while True:
         number = reader.line_num + 1

@@ -128,7 +128,7 @@ class World:
         host = state.host
         magic: dict[str, Any] = {
             "inventory_hostname": host.name,
-            "inventory_hostname_short": host.name.split(".")[0],
+            "inventory_hostname_short": host.short_name,
             "group_names": sorted(host.groups),
             "groups": self.groups,
             "hostvars": HostVars(
