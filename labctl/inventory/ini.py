@@ -173,6 +173,13 @@ def _value(text: str, place: Place) -> Any:
             return _plain(ast.literal_eval(text), place)
     except (ValueError, SyntaxError):
         return text
+    except TypeError as err:
+        # A set of sets, for Python: Ansible cannot read {{ 1 }} here either.
+        raise InventoryError(
+            f"{text} is not a value: {err}",
+            hint=f"""quote it, in a host's line twice: '"{text}"'""",
+            place=place,
+        ) from err
     except (RecursionError, MemoryError) as err:
         raise InventoryError("the value is nested too deeply", place=place) from err
 

@@ -92,6 +92,7 @@ def test_a_variable_knows_where_it_was_written(course: Inventory, tmp_path: Path
         ("...", "..."),
         ("{{ other }}", "{{ other }}"),
         ("", ""),
+        ('"{{ 1 }}"', "{{ 1 }}"),
     ],
 )
 def test_a_value_is_a_literal_or_text(tmp_path: Path, written: str, value: object) -> None:
@@ -120,6 +121,7 @@ MISTAKES = {
     "a port too large": ("web1:70000\n", 1, 1, "not a port"),
     "no name": ("'' x=1\n", 1, 1, "not a host's name"),
     "a priority": ("[g]\n[g:vars]\nansible_group_priority = high\n", 3, 26, "must be a number"),
+    "a template that Python reads": ("a x='{{ 1 }}'\n", 1, 3, "is not a value: unhashable"),
     "a loop": ("[a:children]\nb\n[b:children]\na\n", 4, 1, "b -> a -> b"),
     "a group in itself": ("[a:children]\na\n", 2, 1, "a -> a"),
     "a child that is no group's name": ("[a:children]\nb c\n", 2, 1, "not the name of a group"),
@@ -215,7 +217,7 @@ def test_several_inventories_and_directories(tmp_path: Path) -> None:
         load_inventory(tmp_path / "empty")
 
 
-@given(st.text(alphabet="ab[]:=#;'\"\\ \n\t{}1-.é\x00", max_size=60))
+@given(st.text(alphabet="ab[]:=#;'\"\\ \n\t{}(),1-.é\x00", max_size=60))
 def test_any_text_is_an_inventory_or_an_error_with_its_place(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:

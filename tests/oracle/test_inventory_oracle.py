@@ -299,7 +299,9 @@ def both_read(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Inventory]
 
 @settings(deadline=None, max_examples=500)
 @given(parts=st.lists(terms, min_size=1, max_size=3), joint=st.sampled_from([":", ",", ", "]))
-def test_a_pattern_names_the_same_hosts(both_read: tuple[Any, Inventory], parts: list[str], joint: str) -> None:
+def test_a_pattern_names_the_same_hosts(
+    both_read: tuple[Any, Inventory], parts: list[str], joint: str
+) -> None:
     from ansible.errors import AnsibleError
 
     pattern = joint.join(parts)
