@@ -22,32 +22,39 @@ class Setting:
     inventory: Inventory
 
     @classmethod
-    def current(cls, inventory: Path | None = None, course: Path | None = None) -> Setting:
+    def current(cls, inventory: Sequence[Path] = (), course: Path | None = None) -> Setting:
         """From the options given, the environment, the running sandbox, the course's settings."""
         found = find_course(course)
-        path = inventory or _from_environment() or _from_sandbox() or found.inventory
-        return cls(found, load_inventory(path) if path else Inventory({}, {}))
+        paths = tuple(inventory) or _from_environment() or _from_sandbox() or found.inventories
+        return cls(found, load_inventory(*paths, roster=found.roster))
 
     def select(self, vms: Sequence[str]) -> tuple[Host, ...]:
-        """The hosts named; what is wrong in their variables, or in ssh's configuration for them, is found
-        now, before anything connects."""
+        """The hosts named; what is wrong in their variables is found now, before anything connects."""
         hosts = self.inventory.select(vms)
         for host in hosts:
             host.validate()
+        return self.on_the_way(hosts)
+
+    @staticmethod
+    def on_the_way(hosts: tuple[Host, ...]) -> tuple[Host, ...]:
+        """``hosts``, once ssh's configuration for them has been checked.
+
+        One login at a jump host is then enough for all that the command does.
+        """
         check_configuration(hosts)
         command = click.get_current_context(silent=True)
         if command:
-            # One login at a jump host is enough for all that the command does.
             command.find_root().with_resource(kept_hops())
         return hosts
 
 
-def _from_environment() -> Path | None:
+def _from_environment() -> tuple[Path, ...]:
     named = os.environ.get("LABCTL_INVENTORY")
-    return Path(named) if named else None
+    return (Path(named),) if named else ()
 
 
-def _from_sandbox() -> Path | None:
+def _from_sandbox() -> tuple[Path, ...]:
     from labctl.sandbox import current_inventory
 
-    return current_inventory()
+    path = current_inventory()
+    return (path,) if path else ()

@@ -11,6 +11,7 @@ from typing import Any
 
 from labctl.documents import nearest
 from labctl.errors import CourseError, Place
+from labctl.inventory import RosterSettings
 
 SETTINGS = "labctl.toml"
 _SECTIONS: dict[str, dict[str, type]] = {
@@ -18,7 +19,10 @@ _SECTIONS: dict[str, dict[str, type]] = {
     "reset": {"playbooks": list},
     "grade": {"lab": str},
     "inventory": {"path": str},
+    "roster": {"file": str, "host": str, "group": str, "vars": dict},
 }
+#: Where labctl.toml names what is read for hosts, in this order.
+_INVENTORIES = (("inventory", "path"), ("roster", "file"))
 
 
 @dataclass(frozen=True)
@@ -45,10 +49,33 @@ class Course:
         return str(self.settings.get("grade", {}).get("lab", "lab7"))
 
     @property
-    def inventory(self) -> Path | None:
-        """The inventory that labctl.toml names, if any."""
-        path = self.settings.get("inventory", {}).get("path")
-        return self.root / path if path else None
+    def inventories(self) -> tuple[Path, ...]:
+        """The inventory and the roster that labctl.toml names, if any."""
+        named = (self.settings.get(section, {}).get(key) for section, key in _INVENTORIES)
+        return tuple(self.root / path for path in named if path)
+
+    @property
+    def roster(self) -> RosterSettings | None:
+        """How labctl.toml's ``[roster]`` makes hosts of a class list; None when it has no such section."""
+        section = self.settings.get("roster")
+        if section is None:
+            return None
+        place = Place(self.root / SETTINGS)
+        if "host" not in section:
+            raise CourseError(
+                "roster.host is missing: what are the VMs called?",
+                hint='host = "{user}.example.org"',
+                place=place,
+            )
+        if not section.get("file", ".csv").endswith(".csv"):
+            raise CourseError(
+                f"roster.file is a CSV file, not {section['file']}",
+                hint="save the spreadsheet as CSV UTF-8, with the ending .csv",
+                place=place,
+            )
+        return RosterSettings(
+            section["host"], section.get("group", "students"), section.get("vars", {}), place
+        )
 
     def default_playbooks(self, section: str) -> list[Path]:
         """The playbooks that labctl.toml lists for ``setup`` or ``reset``."""

@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 )
 def grade(
     vms: tuple[str, ...],
-    inventory: Path | None,
+    inventory: tuple[Path, ...],
     course: Path | None,
     lab_name: str | None,
     only: tuple[str, ...],
@@ -91,7 +91,9 @@ def grade(
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
     staff = StaffLink(_staff_host(setting) if remote else None)
     for host in hosts:
+        host.validate()
         target_of(host, staff.host)  # a wrong variable is found before anything connects
+    setting.on_the_way(hosts)
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
     started = datetime.now(UTC)

@@ -29,18 +29,20 @@ def hosts() -> None:
 @inventory_option
 @course_option
 @json_option
-def list_hosts(patterns: tuple[str, ...], inventory: Path | None, course: Path | None, as_json: bool) -> None:
+def list_hosts(
+    patterns: tuple[str, ...], inventory: tuple[Path, ...], course: Path | None, as_json: bool
+) -> None:
     """List the hosts of the inventory in use, and the way to each of them."""
     setting = Setting.current(inventory, course)
     chosen = setting.select(patterns or ("all",))
     # ssh is asked about each of them: side by side.
     ways = fan_out(chosen, way_to)
     if as_json:
-        path = str(setting.inventory.path) if setting.inventory.path else None
         rows = [_row(host, ways[host.name]) for host in chosen]
-        click.echo(json.dumps({"schema": 1, "inventory": path, "hosts": rows}, indent=2))
+        read = setting.inventory.name or None
+        click.echo(json.dumps({"schema": 1, "inventory": read, "hosts": rows}, indent=2))
         return
-    click.echo(f"inventory: {setting.inventory.path}", err=True)
+    click.echo(f"inventory: {setting.inventory.name or 'none'}", err=True)
     width = max((len(h.name) for h in chosen), default=0)
     for host in chosen:
         row = _row(host, ways[host.name])
@@ -71,7 +73,7 @@ def _row(host: Host, way: tuple[Server, ...] | HostError) -> dict[str, Any]:
 @forks_option
 @json_option
 def ping(
-    patterns: tuple[str, ...], inventory: Path | None, course: Path | None, forks: int, as_json: bool
+    patterns: tuple[str, ...], inventory: tuple[Path, ...], course: Path | None, forks: int, as_json: bool
 ) -> int:
     """Connect to each VM, start the agent there, and say how long it took."""
     from labctl.agent import start_agent

@@ -18,10 +18,10 @@ from labctl.inventory import Host
 def chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
     """The hosts of ``vms`` (all when none is named) that a ``--limit`` names too.
 
-    A limit is a pattern, or ``@FILE`` with a name or pattern per line and ``#`` comments. Raises
+    Their variables are not looked at yet: a playbook may bring more. A limit is a pattern, or ``@FILE`` with a name or pattern per line and ``#`` comments. Raises
     UnknownHost, with the file's line, for a name that is none.
     """
-    hosts = setting.select(vms or ["all"])
+    hosts = setting.inventory.select(vms or ["all"])
     if not limit:
         return hosts
     kept: set[str] = set()
@@ -34,7 +34,7 @@ def chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[
 
 
 def _names(setting: Setting, pattern: str) -> set[str]:
-    return {host.name for host in setting.select([pattern])}
+    return {host.name for host in setting.inventory.select([pattern])}
 
 
 def _of_file(setting: Setting, path: Path) -> set[str]:

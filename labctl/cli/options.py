@@ -11,8 +11,10 @@ from labctl.batch import DEFAULT_FORKS
 inventory_option = click.option(
     "-i",
     "--inventory",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="The inventory file (Ansible's YAML). Default: the running sandbox's, or labctl.toml's.",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="An inventory file (Ansible's YAML or INI, a CSV roster) or a directory of them; may be given "
+    "again. Default: the running sandbox's, or labctl.toml's.",
 )
 course_option = click.option(
     "--course",

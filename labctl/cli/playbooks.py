@@ -61,7 +61,7 @@ def run_playbooks(
     section: str,
     vms: Sequence[str],
     *,
-    inventory: Path | None,
+    inventory: Sequence[Path],
     course: Path | None,
     forks: int,
     as_json: bool,
@@ -141,7 +141,9 @@ def _run(
 
         return AnsibleRun(paths, setting.inventory, hosts, options, observer, course=course.root)
     playbooks = [load_playbook(path, [course.root, course.templates]) for path in paths]
-    return Run(playbooks, setting.inventory, hosts, options, observer)
+    run = Run(playbooks, setting.inventory, hosts, options, observer)
+    setting.on_the_way(run.hosts)
+    return run
 
 
 def parse_extra_vars(given: Sequence[str]) -> dict[str, Any]:

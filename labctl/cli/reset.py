@@ -25,7 +25,7 @@ from labctl.cli.playbooks import run_playbooks
 @json_option
 def reset(
     vms: tuple[str, ...],
-    inventory: Path | None,
+    inventory: tuple[Path, ...],
     course: Path | None,
     check: bool,
     diff: bool,

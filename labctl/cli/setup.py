@@ -37,7 +37,7 @@ from labctl.cli.playbooks import run_playbooks
 @json_option
 def setup(
     vms: tuple[str, ...],
-    inventory: Path | None,
+    inventory: tuple[Path, ...],
     course: Path | None,
     names: tuple[str, ...],
     check: bool,

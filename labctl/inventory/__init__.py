@@ -2,5 +2,7 @@
 
 from labctl.inventory.load import load_inventory
 from labctl.inventory.model import Group, Host, Inventory, local_host
+from labctl.inventory.roster import RosterSettings
+from labctl.inventory.vars_files import VarsDirectory
 
-__all__ = ["Group", "Host", "Inventory", "load_inventory", "local_host"]
+__all__ = ["Group", "Host", "Inventory", "RosterSettings", "VarsDirectory", "load_inventory", "local_host"]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import getpass
+import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from labctl.errors import InventoryError, UnknownHost
 from labctl.inventory.patterns import matching
+from labctl.inventory.vars_files import Layers, VarsDirectory
 
 _DIRECT = re.compile(r"^(?P<user>[^@\s:]+)@(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:@/]+)(?::(?P<port>\d{1,5}))?$")
 
@@ -19,12 +21,33 @@ _DIRECT = re.compile(r"^(?P<user>[^@\s:]+)@(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:@/]+
 class Host:
     """One machine. ``variables`` are its groups' and its own, already merged in Ansible's order.
 
-    ``groups`` are the names of all groups it is in, directly or not, without ``all``.
+    ``groups`` are the names of all groups it is in, directly or not, without ``all``, those whose
+    variables win last. ``layers`` are the variables before they were merged (None: they are the host's
+    own). ``file`` is the inventory file that names it first.
     """
 
     name: str
     variables: Mapping[str, Any] = field(default_factory=dict)
     groups: tuple[str, ...] = ()
+    layers: Layers | None = field(default=None, repr=False, compare=False)
+    file: Path | None = None
+
+    def beside(self, directory: VarsDirectory) -> Host:
+        """The host as playbooks in ``directory`` see it: with the group_vars and host_vars there.
+
+        Raises :class:`InventoryError` for a mistake in those files.
+        """
+        if not directory:
+            return self
+        layers = self.layers or Layers(given=self.variables)
+        layers = layers.with_playbook(directory, self.name, self.groups)
+        return replace(self, variables=layers.merged(), layers=layers)
+
+    def with_given(self, variables: Mapping[str, Any]) -> Host:
+        """The host with variables from the command line, which no file overrides."""
+        layers = self.layers or Layers(own=(self.variables,))
+        layers = replace(layers, given={**(layers.given or {}), **variables})
+        return replace(self, variables=layers.merged(), layers=layers)
 
     def validate(self) -> None:
         """Raise :class:`InventoryError` now for what connecting would stumble over later."""
@@ -36,8 +59,18 @@ class Host:
         if isinstance(value, str) and "{{" in value:
             from labctl.inventory.rendering import render
 
-            return render(self.name, name, value, self.variables)
+            names = {"inventory_hostname": self.name, "inventory_hostname_short": self.short_name}
+            return render(self.name, name, value, {**self.variables, **names})
         return value
+
+    @property
+    def short_name(self) -> str:
+        """The name up to its first dot; an address as it is."""
+        try:
+            ipaddress.ip_address(self.name)
+        except ValueError:
+            return self.name.partition(".")[0]
+        return self.name
 
     @property
     def address(self) -> str:
@@ -95,20 +128,24 @@ class Group:
 
 @dataclass(frozen=True)
 class Inventory:
-    """All hosts and groups of one inventory file; ``path`` is None for one made in memory."""
+    """All hosts and groups; ``paths`` are the files and directories read, none for one made in memory."""
 
     hosts: Mapping[str, Host]
     groups: Mapping[str, Group]
-    path: Path | None = None
+    paths: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What was read, for messages."""
+        return ", ".join(map(str, self.paths))
 
     def select(self, patterns: Sequence[str]) -> tuple[Host, ...]:
         """The hosts that ``patterns`` name, in the inventory's order, each once.
 
-        A pattern is a host, a group, ``all``, a glob, several of these joined by ``:`` with ``!``
-        (but not) and ``&`` (and also), or ``user@host[:port]`` for a host in no inventory. Raises
-        :class:`UnknownHost` with the nearest name.
+        A pattern is one of Ansible's (see :mod:`labctl.inventory.patterns`), or ``user@host[:port]`` for
+        a host in no inventory. Raises :class:`UnknownHost` with the nearest name.
         """
-        groups = {name: group.hosts for name, group in self.groups.items()}
+        groups = self._members()
         direct: list[Host] = []
         names: set[str] = set()
         for pattern in patterns:
@@ -116,9 +153,16 @@ class Inventory:
             if match:
                 direct.append(self._direct_host(match))
             else:
-                names |= matching(pattern, self.hosts, groups, self.path)
+                names |= matching(pattern, self.hosts, groups, self.name)
         chosen = [host for name, host in self.hosts.items() if name in names]
         return tuple(chosen + [host for host in direct if host.name not in names])
+
+    def named_by(self, pattern: str) -> set[str]:
+        """The names of the hosts of a play's ``hosts``: a part that names nothing is passed over."""
+        return matching(pattern, self.hosts, self._members(), strict=False)
+
+    def _members(self) -> dict[str, tuple[str, ...]]:
+        return {name: group.hosts for name, group in self.groups.items()}
 
     def _direct_host(self, match: re.Match[str]) -> Host:
         """The host of ``user@host[:port]``: one of the inventory by address, or one in no inventory."""
@@ -130,7 +174,7 @@ class Inventory:
             same_port = not match["port"] or int(match["port"]) == host.port
             if address in (host.name, host.address) and same_port:
                 # The same machine under its inventory name: keep its variables, connect as asked.
-                return Host(host.name, {**host.variables, "ansible_user": match["user"]}, host.groups)
+                return host.with_given({"ansible_user": match["user"]})
         return Host(address, variables)
 
     def group_hosts(self, name: str) -> tuple[Host, ...]:

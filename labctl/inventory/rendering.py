@@ -26,10 +26,9 @@ def render(host: str, name: str, text: str, variables: Mapping[str, Any]) -> str
 
     Raises :class:`InventoryError` that names host and variable.
     """
-    known = {**variables, "inventory_hostname": host, "inventory_hostname_short": host.partition(".")[0]}
     for _ in range(_ROUNDS):
         try:
-            text = _ENVIRONMENT.from_string(text).render(known)
+            text = _ENVIRONMENT.from_string(text).render(variables)
         except (TemplateError, ArithmeticError, TypeError, ValueError) as err:
             raise InventoryError(
                 f"{host}: {name} cannot be rendered: {err}",

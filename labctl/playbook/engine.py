@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from labctl.batch import DEFAULT_FORKS, fan_out
 from labctl.deadline import Deadline
-from labctl.errors import HostError, PlaybookError, UnknownHost
+from labctl.errors import HostError, PlaybookError
 from labctl.inventory import Host, Inventory
 from labctl.playbook.host import PlayOnHost, Setting
 from labctl.playbook.model import Block, Play, Playbook, Task
@@ -78,13 +78,27 @@ class Run:
         self._cancelled = False
         self.tags = Tags.of(options.tags, options.skip_tags)
         self.mode = Mode(check=options.check, diff=options.diff)
-        self.world = World(inventory, hosts, options.extra_vars, self._facts_of_run())
+        self._chosen = tuple(hosts)
+        self._dirs = [play.directory for playbook in playbooks for play in playbook.plays]
+        self.world = World(inventory, hosts, options.extra_vars, self._facts_of_run(), self._dirs)
         self.steps = _steps(playbooks, self.world, hosts, options)
         self.records = {host.name: HostRun(host.name) for host in hosts}
         self._sessions: dict[str, Session] = {}
         self._delegates: Delegates | None = None
         self._once: Once | None = None
-        self._hosts = {host.name: host for host in hosts}
+        self._hosts = {host.name: self._connecting(host) for host in hosts}
+
+    def _connecting(self, host: Host) -> Host:
+        """The host as its first playbook sees it: one connection serves all of them.
+
+        Raises InventoryError for what connecting would stumble over.
+        """
+        for step in self.steps:
+            if any(named.name == host.name for named in step.hosts):
+                host = self.world.host(host.name, step.play.directory)
+                host.validate()
+                break
+        return host
 
     def _facts_of_run(self) -> dict[str, Any]:
         return {
@@ -96,9 +110,14 @@ class Run:
             "ansible_skip_tags": list(self.options.skip_tags),
         }
 
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """The hosts of the run, as they are connected to."""
+        return tuple(self._hosts.values())
+
     def preflight(self) -> None:
         """Find every mistake that can be found without a VM. Raises PlaybookError; nothing connects."""
-        scratch = World(self.world.inventory, list(self._hosts.values()), self.world.extra, self.world.run)
+        scratch = World(self.world.inventory, self._chosen, self.world.extra, self.world.run, self._dirs)
         for step in self.steps:
             names = [host.name for host in step.hosts]
             for host in step.hosts:
@@ -222,25 +241,21 @@ def _steps(
 
 def _pattern(play: Play, options: RunOptions) -> str:
     value = play.hosts.value
-    text = ":".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
     for name, replacement in options.extra_vars.items():
         text = text.replace("{{ " + name + " }}", str(replacement)).replace(
             "{{" + name + "}}", str(replacement)
         )
     if "{{" in text:
         raise PlaybookError(f"hosts: {text!r} needs a variable given with -e", place=play.hosts.place)
-    return text.replace(",", ":")
+    return text
 
 
 def _named(inventory: Inventory, hosts: Sequence[Host], pattern: str) -> set[str]:
     """The hosts a play names; a group that the inventory does not have names none, as in Ansible."""
     if pattern in ("all", "*"):
         return {host.name for host in hosts}
-    try:
-        named = {host.name for host in inventory.select([pattern])}
-    except UnknownHost:
-        named = set()
-    return named | {host.name for host in hosts if host.name == pattern}
+    return inventory.named_by(pattern) | {host.name for host in hosts if host.name == pattern}
 
 
 def _needs_root(steps: Sequence[_Step]) -> bool:

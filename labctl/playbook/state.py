@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from labctl.inventory import Host, Inventory
+from labctl.inventory import Host, Inventory, VarsDirectory
 from labctl.playbook.model import Play, Role, Task
 from labctl.playbook.template import Templar
 from labctl.playbook.variables import FACT_NAMES, HostVars, Layer, Scope
@@ -58,7 +59,10 @@ class HostState:
 
 
 class World:
-    """Everything that scopes are made of: the inventory, every host's state, the run's options."""
+    """Everything that scopes are made of: the inventory, every host's state, the run's options.
+
+    The ``group_vars`` and ``host_vars`` in ``playbook_dirs`` are read at once: raises InventoryError.
+    """
 
     def __init__(
         self,
@@ -66,18 +70,30 @@ class World:
         hosts: Sequence[Host],
         extra: Mapping[str, Any],
         run: Mapping[str, Any],
+        playbook_dirs: Iterable[Path] = (),
     ) -> None:
         self.inventory = inventory
         self.extra = extra
         self.run = run
         self.states = {host.name: HostState(host) for host in inventory.hosts.values()}
-        for host in hosts:
-            self.states.setdefault(host.name, HostState(host))
+        # The chosen ones may have variables from the command line (user@host).
+        self.states.update((host.name, HostState(host)) for host in hosts)
+        beside = [VarsDirectory(directory) for directory in dict.fromkeys(playbook_dirs)]
+        self._seen = {
+            directory.directory: {name: state.host.beside(directory) for name, state in self.states.items()}
+            for directory in beside
+        }
         groups = {name: list(group.hosts) for name, group in inventory.groups.items()}
         groups.setdefault("all", list(self.states))
         grouped = {name for key, names in groups.items() if key not in ("all", "ungrouped") for name in names}
         groups["ungrouped"] = [name for name in self.states if name not in grouped]
         self.groups = groups
+
+    def host(self, name: str, playbook_dir: Path | None) -> Host:
+        """A host with the variables that lie beside the playbooks in ``playbook_dir``."""
+        if playbook_dir is None or playbook_dir not in self._seen:
+            return self.states[name].host
+        return self._seen[playbook_dir][name]
 
     def scope(
         self,
@@ -88,14 +104,17 @@ class World:
         task: Task | None = None,
         play_hosts: Sequence[str] = (),
         includes: Sequence[Layer] = (),
+        directory: Path | None = None,
     ) -> Scope:
         """What a task sees, strongest first, in Ansible's order of precedence.
 
+        ``directory`` is that of the playbook whose variables beside it count when there is no play.
         ``includes`` are the variables of the includes that the task stands in, the innermost last.
         """
         state = self.states[host]
         roles = (*play.roles, *state.public) if play is not None else ()
         role = task.role if task is not None else None
+        seen = self.host(host, play.directory if play is not None else directory)
         layers = [
             Layer("magic", self._magic(state, templar, play, task, play_hosts), "final"),
             Layer("-e", self.extra),
@@ -124,12 +143,12 @@ class World:
             layers.append(Layer("facts", state.facts, "remote"))
         elif play is None or play.gather_facts:
             layers.append(Layer("facts", _FACTS_WANTED, "facts"))
-        layers.append(Layer("inventory", state.host.variables))
+        layers.append(Layer("inventory", seen.variables))
         if role is not None:
             layers.extend(Layer("role defaults", values) for values in reversed(role.defaults))
         for one in reversed(roles):
             layers.extend(Layer("role defaults", values) for values in reversed(one.own_defaults))
-        layers.append(Layer("defaults", _defaults(state.host), "final"))
+        layers.append(Layer("defaults", _defaults(seen), "final"))
         return Scope(templar, layers)
 
     def _magic(
@@ -143,15 +162,18 @@ class World:
         host = state.host
         magic: dict[str, Any] = {
             "inventory_hostname": host.name,
-            "inventory_hostname_short": host.name.split(".")[0],
+            "inventory_hostname_short": host.short_name,
             "group_names": sorted(host.groups),
             "groups": self.groups,
-            "hostvars": HostVars(list(self.states), lambda name: self.scope(name, templar)),
+            "hostvars": HostVars(
+                list(self.states),
+                lambda name: self.scope(name, templar, directory=play.directory if play else None),
+            ),
             **self.run,
         }
-        if self.inventory.path is not None:
-            magic["inventory_file"] = str(self.inventory.path)
-            magic["inventory_dir"] = str(self.inventory.path.parent)
+        if host.file is not None:
+            magic["inventory_file"] = str(host.file)
+            magic["inventory_dir"] = str(host.file.parent)
         if task is not None and task.role is not None:
             magic["role_name"] = magic["ansible_role_name"] = task.role.name
             magic["role_path"] = str(task.role.path)

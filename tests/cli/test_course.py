@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from labctl.cli.context import Setting
 from labctl.cli.course import find_course
-from labctl.errors import CourseError
+from labctl.errors import CourseError, RequestError
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -65,3 +66,36 @@ def test_playbooks_by_name(tmp_path: Path) -> None:
     assert caught.value.hint == "did you mean site?"
     with pytest.raises(CourseError, match="names no playbooks for reset"):
         course.default_playbooks("reset")
+
+
+def test_a_roster_joins_the_courses_inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = '[inventory]\npath = "hosts"\n[roster]\nfile = "class.csv"\nhost = "{user}"\ngroup = "lab"\n'
+    course = make(tmp_path / "c", settings)
+    (course / "hosts").write_text("server\nkim ansible_port=2200\n")
+    (course / "class.csv").write_text("user,name,sid,email\nkim,Kim,1,k@x\nlee,Lee,2,l@x\n")
+    monkeypatch.delenv("LABCTL_INVENTORY", raising=False)
+    monkeypatch.setenv("LABCTL_SANDBOX", "none-such")
+    hosts = Setting.current(course=course).inventory.hosts
+    assert {name: host.groups for name, host in hosts.items()} == {
+        "server": ("ungrouped",),
+        "kim": ("lab",),
+        "lee": ("lab",),
+    }
+    assert (hosts["kim"].port, hosts["kim"].variables["student_name"]) == (2200, "Kim")
+    # With an inventory named, the class is not among the machines.
+    assert set(Setting.current([course / "hosts"], course).inventory.hosts) == {"server", "kim"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ('[roster]\nfile = "class.csv"\n', r"roster\.host is missing"),
+        ('[roster]\nfile = "class.xlsx"\nhost = "{user}"\n', "a CSV file, not class.xlsx"),
+        ('[roster]\nhost = "vm"\n', r"roster\.host 'vm' does not name"),
+        ('[roster]\nhosts = "vm"\n', r"unknown setting 'roster\.hosts'"),
+    ],
+)
+def test_the_rosters_settings_are_checked(tmp_path: Path, settings: str, message: str) -> None:
+    with pytest.raises(RequestError, match=message) as caught:
+        Setting.current(course=make(tmp_path / "c", settings))
+    assert caught.value.place is not None

@@ -91,3 +91,25 @@ def test_a_wrong_variable_of_one_vm_is_found_before_anything_connects(
     assert captured.out == ""
     assert message in captured.err
     assert "web1: " not in captured.err
+
+
+def test_hosts_list_reads_ini_rosters_and_directories(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "labctl.toml").write_text(
+        '[roster]\nhost = "{user}.example.org"\nvars = {ansible_user = "lee"}\n'
+    )
+    (tmp_path / "roster.csv").write_text("name,email,sid,user\nKim Doe,k@example.org,1,kim\n")
+    (tmp_path / "hosts").mkdir()
+    (tmp_path / "hosts" / "staff").write_text("[staff]\nserver ansible_host=192.0.2.1\n")
+    (tmp_path / "hosts" / "group_vars").mkdir()
+    (tmp_path / "hosts" / "group_vars" / "all").write_text("ansible_port: 2200\nansible_user: all\n")
+    sources = [word for name in ("hosts", "roster.csv") for word in ("-i", str(tmp_path / name))]
+    assert main(["hosts", "list", "--course", str(tmp_path), *sources, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    rows = [(row["host"], row["address"], row["port"], row["groups"]) for row in document["hosts"]]
+    assert rows == [
+        ("server", "192.0.2.1", 2200, ["staff"]),
+        ("kim.example.org", "kim.example.org", 2200, ["students"]),
+    ]
+    assert document["inventory"] == f"{tmp_path}/hosts, {tmp_path}/roster.csv"

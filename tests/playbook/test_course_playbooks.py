@@ -63,7 +63,7 @@ def test_the_secret_must_be_given(course: Inventory) -> None:
         )
         for name, host in course.hosts.items()
     }
-    made = Inventory(without, course.groups, course.path)
+    made = Inventory(without, course.groups, course.paths)
     with pytest.raises(PlaybookError) as caught:
         Run([loaded("staff")], made, list(without.values()), RunOptions()).preflight()
     assert "lab_secret" in caught.value.message

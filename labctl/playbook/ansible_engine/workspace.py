@@ -89,9 +89,17 @@ class Workspace:
     def _inventory(self, inventory: Inventory, hosts: Sequence[Host]) -> Iterator[str]:
         """The user's inventory, and after it, so that it wins, what the command line and labctl add."""
         added = {host.name: _added(host, inventory) for host in hosts}
-        path = self._write("labctl-hosts.json", {"all": {"hosts": added}})
-        if inventory.path:
-            yield from ("-i", str(inventory.path))
+        # Ansible reads no class lists: their hosts are written out, with their groups.
+        listed = [host for host in inventory.hosts.values() if host.file and host.file.suffix == ".csv"]
+        groups: dict[str, Any] = {}
+        for host in listed:
+            added[host.name] = {**host.variables, **added.get(host.name, {})}
+            for group in host.groups:
+                groups.setdefault(group, {"hosts": {}})["hosts"][host.name] = {}
+        path = self._write("labctl-hosts.json", {"all": {"hosts": added, "children": groups}})
+        for read in inventory.paths:
+            if read.suffix != ".csv":
+                yield from ("-i", str(read))
         yield from ("-i", str(path))
 
     def _options(self, hosts: Sequence[Host], options: RunOptions) -> Iterator[str]:

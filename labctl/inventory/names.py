@@ -1,0 +1,99 @@
+"""Names in inventories: hosts with ports and ranges, and what a variable may be called."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import string
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from labctl.errors import InventoryError, Place
+
+_BRACKETED = re.compile(r"\[(?P<host>.+)\]:(?P<port>\d+)")
+_WITH_PORT = re.compile(r"(?P<host>(?:[^:\[\]]|\[[^\]]*\])+):(?P<port>\d+)")
+_BRACKETS = re.compile(r"\[([^\]]*)\]")
+#: Words that Jinja reads as something else than a name.
+_NO_NAMES = frozenset({"true", "false", "none", "True", "False", "None", "not"})
+
+
+def check_variable(name: Any, place: Place) -> None:
+    """Raise :class:`InventoryError` for a name that no template could ever use."""
+    if isinstance(name, str) and name.isidentifier() and name.isascii() and name not in _NO_NAMES:
+        return
+    raise InventoryError(
+        f"{name!r} cannot be a variable's name",
+        hint="use letters, digits and _, and begin with a letter or _",
+        place=place,
+    )
+
+
+def split_port(text: str, place: Place) -> tuple[str, int | None]:
+    """``web1:2222``, ``[2001:db8::1]:22`` and plain names, each with its port or None.
+
+    The host may hold ranges. Raises :class:`InventoryError` for text that is none of these.
+    """
+    match = _BRACKETED.fullmatch(text)
+    if not (match and (_is_ipv6(match["host"]) or ":" not in _BRACKETS.sub("", match["host"]))):
+        match = _WITH_PORT.fullmatch(text)
+    host, port = (match["host"], int(match["port"])) if match else (text, None)
+    if not host or (":" in _BRACKETS.sub("", host) and not _is_ipv6(host)):
+        raise InventoryError(
+            f"{text!r} is not a host's name",
+            hint="write web1, web1:2222, 2001:db8::1 or [2001:db8::1]:2222",
+            place=place,
+        )
+    if port is not None and not 0 < port < 65536:
+        raise InventoryError(f"{port} is not a port", hint="ports are 1 to 65535", place=place)
+    return host, port
+
+
+def is_one_host(text: str) -> bool:
+    """Whether a pattern with colons in it is one host's name or range all the same."""
+    return _is_ipv6(text) or ":" not in _BRACKETS.sub("", text)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(_BRACKETS.sub("0", text))
+    except ValueError:
+        return False
+    return True
+
+
+def expand(pattern: str, place: Place) -> Iterator[str]:
+    """The hosts of ``web[01:10]`` (ten) and ``db-[a:c]`` (three); a step may follow: ``[0:8:2]``.
+
+    Raises :class:`InventoryError` for brackets that hold no range.
+    """
+    if "[" not in pattern and "]" not in pattern:
+        yield pattern
+        return
+    match = _BRACKETS.search(pattern)
+    values = _range(match[1].split(":")) if match else None
+    if not match or values is None:
+        raise InventoryError(
+            f"{match[0] if match else pattern} is not a range",
+            hint="write [1:20], [01:20] (both ends as wide), [a:f] or [0:8:2], the smaller end first",
+            place=place,
+        )
+    for value in values:
+        yield from expand(pattern[: match.start()] + value + pattern[match.end() :], place)
+
+
+def _range(bounds: list[str]) -> Sequence[str] | None:
+    """The values between two bounds, both included; None for what is no range."""
+    if len(bounds) not in (2, 3):
+        return None
+    first, last, step = bounds[0] or "0", bounds[1], bounds[2] if len(bounds) == 3 else "1"
+    if not (step.isdecimal() and int(step)):
+        return None
+    if first.isdecimal() and last.isdecimal() and int(first) <= int(last):
+        width = len(first) if first[0] == "0" and len(first) > 1 else 0
+        if width and len(last) != width:
+            return None
+        return [str(n).zfill(width) for n in range(int(first), int(last) + 1, int(step))]
+    letters = string.ascii_letters
+    if len(first) == len(last) == 1 and first in letters and last in letters:
+        return letters[letters.index(first) : letters.index(last) + 1 : int(step)] or None
+    return None

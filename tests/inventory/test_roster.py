@@ -1,0 +1,117 @@
+"""Rosters: a class list from a spreadsheet as hosts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.errors import InventoryError
+from labctl.inventory import Inventory, RosterSettings, load_inventory
+
+SETTINGS = RosterSettings("{user}.example.org", variables={"tier": "roster", "size": 3})
+ROSTER = (
+    b"\xef\xbb\xbfName,E-mail 2,SID,Email,user\r\n"
+    b'"Doe, Kim ""K""",,0012,kim@example.org,kim\r\n'
+    b"\r\n,,,,\r\n"
+    b" Lee Ng ,,13,lee@example.org, lee \r\n"
+)
+
+
+def read(tmp_path: Path, roster: bytes | str, inventory: str = "", settings: Any = SETTINGS) -> Inventory:
+    path = tmp_path / "roster.csv"
+    path.write_bytes(roster if isinstance(roster, bytes) else roster.encode())
+    paths = [path]
+    if inventory:
+        paths.append(tmp_path / "hosts")
+        paths[1].write_text(inventory)
+    return load_inventory(*paths, roster=settings)
+
+
+def test_a_spreadsheets_export(tmp_path: Path) -> None:
+    made = read(tmp_path, ROSTER)
+    assert made.groups["students"].hosts == ("kim.example.org", "lee.example.org")
+    assert made.hosts["kim.example.org"].variables == {
+        "tier": "roster",
+        "size": 3,
+        "student_name": 'Doe, Kim "K"',
+        "student_email": "kim@example.org",
+        "student_sid": "0012",
+        "student_user": "kim",
+    }
+    assert made.hosts["lee.example.org"].variables["student_name"] == "Lee Ng"
+
+
+def test_the_inventorys_own_variables_win(tmp_path: Path) -> None:
+    made = read(
+        tmp_path,
+        ROSTER,
+        "[late]\nkim.example.org student_name=Kimberly ansible_host=192.0.2.9\n"
+        "[students]\nother\n[students:vars]\ntier=inventory\n",
+    )
+    kim = made.hosts["kim.example.org"]
+    assert (kim.variables["student_name"], kim.variables["student_sid"]) == ("Kimberly", "0012")
+    assert (kim.variables["tier"], kim.variables["size"], kim.address) == ("inventory", 3, "192.0.2.9")
+    assert kim.groups == ("late", "students")
+    assert set(made.groups["students"].hosts) == {"other", "kim.example.org", "lee.example.org"}
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_the_separators_of_other_languages(tmp_path: Path, separator: str) -> None:
+    roster = "name,email,sid,user\nKim,k@x,1,kim\n".replace(",", separator)
+    assert list(read(tmp_path, roster).hosts) == ["kim.example.org"]
+
+
+HEAD = "name,email,sid,user\n"
+MISTAKES = {
+    "a missing column": ("name,email,login,sid\n", 1, 1, "column user is missing"),
+    "a column twice": ("name,email,sid,user,User\n", 1, 1, "column user stands twice"),
+    "a user twice": (
+        HEAD + 'A,a,1,kim\n\n"Kim, B",Kim,2,Kim\n',
+        4,
+        16,
+        "user Kim stands twice .first in line 2",
+    ),
+    "no user": (HEAD + "A,a,1,\n", 2, 7, "has no user"),
+    "a user that is no host": (HEAD + "A,a,1,k m\n", 2, 7, "which is no host's name"),
+    "a comma too many": (HEAD + "Doe, Kim,a,1,kim\n", 2, 1, "5 cells in a row under 4 columns"),
+    "a quote": (HEAD + '"Kim "K" Doe",a,1,kim\n', 2, 1, "not valid CSV"),
+    "an open quote": (HEAD + 'A,a,1,ka\n"Kim,a,1,kim\nB,b,2,kb\n', 3, 1, "not valid CSV"),
+    "a template": (HEAD + "{{ lookup('pipe') }},a,1,kim\n", 2, 1, "the name cannot be"),
+    "two lines in a cell": (HEAD + 'A,a,1,ka\n"Kim\nDoe",a,1,kim\n', 3, 1, "the name cannot be"),
+    "empty": ("\n\n", 0, 0, "the roster is empty"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_shown_where_it_is(tmp_path: Path, name: str) -> None:
+    text, line, column, message = MISTAKES[name]
+    with pytest.raises(InventoryError, match=message) as caught:
+        read(tmp_path, text)
+    place = caught.value.place
+    assert place is not None
+    assert (place.line, place.column) == (line, column)
+
+
+def test_two_rows_that_make_one_host(tmp_path: Path) -> None:
+    roster = HEAD + "A,a,7,kim\nB,b,7,lee\n"
+    with pytest.raises(InventoryError, match=r"host vm7 stands twice \(first in line 2\)"):
+        read(tmp_path, roster, settings=RosterSettings("vm{sid}"))
+
+
+@pytest.mark.parametrize("host", ["vm", "{login}", "{}", "{user", "{user!r}", "{user:>9}"])
+def test_a_pattern_that_names_no_column(host: str) -> None:
+    with pytest.raises(InventoryError, match=r"roster\.host"):
+        RosterSettings(host)
+
+
+def test_a_roster_without_settings(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match="what its hosts are called"):
+        read(tmp_path, ROSTER, settings=None)
+
+
+def test_a_spreadsheet_that_is_not_utf8(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match="not UTF-8") as caught:
+        read(tmp_path, ROSTER.decode("utf-8-sig").encode("utf-16"))
+    assert "CSV UTF-8" in caught.value.hint
