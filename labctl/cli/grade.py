@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.context import Setting
-from labctl.cli.options import course_option, forks_option, inventory_option, json_option
+from labctl.cli.options import course_option, forks_option, inventory_option, json_option, vault_options
 from labctl.errors import CourseError, HostError
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.argument("vms", metavar="[VM]...", nargs=-1)
 @inventory_option
 @course_option
+@vault_options
 @click.option("--lab", "lab_name", help="Which lab. Default: labctl.toml's.")
 @click.option(
     "--only", multiple=True, metavar="ID", help="Only this check, section or question (and what it needs)."

@@ -10,7 +10,7 @@ import click
 
 from labctl.batch import fan_out
 from labctl.cli.context import Setting
-from labctl.cli.options import course_option, forks_option, inventory_option, json_option
+from labctl.cli.options import course_option, forks_option, inventory_option, json_option, vault_options
 from labctl.deadline import Deadline
 from labctl.errors import HostError
 from labctl.inventory import Host
@@ -26,6 +26,7 @@ def hosts() -> None:
 @click.argument("patterns", metavar="[VM]...", nargs=-1)
 @inventory_option
 @course_option
+@vault_options
 @json_option
 def list_hosts(patterns: tuple[str, ...], inventory: Path | None, course: Path | None, as_json: bool) -> None:
     """List the hosts of the inventory in use."""
@@ -50,6 +51,7 @@ def list_hosts(patterns: tuple[str, ...], inventory: Path | None, course: Path |
 @click.argument("patterns", metavar="[VM]...", nargs=-1)
 @inventory_option
 @course_option
+@vault_options
 @forks_option
 @json_option
 def ping(

@@ -19,6 +19,7 @@ import yaml
 from jinja2 import Undefined
 from jinja2.exceptions import FilterArgumentError, UndefinedError
 
+from labctl.documents import Secret
 from labctl.playbook.schema import FALSE, TRUE
 
 # A pattern comes from the playbook, but may meet text from a VM: this bounds what it is run over.
@@ -303,6 +304,10 @@ def is_contains(value: Any, item: Any) -> bool:
     return item in value
 
 
+def is_vault_encrypted(value: Any) -> bool:
+    return isinstance(value, Secret) or (isinstance(value, str) and value.startswith("$ANSIBLE_VAULT;"))
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
     "b64decode": b64decode,
     "b64encode": b64encode,
@@ -356,5 +361,6 @@ TESTS: dict[str, Callable[..., Any]] = {
     "succeeded": is_succeeded,
     "success": is_succeeded,
     "superset": is_superset,
+    "vault_encrypted": is_vault_encrypted,
     "version": version,
 }

@@ -68,6 +68,7 @@ _COPY = make_module(
         "src": Param("path"),
         "content": Param("raw"),
         "remote_src": _FLAG,
+        "decrypt": _TRUE,
         "directory_mode": Param("mode"),
         **_COPY_PARAMS,
     },

@@ -18,7 +18,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.utils import missing
 
-from labctl.documents import Map, Seq
+from labctl import vault
+from labctl.documents import Map, Seq, Verbatim
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.filters import FILTERS, TESTS
 from labctl.playbook.lookups import LOOKUPS, LookupFailed
@@ -118,7 +119,7 @@ def _query(context: Context, name: str, *terms: Any, **options: Any) -> list[Any
 
 def is_template(text: str) -> bool:
     """Whether Jinja has anything to do in ``text``."""
-    return "{{" in text or "{%" in text or "{#" in text
+    return ("{{" in text or "{%" in text or "{#" in text) and not isinstance(text, Verbatim)
 
 
 class Templar:
@@ -189,7 +190,7 @@ class Templar:
             rendered = _concat(template.root_render_func(template.new_context({SCOPE: scope})))
         except _RENDER_ERRORS as err:
             fail_in_file(err, path, scope)
-        source = path.read_text(encoding="utf-8")
+        source = vault.read_file(path, PlaybookError).decode("utf-8")
         return str(_same_end(source, "" if rendered is None else str(rendered)))
 
     # -- compiling -------------------------------------------------------------------------
@@ -200,7 +201,7 @@ class Templar:
         if key in self._files:
             return self._files[key]
         try:
-            source = path.read_text(encoding="utf-8")
+            source = vault.read_file(path, PlaybookError).decode("utf-8")
         except OSError as err:
             raise PlaybookError(f"cannot read the template: {err.strerror}", place=Place(path)) from err
         except UnicodeDecodeError as err:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from labctl import vault
 from labctl.errors import PlaybookError
 from labctl.playbook.filters import to_nice_json
 from labctl.playbook.lookups import LookupFailed, find_file
@@ -20,8 +21,11 @@ _MAX_FILE = 16 << 20
 
 
 def complete(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
-    """Arguments for the agent's copy module: ``text`` or ``data`` (base64), or ``tree`` for a directory."""
-    remote = {key: value for key, value in args.items() if key not in ("src", "content")}
+    """Arguments for the agent's copy module: ``text`` or ``data`` (base64), or ``tree`` for a directory.
+
+    ``_vaulted`` says that a vault held what is sent: its diff is not for showing.
+    """
+    remote = {key: value for key, value in args.items() if key not in ("src", "content", "decrypt")}
     if task.module.name == "template":
         return {**remote, **_template(task, args, scope)}
     if "content" in args:
@@ -61,37 +65,46 @@ def _template(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, An
         "text": text if newline == "\n" else text.replace("\n", newline),
         "_name": name,
         "_source": str(path),
+        **({"_vaulted": True} if _is_vault(path) else {}),
     }
 
 
 def _copy(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
     path = _find(task, args["src"], scope, "files")
     if not path.is_dir():
-        return {**_bytes(path, task), "_name": path.name, **_mode(args, path)}
+        return {**_bytes(path, args, task), "_name": path.name, **_mode(args, path)}
     top = path if args["src"].endswith("/") else path.parent
-    tree = []
+    tree: list[dict[str, Any]] = []
     for where, _directories, names in os.walk(path):
         for name in sorted(names):
             file = Path(where, name)
-            tree.append({"path": str(file.relative_to(top)), **_bytes(file, task), **_mode(args, file)})
-    return {"tree": tree}
+            tree.append({"path": str(file.relative_to(top)), **_bytes(file, args, task), **_mode(args, file)})
+    hidden = any(entry.pop("_vaulted", False) for entry in tree)
+    return {"tree": tree, **({"_vaulted": True} if hidden else {})}
+
+
+def _is_vault(path: Path) -> bool:
+    with path.open("rb") as file:
+        return vault.is_vaulted(file.read(len(vault.HEADER)))
 
 
 def _mode(args: Mapping[str, Any], path: Path) -> dict[str, str]:
     return {"mode": f"{stat.S_IMODE(path.stat().st_mode):04o}"} if args.get("mode") == "preserve" else {}
 
 
-def _bytes(path: Path, task: Task) -> dict[str, str]:
+def _bytes(path: Path, args: Mapping[str, Any], task: Task) -> dict[str, Any]:
     try:
         if path.stat().st_size > _MAX_FILE:
             raise PlaybookError(
                 f"{path} has more than {_MAX_FILE >> 20} MiB: too large to send",
                 place=task.args.value.at("src"),
             )
-        data = path.read_bytes()
+        opened = args.get("decrypt", True) and _is_vault(path)
+        data = vault.read_file(path, PlaybookError) if opened else path.read_bytes()
     except OSError as err:
         raise PlaybookError(f"cannot read {path}: {err.strerror}", place=task.args.value.at("src")) from err
+    hidden = {"_vaulted": True} if opened else {}
     try:
-        return {"text": data.decode("utf-8")}
+        return {"text": data.decode("utf-8"), **hidden}
     except UnicodeDecodeError:
-        return {"data": base64.b64encode(data).decode("ascii")}
+        return {"data": base64.b64encode(data).decode("ascii"), **hidden}
