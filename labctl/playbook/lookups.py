@@ -14,6 +14,7 @@ from jinja2.utils import missing
 
 from labctl import vault
 from labctl.errors import PlaybookError
+from labctl.playbook.values import Missing
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
@@ -70,9 +71,8 @@ def _vars(scope: Scope, terms: list[str], options: Mapping[str, Any]) -> list[An
     for term in terms:
         value = scope.lookup(term)
         if value is missing:
-            if "default" not in options:
-                raise LookupFailed(f"the variable {term!r} is not defined")
-            value = options["default"]
+            value = options.get("default")
+            value = Missing(name=term) if value is None else value
         found.append(value)
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from labctl import vault
 from labctl.errors import PlaybookError
-from labctl.playbook.filters import to_nice_json
+from labctl.playbook.filters.formats import to_nice_json
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.model import Task
 from labctl.playbook.variables import Scope
