@@ -43,10 +43,6 @@ many = settings(
     derandomize=True,  # what fails here fails for everybody
     deadline=None,
     suppress_health_check=list(HealthCheck),
-        HealthCheck.function_scoped_fixture,
-        HealthCheck.too_slow,
-        HealthCheck.data_too_large,
-    ],
 )
 
 

@@ -42,19 +42,20 @@ class _Parsed:
     def usable(self) -> tuple[int, int]:
         """The first and the last address for hosts: all of a /31 and smaller."""
         first, last = int(self.network[0]), int(self.network[-1])
-        return (first, last) if self.size <= 2 else (first + 1, last - (self.network.version == 4))
+        return (first, last) if self.size <= 2 else (first + 1, last - 1)
 
     def at(self, number: int) -> str:
         return str(type(self.address)(number))
 
 
-def _parse(value: Any) -> _Parsed | None:
-    if isinstance(value, bool) or not value:
+def _parse(value: Any, version: Any = False) -> _Parsed | None:
+    if value is True or not value:
         return None
     try:
         if str(value).isdigit():
             number = int(value)
-            found: Any = ipaddress.ip_interface(ipaddress.ip_address(number))
+            kind = ipaddress.IPv6Address if version == 6 else ipaddress.ip_address
+            found: Any = ipaddress.ip_interface(kind(number))
             return _Parsed(str(found), found.ip, found.network, True)
         found = ipaddress.ip_interface(str(value))
     except ValueError:
@@ -86,7 +87,7 @@ def _plain(value: _Parsed) -> Any:
 
 def _address(value: _Parsed) -> Any:
     """Of a network there is no address, but a /31, /32 or /128 is one."""
-    is_network = value.size > 2 and value.address == value.network[0]
+    is_network = value.size > 2 and value.address == value.network[0] and value.network.version == 4
     return None if is_network else str(value.address)
 
 
@@ -121,7 +122,7 @@ _QUERIES: dict[str, Callable[[_Parsed], Any]] = {
         v.with_prefix if not (v.size > 2 and v.address in (v.network[0], v.network[-1])) else False
     ),
     "bool": lambda _v: True,
-    "broadcast": lambda v: str(v.network[-1]) if v.size > 2 and v.network.version == 4 else None,
+    "broadcast": lambda v: str(v.network[-1]) if v.size > 2 else None,
     "cidr": lambda v: v.with_prefix,
     "first_usable": _network_only(lambda v: v.at(v.usable[0])),
     "host": _host,
@@ -176,7 +177,7 @@ def ipaddr(value: Any, query: Any = "", version: Any = False, alias: str = "ipad
     """
     if isinstance(value, list | tuple):
         return [answer for item in value if (answer := ipaddr(item, query, version, alias))]
-    parsed = _parse(value)
+    parsed = _parse(value, version)
     if parsed is None or (version and parsed.network.version != version):
         return False
     name = _ALIASES.get(str(query), str(query))
