@@ -13,9 +13,22 @@ from typing import Any
 
 import yaml
 
+from labctl import vault
 from labctl.errors import Place, RequestError
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Verbatim(str):
+    """Text that is never a template: YAML's ``!unsafe``."""
+
+    __slots__ = ()
+
+
+class Secret(Verbatim):
+    """Text that stood in the file as ``!vault``: as in Ansible, never a template. Hidden when shown."""
+
+    __slots__ = ()
 
 
 class Map(dict[Any, Any]):
@@ -72,6 +85,8 @@ class _Builder:
         return Place(self.path, mark.line + 1, mark.column + 1, text)
 
     def build(self, node: Any) -> Any:
+        if node.tag == "!unsafe":
+            return self._verbatim(node)
         if isinstance(node, yaml.MappingNode):
             return self._map(node)
         if isinstance(node, yaml.SequenceNode):
@@ -79,6 +94,8 @@ class _Builder:
             for item in node.value:
                 seq.put(self.build(item), self.place(item.start_mark))
             return seq
+        if node.tag in ("!vault", "!vault-encrypted"):
+            return self._opened(node)
         try:
             return self.loader.construct_object(node)
         except (yaml.YAMLError, ValueError) as err:
@@ -86,6 +103,25 @@ class _Builder:
             if isinstance(err, ValueError):
                 message = f"{node.value!r} is not a valid value: {err}"
             raise self.error(message, place=self.place(node.start_mark)) from err
+
+    def _verbatim(self, node: Any) -> Any:
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.error(
+                "!unsafe marks text here, not lists or mappings", place=self.place(node.start_mark)
+            )
+        tag = self.loader.resolve(yaml.ScalarNode, node.value, (not node.style, bool(node.style)))
+        if tag == "tag:yaml.org,2002:str":
+            return Verbatim(node.value)
+        return self.build(yaml.ScalarNode(tag, node.value, node.start_mark, node.end_mark))
+
+    def _opened(self, node: Any) -> Secret:
+        place = self.place(node.start_mark)
+        try:
+            text = Secret(vault.open_vault(node.value.encode(), place, self.error).decode("utf-8"))
+        except UnicodeDecodeError as err:
+            raise self.error("the vault does not hold UTF-8 text", place=place) from err
+        vault.hide(text)
+        return text
 
     def _map(self, node: Any) -> Map:
         built = Map(self.place(node.start_mark))
@@ -122,22 +158,32 @@ class _Builder:
 def load_yaml(path: Path, error: type[RequestError] = RequestError) -> Any:
     """Read one YAML document.
 
-    Returns scalars as PyYAML's safe loader makes them, mappings as :class:`Map`, sequences as
-    :class:`Seq`, and None for an empty file. Raises ``error`` with the place for a file that cannot
-    be read or is not YAML.
+    A file that ansible-vault encrypted is opened. Returns scalars as PyYAML's safe loader makes them
+    (``!vault`` as :class:`Secret`, ``!unsafe`` as :class:`Verbatim`), mappings as :class:`Map`,
+    sequences as :class:`Seq`, and None for an empty file. Raises ``error`` with the place for a file
+    that cannot be read or opened, or is not YAML.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
+        shut = vault.is_vaulted(data)
+        text = (vault.open_vault(data, Place(path, 1, 1), error) if shut else data).decode("utf-8")
     except OSError as err:
         raise error(f"cannot read the file: {err.strerror}", place=Place(path)) from err
     except UnicodeDecodeError as err:
         raise error("the file is not UTF-8 text", place=Place(path)) from err
-    return parse_yaml(text, path, error)
+    if not shut:
+        return parse_yaml(text, path, error)
+    document = parse_yaml(text, path, error, quote=False)
+    vault.hide(document)
+    return document
 
 
-def parse_yaml(text: str, path: Path, error: type[RequestError] = RequestError) -> Any:
-    """Like :func:`load_yaml` for text already read from ``path``."""
-    lines = text.splitlines()
+def parse_yaml(text: str, path: Path, error: type[RequestError] = RequestError, *, quote: bool = True) -> Any:
+    """Like :func:`load_yaml` for text already read from ``path``.
+
+    ``quote``: whether places show the line of the text; those of a vault must not.
+    """
+    lines = text.splitlines() if quote else []
     loader = _Loader(text)
     try:
         node = loader.get_single_node()

@@ -20,6 +20,7 @@ LAYERS = (
     ("agent", "batch", "sandbox"),
     ("inventory", "connect", "store", "report"),
     ("deadline", "documents"),
+    ("vault",),
     ("errors",),
 )
 #: connect needs to know what a host is; documents and deadline raise errors.
@@ -39,6 +40,8 @@ IMPORTERS = {
     "sqlalchemy": {"store"},
     "jinja2": {"playbook", "inventory"},
     "click": {"cli"},
+    "cryptography": {"vault"},
+    "passlib": {"playbook"},
 }
 STDLIB_ONLY = PACKAGE / "agent" / "remote"
 

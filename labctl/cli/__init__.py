@@ -94,14 +94,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def show_error(err: LabctlError) -> None:
     """Message, the line of the file it is about, and what to do next, on stderr."""
+    from labctl import vault
     from labctl.report.text import plain
+
+    def show(text: str) -> None:
+        click.echo(plain(vault.masked(text)), err=True)
 
     where = ""
     if isinstance(err, RequestError) and err.place:
         where = f"{err.place}: "
-    click.echo(plain(f"labctl: {where}{err.message}"), err=True)
+    show(f"labctl: {where}{err.message}")
     if isinstance(err, RequestError) and err.place and err.place.text:
-        click.echo(plain(f"    {err.place.text}"), err=True)
+        show(f"    {err.place.text}")
         click.echo("    " + " " * (err.place.column - 1) + "^", err=True)
     if err.hint:
-        click.echo(plain(f"  {err.hint}"), err=True)
+        show(f"  {err.hint}")

@@ -22,6 +22,7 @@ from labctl.cli.options import (
     inventory_option,
     json_option,
     limit_option,
+    vault_options,
 )
 from labctl.errors import CourseError, HostError
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 @click.argument("vms", metavar="[VM]...", nargs=-1)
 @inventory_option
 @course_option
+@vault_options
 @click.option("--lab", "lab_name", help="Which lab. Default: labctl.toml's.")
 @click.option(
     "--only", multiple=True, metavar="ID", help="Only this check, section or question (and what it needs)."

@@ -11,7 +11,7 @@ import click
 
 from labctl.batch import fan_out
 from labctl.cli.context import Setting
-from labctl.cli.options import course_option, forks_option, inventory_option, json_option
+from labctl.cli.options import course_option, forks_option, inventory_option, json_option, vault_options
 from labctl.connect import Server, way_to
 from labctl.deadline import Deadline
 from labctl.errors import HostError
@@ -28,6 +28,7 @@ def hosts() -> None:
 @click.argument("patterns", metavar="[VM]...", nargs=-1)
 @inventory_option
 @course_option
+@vault_options
 @json_option
 def list_hosts(
     patterns: tuple[str, ...], inventory: tuple[Path, ...], course: Path | None, as_json: bool
@@ -70,6 +71,7 @@ def _row(host: Host, way: tuple[Server, ...] | HostError) -> dict[str, Any]:
 @click.argument("patterns", metavar="[VM]...", nargs=-1)
 @inventory_option
 @course_option
+@vault_options
 @forks_option
 @json_option
 def ping(

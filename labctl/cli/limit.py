@@ -18,7 +18,8 @@ from labctl.inventory import Host
 def chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
     """The hosts of ``vms`` (all when none is named) that a ``--limit`` names too.
 
-    Their variables are not looked at yet: a playbook may bring more. A limit is a pattern, or ``@FILE`` with a name or pattern per line and ``#`` comments. Raises
+    Their variables are not looked at yet: a playbook may bring more. A limit is a pattern,
+    or ``@FILE`` with a name or pattern per line and ``#`` comments. Raises
     UnknownHost, with the file's line, for a name that is none.
     """
     hosts = setting.inventory.select(vms or ["all"])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
+from labctl import vault
 from labctl.batch import DEFAULT_FORKS
 
 inventory_option = click.option(
@@ -42,3 +46,31 @@ database_option = click.option(
     metavar="URL",
     help="The results database. Default: LABCTL_DATABASE, else a file in your state directory.",
 )
+
+
+def vault_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The passwords of vaults, for every command that reads playbooks or an inventory."""
+
+    @click.option(
+        "--vault-id",
+        "vault_ids",
+        multiple=True,
+        metavar="LABEL@FILE",
+        help="The same for one label; `prompt` in FILE's place asks for it.",
+    )
+    @click.option(
+        "--vault-password-file",
+        "--vault-pass-file",
+        "password_files",
+        multiple=True,
+        metavar="FILE",
+        help="What opens files and strings encrypted with ansible-vault; an executable prints it.",
+    )
+    @functools.wraps(command)
+    def with_passwords(
+        *args: Any, vault_ids: tuple[str, ...], password_files: tuple[str, ...], **options: Any
+    ) -> Any:
+        vault.use_passwords(vault_ids, password_files)
+        return command(*args, **options)
+
+    return with_passwords

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from labctl.cli.options import course_option, forks_option, inventory_option, json_option, limit_option
+from labctl.cli.options import (
+    course_option,
+    forks_option,
+    inventory_option,
+    json_option,
+    limit_option,
+    vault_options,
+)
 from labctl.cli.playbooks import run_playbooks
 
 
@@ -14,6 +21,7 @@ from labctl.cli.playbooks import run_playbooks
 @click.argument("vms", metavar="VM...", nargs=-1)
 @inventory_option
 @course_option
+@vault_options
 @click.option("--check", is_flag=True, help="Change nothing; say what would be changed.")
 @click.option("--diff", is_flag=True, help="Show how files differ.")
 @click.option(

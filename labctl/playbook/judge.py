@@ -8,9 +8,11 @@ from typing import Any
 from labctl.errors import PlaybookError
 from labctl.playbook.model import Source
 from labctl.playbook.prepare import Item, Prepared
-from labctl.playbook.result import MASK, Status, TaskResult, kept, masked, unified
+from labctl.playbook.result import Status, TaskResult, kept, masked, unified
 from labctl.playbook.variables import Layer, Scope
+from labctl.vault import MASK
 
+VAULTED = "the diff is hidden: what was sent is from a vault\n"
 HIDDEN = "the output has been hidden: no_log is on for this task"
 
 
@@ -84,7 +86,8 @@ def shown(
     status = status_of(whole)
     task = prepared.task
     telling = next((result for result in results if result["failed"]), whole)
-    diffs = "" if prepared.hidden else "".join(unified(one["diff"]) for one in results if "diff" in one)
+    shows = zip(prepared.items, results, strict=True)
+    diffs = "" if prepared.hidden else "".join(_diff(item, result) for item, result in shows)
     return TaskResult(
         name=prepared.name,
         module=task.module.name,
@@ -105,6 +108,11 @@ def shown(
         if prepared.looped
         else (),
     )
+
+
+def _diff(item: Item, result: Mapping[str, Any]) -> str:
+    text = unified(result["diff"]) if "diff" in result else ""
+    return VAULTED if text and item.remote_args.get("_vaulted") else text
 
 
 def _message(result: Mapping[str, Any], status: Status) -> str:

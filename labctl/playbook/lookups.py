@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2.utils import missing
 
+from labctl import vault
+from labctl.errors import PlaybookError
+from labctl.playbook.values import Missing
+
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
 
@@ -47,7 +51,7 @@ def _file(scope: Scope, terms: list[str], options: Mapping[str, Any]) -> list[An
     for term in terms:
         path = _trusted_path(scope, term, "files")
         try:
-            text = path.read_text(encoding="utf-8")
+            text = vault.read_file(path, PlaybookError).decode("utf-8")
         except (OSError, UnicodeDecodeError) as err:
             raise LookupFailed(f"cannot read {path}: {err}") from err
         found.append(text.rstrip() if options.get("rstrip", True) else text)
@@ -67,9 +71,8 @@ def _vars(scope: Scope, terms: list[str], options: Mapping[str, Any]) -> list[An
     for term in terms:
         value = scope.lookup(term)
         if value is missing:
-            if "default" not in options:
-                raise LookupFailed(f"the variable {term!r} is not defined")
-            value = options["default"]
+            value = options.get("default")
+            value = Missing(name=term) if value is None else value
         found.append(value)
     return found
 

@@ -12,7 +12,7 @@ from labctl.playbook.actions import here, include_vars, send
 from labctl.playbook.model import Included, Source, Task
 from labctl.playbook.result import masked
 from labctl.playbook.schema import BadValue, complete, to_bool
-from labctl.playbook.template import OMIT
+from labctl.playbook.values import OMIT
 from labctl.playbook.variables import Layer, Scope
 
 #: Stands for "the user we logged in as", who is known once the agent has said hello.

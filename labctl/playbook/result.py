@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from labctl import vault
+from labctl.vault import MASK
+
 Status = Literal["ok", "changed", "failed", "skipped", "unreachable"]
 
 # Text that a report keeps of one task; the whole is only in registered variables.
 _KEEP = 8000
-MASK = "********"
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "private_key", "passphrase")
 
 
@@ -35,7 +37,10 @@ class TaskResult:
     items: tuple[Mapping[str, Any], ...] = ()
 
     def document(self, *, verbose: bool = False) -> dict[str, Any]:
-        """The documented keys always, the others when they say something, or ``verbose`` wants them."""
+        """The documented keys always, the others when they say something, or ``verbose`` wants them.
+
+        What vaults held is masked.
+        """
         shown: dict[str, Any] = {
             "name": self.name,
             "module": self.module,
@@ -55,7 +60,8 @@ class TaskResult:
             shown["handler"] = True
         if self.items:
             shown["items"] = [dict(item) for item in self.items]
-        return shown
+        masked_all: dict[str, Any] = vault.masked(shown)
+        return masked_all
 
 
 @dataclass
@@ -92,9 +98,9 @@ class HostRun:
         return {
             "host": self.host,
             "status": self.status,
-            "error": self.error,
+            "error": vault.masked(self.error),
             "cause": self.cause,
-            "hint": self.hint,
+            "hint": vault.masked(self.hint),
             "ok": self.count("ok", "changed") + ignored,
             "changed": self.count("changed"),
             "failed": self.count("failed") - ignored,

@@ -7,20 +7,26 @@ one expression keeps the expression's type (``"{{ 5 }}"`` is a number), as in an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import FileSystemLoader, StrictUndefined, Template, Undefined, nodes, pass_context
+from jinja2 import FileSystemLoader, Template, nodes, pass_context
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
+from jinja2.filters import FILTERS as JINJA_FILTERS
+from jinja2.lexer import Lexer
 from jinja2.nativetypes import NativeCodeGenerator
-from jinja2.runtime import Context
+from jinja2.runtime import Context, Macro
 from jinja2.sandbox import SandboxedEnvironment
+from jinja2.tests import TESTS as JINJA_TESTS
 from jinja2.utils import missing
 
-from labctl.documents import Map, Seq
+from labctl import vault
+from labctl.documents import Map, Seq, Verbatim
 from labctl.errors import Place, PlaybookError
-from labctl.playbook.filters import FILTERS, TESTS
+from labctl.playbook.filters import filters_for, tests_for, undefined_through
 from labctl.playbook.lookups import LOOKUPS, LookupFailed
 from labctl.playbook.template_errors import (
     check_names,
@@ -30,6 +36,7 @@ from labctl.playbook.template_errors import (
     syntax_error,
     text_place,
 )
+from labctl.playbook.values import OMIT, Missing, as_text, check_defined, finished
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
@@ -49,20 +56,13 @@ _RENDER_ERRORS = (
 )
 
 
-class Omit:
-    """The value of ``omit``: an argument that has it counts as not given."""
+@pass_context
+def _defined(_context: Context, value: Any) -> Any:
+    """Called by compiled templates for every output: an undefined one fails at its own line.
 
-    def __repr__(self) -> str:
-        return "omit"
-
-
-OMIT = Omit()
-
-
-def _defined(value: Any) -> Any:
-    """Called by compiled templates for every output: an undefined one fails at its own line."""
-    if isinstance(value, Undefined):
-        value._fail_with_undefined_error()
+    (It takes the context so that Jinja does not call it when it compiles.)
+    """
+    check_defined(value)
     return value
 
 
@@ -70,7 +70,7 @@ def _concat(chunks: Iterable[Any]) -> Any:
     kept = [chunk for chunk in chunks if chunk is not None]
     if not kept:
         return None
-    return kept[0] if len(kept) == 1 else "".join(str(chunk) for chunk in kept)
+    return kept[0] if len(kept) == 1 else "".join(map(as_text, kept))
 
 
 class _Codegen(NativeCodeGenerator):
@@ -96,6 +96,33 @@ class _Environment(SandboxedEnvironment):
     context_class = _Context
     concat = staticmethod(_concat)
 
+    def call(self, context: Context, called: Any, /, *args: Any, **options: Any) -> Any:
+        """What is called with something undefined, or fails for that, is undefined itself."""
+        if called is _lookup or called is _query or isinstance(called, Macro):
+            return super().call(context, called, *args, **options)
+        return undefined_through(partial(super().call, context, called), args, options)
+
+
+class _StringLexer(Lexer):
+    r"""Ansible's rule for playbooks: in text inside {{ }} a backslash is a backslash.
+
+    So ``{{ x | regex_replace('a\.b', '\1') }}`` means what its author sees. Template files and bare
+    conditions keep Jinja's own rule.
+    """
+
+    def tokeniter(self, *args: Any, **options: Any) -> Iterator[tuple[int, str, str]]:
+        inside = False
+        for line, kind, text in super().tokeniter(*args, **options):
+            if kind in ("variable_begin", "variable_end"):
+                inside = kind == "variable_begin"
+            yield line, kind, text.replace("\\", "\\\\") if inside and kind == "string" else text
+
+
+class _StringEnvironment(_Environment):
+    @cached_property
+    def lexer(self) -> Lexer:
+        return _StringLexer(self)
+
 
 @pass_context
 def _lookup(context: Context, name: str, *terms: Any, **options: Any) -> Any:
@@ -111,14 +138,22 @@ def _query(context: Context, name: str, *terms: Any, **options: Any) -> list[Any
     if short not in LOOKUPS:
         raise LookupFailed(f"there is no lookup {name!r}: {', '.join(sorted(LOOKUPS))} are covered")
     for term in terms:
-        if isinstance(term, Undefined):
-            term._fail_with_undefined_error()
+        check_defined(term)
     return LOOKUPS[short](context.parent[SCOPE], [str(term) for term in terms], options)
+
+
+def _now(utc: bool = False, fmt: str | None = None) -> Any:
+    now = datetime.now(UTC).replace(tzinfo=None) if utc else datetime.now()
+    return now.strftime(fmt) if fmt else now
+
+
+def _undef(hint: str | None = None) -> Missing:
+    return Missing(hint or "Mandatory variable has not been overridden")
 
 
 def is_template(text: str) -> bool:
     """Whether Jinja has anything to do in ``text``."""
-    return "{{" in text or "{%" in text or "{#" in text
+    return ("{{" in text or "{%" in text or "{#" in text) and not isinstance(text, Verbatim)
 
 
 class Templar:
@@ -127,6 +162,7 @@ class Templar:
     def __init__(self, directories: Sequence[Path] = ()) -> None:
         self.directories = tuple(directories)
         self._environment = _make_environment(self.directories, trim_blocks=True, lstrip_blocks=False)
+        self._strings = _make_environment(self.directories, _StringEnvironment, trim_blocks=True)
         self._compiled: dict[str, Template] = {}
         self._expressions: dict[str, Any] = {}
         self._files: dict[tuple[Path, bool, bool], Template] = {}
@@ -152,7 +188,7 @@ class Templar:
         """One template string; the native value when it is a single expression."""
         template = self._compile(source, place)
         try:
-            rendered = _finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
+            rendered = finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
         except _RENDER_ERRORS as err:
             fail(err, source, place, scope)
         return _same_end(source, rendered)
@@ -165,7 +201,7 @@ class Templar:
             return self.render_text(expression, place, scope)
         compiled = self._compile_expression(expression, place)
         try:
-            return _finished(compiled({SCOPE: scope}))
+            return finished(compiled({SCOPE: scope}))
         except _RENDER_ERRORS as err:
             fail(err, expression, place, scope)
 
@@ -189,7 +225,7 @@ class Templar:
             rendered = _concat(template.root_render_func(template.new_context({SCOPE: scope})))
         except _RENDER_ERRORS as err:
             fail_in_file(err, path, scope)
-        source = path.read_text(encoding="utf-8")
+        source = vault.read_file(path, PlaybookError).decode("utf-8")
         return str(_same_end(source, "" if rendered is None else str(rendered)))
 
     # -- compiling -------------------------------------------------------------------------
@@ -200,7 +236,7 @@ class Templar:
         if key in self._files:
             return self._files[key]
         try:
-            source = path.read_text(encoding="utf-8")
+            source = vault.read_file(path, PlaybookError).decode("utf-8")
         except OSError as err:
             raise PlaybookError(f"cannot read the template: {err.strerror}", place=Place(path)) from err
         except UnicodeDecodeError as err:
@@ -253,27 +289,11 @@ class Templar:
     def _compile(self, source: str, place: Place) -> Template:
         if source not in self._compiled:
             try:
-                check_names(self._environment.parse(source), lambda line: text_place(source, place, line))
-                self._compiled[source] = self._environment.from_string(self._literal_backslashes(source))
+                check_names(self._strings.parse(source), lambda line: text_place(source, place, line))
+                self._compiled[source] = self._strings.from_string(source)
             except TemplateSyntaxError as err:
                 raise syntax_error(err, source, place) from err
         return self._compiled[source]
-
-    def _literal_backslashes(self, source: str) -> str:
-        r"""Ansible's rule for playbooks: in text inside {{ }} a backslash is a backslash.
-
-        So ``{{ x | regex_replace('a\.b', '\1') }}`` means what its author sees. Template files and bare
-        conditions keep Jinja's own rule.
-        """
-        if "\\" not in source or "{{" not in source:
-            return source
-        pieces = []
-        inside = False
-        for _line, kind, text in self._environment.lex(source):
-            if kind in ("variable_begin", "variable_end"):
-                inside = kind == "variable_begin"
-            pieces.append(text.replace("\\", "\\\\") if inside and kind == "string" else text)
-        return "".join(pieces)
 
     def _compile_expression(self, source: str, place: Place) -> Any:
         if source not in self._expressions:
@@ -288,9 +308,15 @@ class Templar:
         return self._expressions[source]
 
 
-def _make_environment(directories: Sequence[Path], *, trim_blocks: bool, lstrip_blocks: bool) -> _Environment:
-    environment = _Environment(
-        undefined=StrictUndefined,
+def _make_environment(
+    directories: Sequence[Path],
+    kind: type[_Environment] = _Environment,
+    *,
+    trim_blocks: bool,
+    lstrip_blocks: bool = False,
+) -> _Environment:
+    environment = kind(
+        undefined=Missing,
         trim_blocks=trim_blocks,
         lstrip_blocks=lstrip_blocks,
         extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
@@ -299,9 +325,11 @@ def _make_environment(directories: Sequence[Path], *, trim_blocks: bool, lstrip_
         autoescape=False,  # configuration files, not HTML
         finalize=_defined,
     )
-    environment.filters.update(FILTERS)
-    environment.tests.update(TESTS)
-    environment.globals.update(lookup=_lookup, query=_query, q=_query, omit=OMIT)
+    # Constant parts are not worked out by the compiler: an error there belongs to whoever needs the value.
+    environment.optimized = False
+    environment.filters.update(filters_for(JINJA_FILTERS))
+    environment.tests.update(tests_for(JINJA_TESTS))
+    environment.globals.update(lookup=_lookup, query=_query, q=_query, omit=OMIT, now=_now, undef=_undef)
     return environment
 
 
@@ -315,16 +343,3 @@ def _same_end(source: str, rendered: Any) -> Any:
 
 def _newlines_at_end(text: str) -> int:
     return len(text) - len(text.rstrip("\n"))
-
-
-def _finished(value: Any) -> Any:
-    """A rendered value with nothing of Jinja left in it. An undefined part is an error here."""
-    if isinstance(value, Undefined):
-        value._fail_with_undefined_error()
-    if isinstance(value, str | int | float | bool | Omit) or value is None:
-        return value
-    if isinstance(value, Mapping):
-        return {key: _finished(item) for key, item in value.items()}
-    if isinstance(value, Iterable):
-        return [_finished(item) for item in value]
-    return str(value)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from jinja2 import StrictUndefined
 from jinja2.exceptions import UndefinedError
 from jinja2.utils import missing
 
-from labctl.documents import Map
+from labctl.documents import Map, Seq
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.template import Templar
+from labctl.playbook.values import Broken, LazyList, LazyMap, Missing
 
 # What labctl/agent/remote/facts.py gathers, under Ansible's old injected names as well.
 FACT_NAMES = frozenset(
@@ -125,14 +125,27 @@ class Scope:
             )
         self._open.append(name)
         try:
-            return self.templar.render(layer.values[name], _place(layer, name), self)
+            return self._part(name, layer.values[name], _place(layer, name))
+        finally:
+            self._open.pop()
+
+    def _part(self, name: str, value: Any, place: Place) -> Any:
+        """A variable or a part of it, the parts of containers to be rendered when they are asked for."""
+        if isinstance(value, Mapping):
+            at = value.at if isinstance(value, Map) else lambda _key: place
+            return LazyMap(value, self, lambda key: self._part(f"{name}.{key}", value[key], at(key)))
+        if isinstance(value, list | tuple):
+            where = value.at if isinstance(value, Seq) else lambda _index: place
+            return LazyList(
+                value, self, lambda index: self._part(f"{name}[{index}]", value[index], where(index))
+            )
+        try:
+            return self.templar.render(value, place, self)
         except PlaybookError as err:
             if isinstance(err.__cause__, UndefinedError):
                 # `default` and `is defined` must see a variable made of an undefined one as undefined.
-                return StrictUndefined(hint=f"{name!r} cannot be made: {err.message}", name=name)
-            raise
-        finally:
-            self._open.pop()
+                return Missing(hint=f"{name!r} cannot be made: {err.message}", name=name)
+            return Broken(err)
 
 
 def _place(layer: Layer, name: str) -> Place:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.errors import Place, PlaybookError
-from labctl.playbook.template import OMIT, Templar
+from labctl.playbook.template import Templar
+from labctl.playbook.values import OMIT
 from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
 
 PLACE = Place(Path("play.yml"), 3, 9, "        x")

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from labctl import vault
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.actions import fetch
-from labctl.playbook.filters import to_nice_json
+from labctl.playbook.filters.formats import to_nice_json
 from labctl.playbook.kv import split_words
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.model import Task
@@ -27,7 +28,8 @@ def complete(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any
     """The arguments with what only the controller has.
 
     copy and template: ``text`` or ``data`` (base64), or ``tree`` for a directory. script: the program's
-    text and the words after its name. fetch: ``_dest``, where on this machine.
+    text and the words after its name. fetch: ``_dest``, where on this machine. ``_vaulted`` says that a
+    vault held what is sent: its diff is not for showing.
     """
     if task.module.name == "fetch":
         return {**args, "_dest": str(fetch.destination(task, args, scope))}
@@ -35,7 +37,7 @@ def complete(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any
         return dict(args)
     if task.module.name == "script":
         return {**args, **_script(task, str(args["cmd"]), scope)}
-    remote = {key: value for key, value in args.items() if key not in ("src", "content")}
+    remote = {key: value for key, value in args.items() if key not in ("src", "content", "decrypt")}
     if task.module.name == "template":
         return {**remote, **_template(task, args, scope)}
     if "content" in args:
@@ -67,7 +69,7 @@ def _script(task: Task, command: str, scope: Scope) -> dict[str, Any]:
     path = _find(task, name, scope, "files", written=first, place=place)
     if not path.is_file():
         raise PlaybookError(f"script: {path} is not a file", place=place)
-    return {**_bytes(path, task, place), "_name": path.name, "rest": words.read().strip()}
+    return {**_bytes(path, {}, task, place), "_name": path.name, "rest": words.read().strip()}
 
 
 def _written(task: Task, parameter: str) -> tuple[Any, Place]:
@@ -107,27 +109,34 @@ def _template(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, An
         "text": text if newline == "\n" else text.replace("\n", newline),
         "_name": name,
         "_source": str(path),
+        **({"_vaulted": True} if _is_vault(path) else {}),
     }
 
 
 def _copy(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
     path = _find(task, args["src"], scope, "files")
     if not path.is_dir():
-        return {**_bytes(path, task), "_name": path.name, **_mode(args, path)}
+        return {**_bytes(path, args, task), "_name": path.name, **_mode(args, path)}
     top = path if args["src"].endswith("/") else path.parent
-    tree = []
+    tree: list[dict[str, Any]] = []
     for where, _directories, names in os.walk(path):
         for name in sorted(names):
             file = Path(where, name)
-            tree.append({"path": str(file.relative_to(top)), **_bytes(file, task), **_mode(args, file)})
-    return {"tree": tree}
+            tree.append({"path": str(file.relative_to(top)), **_bytes(file, args, task), **_mode(args, file)})
+    hidden = any(entry.pop("_vaulted", False) for entry in tree)
+    return {"tree": tree, **({"_vaulted": True} if hidden else {})}
+
+
+def _is_vault(path: Path) -> bool:
+    with path.open("rb") as file:
+        return vault.is_vaulted(file.read(len(vault.HEADER)))
 
 
 def _mode(args: Mapping[str, Any], path: Path) -> dict[str, str]:
     return {"mode": f"{stat.S_IMODE(path.stat().st_mode):04o}"} if args.get("mode") == "preserve" else {}
 
 
-def _bytes(path: Path, task: Task, place: Place | None = None) -> dict[str, str]:
+def _bytes(path: Path, args: Mapping[str, Any], task: Task, place: Place | None = None) -> dict[str, Any]:
     place = place or task.args.value.at("src")
     try:
         if path.stat().st_size > _MAX_FILE:
@@ -135,10 +144,12 @@ def _bytes(path: Path, task: Task, place: Place | None = None) -> dict[str, str]
                 f"{path} has more than {_MAX_FILE >> 20} MiB: too large to send",
                 place=place,
             )
-        data = path.read_bytes()
+        opened = args.get("decrypt", True) and _is_vault(path)
+        data = vault.read_file(path, PlaybookError) if opened else path.read_bytes()
     except OSError as err:
         raise PlaybookError(f"cannot read {path}: {err.strerror}", place=place) from err
+    hidden = {"_vaulted": True} if opened else {}
     try:
-        return {"text": data.decode("utf-8")}
+        return {"text": data.decode("utf-8"), **hidden}
     except UnicodeDecodeError:
-        return {"data": base64.b64encode(data).decode("ascii")}
+        return {"data": base64.b64encode(data).decode("ascii"), **hidden}

@@ -22,7 +22,8 @@ from labctl.errors import (
     Unreachable,
 )
 from labctl.playbook.judge import HIDDEN
-from labctl.playbook.result import MASK, HostRun, Status, TaskResult, kept, masked, unified
+from labctl.playbook.result import HostRun, Status, TaskResult, kept, masked, unified
+from labctl.vault import MASK
 
 _PREFIXES = ("ansible.builtin.", "ansible.legacy.", "ansible.posix.", "community.general.")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")

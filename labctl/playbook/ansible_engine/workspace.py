@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from labctl import vault
 from labctl.inventory import Host, Inventory
 from labctl.playbook.engine import RunOptions
 
@@ -116,6 +117,8 @@ class Workspace:
             yield from ("--tags", ",".join(options.tags))
         if options.skip_tags:
             yield from ("--skip-tags", ",".join(options.skip_tags))
+        for password in vault.passwords():
+            yield from ("--vault-id", f"{password.label}@{password.source}")
         if options.extra_vars:
             yield from ("--extra-vars", f"@{self._write('extra-vars.json', options.extra_vars)}")
 

@@ -33,6 +33,7 @@ _COPY = make_module(
         "src": Param("path"),
         "content": Param("raw"),
         "remote_src": FLAG,
+        "decrypt": TRUE,
         "directory_mode": Param("mode"),
         **_COPY_PARAMS,
     },

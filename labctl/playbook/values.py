@@ -1,0 +1,234 @@
+"""The values that templates work with: undefined ones, and variables rendered part by part.
+
+A variable's parts may be templates, and may be undefined or need another part of the same variable:
+each is rendered when it is asked for and not before, as in ansible-core. What leaves a template is
+plain again (:func:`finished`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
+from datetime import date, time
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from jinja2 import StrictUndefined, Undefined
+
+if TYPE_CHECKING:
+    from labctl.playbook.variables import Scope
+
+
+class Missing(StrictUndefined):
+    """An undefined value. Any part of it is undefined as well: ``missing.a[0] | default(1)`` is 1."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, _key: Any) -> Missing:  # type: ignore[override]
+        return self
+
+
+class Broken(Missing):
+    """What could not be made, for another reason than an undefined name: whoever uses it fails so.
+
+    ``default`` and ``is defined`` are no way around it.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(hint=str(error), exc=lambda _message: error)  # type: ignore[arg-type]
+
+
+#: Whether an undefined part of a variable is an error for whom it is read by: inside most filters.
+parts_must_be_defined: ContextVar[bool] = ContextVar("parts_must_be_defined", default=False)
+
+
+def _given(value: Any) -> Any:
+    if isinstance(value, Undefined) and parts_must_be_defined.get():
+        value._fail_with_undefined_error()
+    return value
+
+
+class Omit:
+    """The value of ``omit``: an argument that has it counts as not given."""
+
+    def __repr__(self) -> str:
+        return "omit"
+
+
+OMIT = Omit()
+
+
+class _Parts:
+    """Which parts of a container are rendered, and which of them a VM had a part in."""
+
+    def __init__(self, scope: Scope, keys: set[Any], render: Callable[[Any], Any]) -> None:
+        self.scope = scope
+        self.waiting = keys
+        self.remote: set[Any] = set()
+        self.render = render
+
+    def ready(self, key: Any) -> bool:
+        if key in self.remote:
+            self.scope.touched = True
+        return key not in self.waiting
+
+    def make(self, key: Any) -> Any:
+        before, self.scope.touched = self.scope.touched, False
+        try:
+            value = self.render(key)
+            self.waiting.discard(key)
+            if self.scope.touched:
+                self.remote.add(key)
+        finally:
+            self.scope.touched = self.scope.touched or before
+        return value
+
+
+class LazyMap(dict[Any, Any]):
+    """A variable's mapping; ``render`` makes the value of a key."""
+
+    def __init__(self, raw: Mapping[Any, Any], scope: Scope, render: Callable[[Any], Any]) -> None:
+        super().__init__(raw)
+        self._parts = _Parts(scope, set(raw), render)
+
+    def __getitem__(self, key: Any) -> Any:
+        if key in self and not self._parts.ready(key):
+            super().__setitem__(key, self._parts.make(key))
+        return _given(super().__getitem__(key))
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def __iter__(self) -> Iterator[Any]:
+        # Its being here keeps dict(lazy) from reading past __getitem__.
+        return super().__iter__()
+
+    def settle(self) -> None:
+        for key in self:
+            self[key]
+
+
+class LazyList(list[Any]):
+    """A variable's list; ``render`` makes the item of an index."""
+
+    def __init__(self, raw: Sequence[Any], scope: Scope, render: Callable[[Any], Any]) -> None:
+        super().__init__(raw)
+        self._parts = _Parts(scope, set(range(len(raw))), render)
+
+    def __getitem__(self, index: Any) -> Any:
+        if not isinstance(index, int):
+            self.settle()
+        elif -len(self) <= index < len(self):
+            index %= len(self)
+            if not self._parts.ready(index):
+                super().__setitem__(index, self._parts.make(index))
+        return _given(super().__getitem__(index))
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def __reversed__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self) - 1, -1, -1))
+
+    def __radd__(self, other: Any) -> list[Any]:
+        self.settle()
+        return [*other, *self] if isinstance(other, list) else NotImplemented
+
+    def settle(self) -> None:
+        for index in range(len(self)):
+            self[index]
+
+
+def _settled_first(kind: type, names: Sequence[str]) -> None:
+    """These methods of ``dict`` and ``list`` look at every part: all are rendered first."""
+    for name in names:
+
+        def whole(self: Any, *args: Any, _name: str = name, **options: Any) -> Any:
+            self.settle()
+            return getattr(super(kind, self), _name)(*args, **options)
+
+        setattr(kind, name, whole)
+
+
+_settled_first(
+    LazyMap,
+    ("__eq__", "__ne__", "__or__", "__ror__", "__repr__", "copy", "items", "pop", "popitem", "values"),
+)
+_settled_first(
+    LazyList,
+    (
+        *("__add__", "__contains__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__mul__", "__ne__"),
+        *("__repr__", "__rmul__", "copy", "count", "index", "insert", "pop", "remove", "reverse", "sort"),
+    ),
+)
+
+
+def check_defined(value: Any) -> None:
+    """Raise UndefinedError when ``value`` is undefined."""
+    if isinstance(value, Undefined):
+        value._fail_with_undefined_error()
+
+
+def plain(value: Any) -> Any:
+    """``value`` as plain dicts and lists, for libraries that read them past their methods.
+
+    Raises UndefinedError for an undefined part.
+    """
+    check_defined(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(item) for item in value]
+    return value
+
+
+def finished(value: Any) -> Any:
+    """What a template gave, as variables hold it: nothing of Jinja's, omitted parts left out.
+
+    Raises UndefinedError for an undefined part, TypeError for what no variable can be.
+    """
+    check_defined(value)
+    if isinstance(value, Mapping):
+        return {finished(key): finished(item) for key, item in value.items() if not isinstance(item, Omit)}
+    if isinstance(value, str):
+        # Markup and its like are text outside of templates.
+        return str(value) if hasattr(value, "__html__") else value
+    if isinstance(value, range):
+        raise TypeError("a range is no value for a variable: write  | list  behind it")
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
+        return [finished(item) for item in value if not isinstance(item, Omit)]
+    if isinstance(value, bool | int | float | date | time | bytes | Omit) or value is None:
+        return value
+    _refuse(value)
+
+
+def _refuse(value: Any) -> NoReturn:
+    raise TypeError(f"a value of type {type(value).__name__!r} is no value for a variable")
+
+
+def as_text(value: Any) -> str:
+    """A value between other text of a template: containers as Python writes plain ones."""
+    if isinstance(value, Omit):
+        return ""
+    if type(value) in (dict, list, tuple, LazyMap, LazyList):
+        return str(_without_omitted(value))
+    check_defined(value)
+    return str(value)
+
+
+def _without_omitted(value: Any) -> Any:
+    check_defined(value)
+    if isinstance(value, dict):
+        return {key: _without_omitted(item) for key, item in value.items() if not isinstance(item, Omit)}
+    if isinstance(value, list | tuple):
+        return [_without_omitted(item) for item in value if not isinstance(item, Omit)]
+    return value

@@ -1,0 +1,98 @@
+"""Which level's value a variable has: every set of levels at once, by ansible-playbook and by labctl.
+
+A variable for each set of levels that may define it, so one run of each tool compares them all. One in
+three values is a template that names the level below.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytestmark = pytest.mark.slow
+
+LEVELS = ("inventory", "play", "file1", "file2", "outer", "block", "task", "fact", "registered", "extra")
+#: A registered name holds a result, not text: it goes with at most two other levels.
+SETS = [
+    chosen
+    for size in range(1, len(LEVELS) + 1)
+    for chosen in itertools.combinations(LEVELS, size)
+    if "registered" not in chosen or size <= 3
+]
+
+
+def name(levels: tuple[str, ...]) -> str:
+    return "v_" + "_".join(levels)
+
+
+def values(level: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"base": f"base of {level}"}
+    for number, levels in enumerate(SETS):
+        if level in levels:
+            made[name(levels)] = ("from {{ base }}" if number % 3 == 0 else "") + f" {level}"
+    return made
+
+
+def write(top: Path) -> None:
+    inventory = {"all": {"hosts": {"here": {"ansible_connection": "local", **values("inventory")}}}}
+    inventory["all"]["hosts"]["here"]["ansible_python_interpreter"] = sys.executable
+    (top / "inventory.yml").write_text(yaml.safe_dump(inventory))
+    for level in ("file1", "file2", "extra"):
+        (top / f"{level}.yml").write_text(yaml.safe_dump(values(level)))
+    registered = [name(levels) for levels in SETS if "registered" in levels]
+    show = {
+        "name": "show",
+        "copy": {"content": "{{ shown }}", "dest": str(top / "out.json")},
+        "vars": {
+            **values("task"),
+            "shown": "{{ dict(names | zip(names | map('extract', vars_of))) | to_json }}",
+            "vars_of": {name(levels): "{{ " + name(levels) + " }}" for levels in SETS},
+            "names": [name(levels) for levels in SETS],
+        },
+    }
+    tasks = [
+        {"set_fact": values("fact")},
+        *({"debug": {"msg": "said"}, "register": one} for one in registered),
+        {"vars": values("outer"), "block": [{"vars": values("block"), "block": [show]}]},
+    ]
+    play = {
+        "hosts": "all",
+        "gather_facts": False,
+        "vars": values("play"),
+        "vars_files": ["file1.yml", "file2.yml"],
+    }
+    (top / "play.yml").write_text(yaml.safe_dump([{**play, "tasks": tasks}], sort_keys=False))
+
+
+def run(top: Path, *command: str) -> Any:
+    (top / "out.json").unlink(missing_ok=True)
+    environment = {**os.environ, "HOME": str(top), "ANSIBLE_LOCALHOST_WARNING": "false"}
+    done = subprocess.run(
+        command, cwd=top, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return json.loads((top / "out.json").read_text())
+
+
+def test_every_set_of_levels_has_the_same_winner(tmp_path: Path) -> None:
+    write(tmp_path)
+    playbook = str(Path(sys.executable).parent / "ansible-playbook")
+    theirs = run(tmp_path, playbook, "-i", "inventory.yml", "-e", "@extra.yml", "play.yml")
+    labctl = (sys.executable, "-m", "labctl", "setup", "here", "-i", "inventory.yml")
+    ours = run(tmp_path, *labctl, "-e", "@extra.yml", "--playbook", "./play.yml")
+    assert len(ours) == len(SETS)
+    different = {key: (ours[key], theirs[key]) for key in ours if _told(ours[key]) != _told(theirs[key])}
+    assert not different
+
+
+def _told(value: Any) -> Any:
+    """Of a registered result, what both tools say."""
+    return {"msg": value["msg"]} if isinstance(value, dict) else value

@@ -1,0 +1,79 @@
+"""The same templates over the same variables by ansible-core and by labctl: one value, one type.
+
+No VM: both templars run in this process. The grammar knows every filter and test that labctl has, so
+a difference in any of them shows here.
+"""
+
+from __future__ import annotations
+
+import string
+
+import expressions
+import grammar
+import pytest
+import templars
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from labctl.playbook.filters import FILTERS, TESTS
+
+#: Layouts of variables, and templates over each: as many as fit in about a minute.
+LAYOUTS = 150
+EACH = 8
+
+pytestmark = pytest.mark.slow
+
+#: Not in the grammar, with the reason.
+ELSEWHERE = {
+    **dict.fromkeys(("ipaddr", "ipv4", "ipv6", "ipsubnet", "ipwrap"), "test_addresses_oracle.py"),
+    "password_hash": "test_filters.py: half a million rounds each",
+    **dict.fromkeys(("expandvars", "fileglob"), "this machine's own"),
+    **dict.fromkeys(("win_dirname",), "nothing of Windows but one"),
+    **dict.fromkeys(("d", "zip", "sha1", "log"), "two letters too many others hold"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    templars.silence(monkeypatch)
+
+
+many = settings(
+    max_examples=LAYOUTS,
+    derandomize=True,  # what fails here fails for everybody
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@many
+@given(st.randoms(use_true_random=False), st.integers(0, 2))
+def test_templates_render_to_the_same_value(random: expressions.Random, depth: int) -> None:
+    variables = expressions.variables(random.choice)
+    for _ in range(EACH):
+        template = expressions.template(random.choice, depth)
+        assert templars.by_labctl(template, variables) == templars.by_ansible(template, variables), template
+
+
+@many
+@given(st.randoms(use_true_random=False), st.integers(0, 2))
+def test_conditions_are_judged_the_same(random: expressions.Random, depth: int) -> None:
+    variables = expressions.variables(random.choice)
+    for _ in range(EACH // 2):
+        condition = expressions.expression(random.choice, "truth", depth + 1)
+        ours = templars.condition_by_labctl(condition, variables)
+        assert ours == templars.condition_by_ansible(condition, variables), condition
+
+
+@settings(max_examples=500, derandomize=True, deadline=None)
+@given(st.text(string.ascii_letters + "{}%#-+ \n'\"\\|.()[]0", max_size=30))
+def test_any_text_is_the_same_template(text: str) -> None:
+    variables = dict.fromkeys(string.ascii_letters, 1)
+    assert templars.by_labctl(text, variables) == templars.by_ansible(text, variables)
+
+
+def test_the_grammar_knows_every_filter_and_test() -> None:
+    written = " ".join(part for parts in grammar.GROWN.values() for part in parts)
+    missing = [name for name in FILTERS if f"| {name}" not in written and f"('{name}'" not in written]
+    missing += [name for name in TESTS if f"is {name}" not in written and f"'{name}'" not in written]
+    assert sorted(set(missing) - set(ELSEWHERE)) == []
