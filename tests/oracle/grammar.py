@@ -28,7 +28,7 @@ LEAVES: dict[str, tuple[str, ...]] = {
     "maps": ("lm", "[]", "[m1, m2]", "lm + [{{'name': 'z', 'n': 3}}]"),
     "map": ("m1", "m2", "mt", "{{}}", "{{'a': 1, 'b': [1]}}", "deep", "lm[0]", "tt"),
     "undefined": ("nowhere", "m1.nowhere", "tu", "tt.broken", "nowhere.a.b", "l1[99]", "lu[0]"),
-    "any": ("none1", "none", "t1", "n1", "l2", "m1", "nowhere", "tpl", "tt", "lu", "b1"),
+    "any": ("none1", "none", "t1", "n1", "l2", "m1", "nowhere", "tpl", "tt", "b1"),
 }
 GROWN: dict[str, tuple[str, ...]] = {
     "text": (
@@ -122,6 +122,24 @@ GROWN: dict[str, tuple[str, ...]] = {
         *("{number} if {truth} else {number}", "2 ** 3", "{text}.find('a')"),
     ),
     "truth": (
+        *(
+            "{result} is successful",
+            "{result} is timedout",
+            "{text} is version_compare('1.2', '<')",
+            "{text} is link_exists",
+            "{text} is mount",
+            "{text} is is_abs",
+            "{text} is is_file",
+            "{text} is is_link",
+            "{text} is is_mount",
+            "{text} is is_dir",
+            "{text} is urn",
+            "{list} is issubset({list})",
+            "{list} is issuperset({list})",
+            "{any} is isnan",
+            "'/etc' is same_file('/etc')",
+            "'/etc' is is_same_file('/')",
+        ),
         *(
             "{any} == {any}",
             "{any} != {any}",
