@@ -256,15 +256,22 @@ def write_file(
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        _like_the_old(temporary, path, wish)
-        if validate:
-            _validate(validate, temporary, path, ctx, env)
-        os.rename(temporary, path)
+        put_in_place(temporary, path, ctx, wish, validate, env)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    directory_fd = os.open(directory, os.O_RDONLY)
+
+
+def put_in_place(
+    temporary: str, path: str, ctx: Context, wish: Wish, validate: str | None = None, env: Any = None
+) -> None:
+    """Give ``temporary``, a whole file in the same directory, the name ``path``, with owner and mode."""
+    _like_the_old(temporary, path, wish)
+    if validate:
+        _validate(validate, temporary, path, ctx, env)
+    os.rename(temporary, path)
+    directory_fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
         os.fsync(directory_fd)
     except OSError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.playbook.modules.params import FLAG, OWNERSHIP, TRUE
+from labctl.playbook.modules.params import FLAG, OWNERSHIP, REQUEST, TRUE
 from labctl.playbook.schema import Module, Param, make_module
 
 _COPY_PARAMS = {
@@ -127,12 +127,33 @@ _STAT = make_module(
     },
 )
 
+_SLURP = make_module("slurp", {"src": Param("path", required=True, aliases=("path",))})
+
+_GET_URL = make_module(
+    "get_url",
+    {
+        "url": Param(required=True),
+        "dest": Param("path", required=True),
+        "checksum": Param(),
+        **REQUEST,
+        "timeout": Param("int", default=10),
+        "url_username": Param(aliases=("username",)),
+        "url_password": Param(aliases=("password",), secret=True),
+        "backup": FLAG,
+        **OWNERSHIP,
+    },
+    isolated=True,
+    seconds=600.0,
+)
+
 MODULES: tuple[Module, ...] = (
     _BLOCKINFILE,
     _COPY,
     _FILE_MODULE,
+    _GET_URL,
     _LINEINFILE,
     _REPLACE,
+    _SLURP,
     _STAT,
     _TEMPLATE,
 )
