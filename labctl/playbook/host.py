@@ -173,6 +173,8 @@ class PlayOnHost:
         if name == "set_fact" and not self.catching:
             self._keep_facts(prepared)
         self.batch.add(prepared)
+        if name == "hostname" and prepared.remote:
+            self.state.facts = None  # it is among them: the next mention gathers them anew
         self.state.pending = dict(self.batch.registers)
         if self._must_stop_at(prepared):
             self._flush()

@@ -47,11 +47,12 @@ class Place:
             return None
         finally:
             os.close(folder)
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
+            os.close(fd)
+            # A second name could be another user's secret, brought here to be copied.
+            raise Failed("%s is not a plain file of one name" % self.source)
         with os.fdopen(fd, "rb") as file:
-            info = os.fstat(fd)
-            if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
-                # A second name could be another user's secret, brought here to be copied.
-                raise Failed("%s is not a plain file of one name" % self.source)
             data = file.read(_MOST + 1)
         if len(data) > _MOST:
             raise Failed("%s has more than %d bytes" % (self.source, _MOST))

@@ -42,7 +42,7 @@ class Answer:
         taken = 0
         while True:
             try:
-                chunk = source.read(_CHUNK)
+                chunk = source.read1(_CHUNK)  # type: ignore[attr-defined]
             except (OSError, EOFError, http.client.HTTPException) as err:
                 raise self._failed("the answer broke off after %d bytes: %s" % (taken, err)) from err
             if not chunk:
@@ -55,7 +55,7 @@ class Answer:
             yield chunk
 
     def _failed(self, msg: str) -> Failed:
-        return Failed("%s: %s" % (self.fields["url"], msg), **dict(self.fields, msg=None))
+        return Failed("%s: %s" % (self.fields["url"], msg), url=self.fields["url"], status=self.status)
 
     def filename(self, default: str) -> str:
         """What the server calls it, or the URL's last part: a name, never a path."""

@@ -121,9 +121,8 @@ def _content(
     else:
         data = b"".join(answer.chunks(ctx, _MOST))
     if len(data) > _MOST:
-        raise Failed(
-            "the answer has more than %d bytes: dest keeps larger ones" % _MOST, **dict(told, msg=None)
-        )
+        told.pop("msg", None)
+        raise Failed("the answer has more than %d bytes: dest keeps larger ones" % _MOST, **told)
     try:
         text = data.decode((headers.get_param("charset") or "utf-8").split(",")[0], "replace")  # type: ignore[union-attr]
     except LookupError:
