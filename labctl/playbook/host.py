@@ -15,7 +15,7 @@ from labctl.inventory import Host
 from labctl.playbook import judge, plan
 from labctl.playbook.bootstrap import install_python
 from labctl.playbook.model import Block, Play, Task
-from labctl.playbook.prepare import Mode, Prepared, number_of, prepare
+from labctl.playbook.prepare import Mode, Prepared, ignores_errors, number_of, prepare
 from labctl.playbook.result import HostRun, TaskResult
 from labctl.playbook.state import World
 from labctl.playbook.tags import Tags
@@ -213,9 +213,7 @@ class PlayOnHost:
     def _refuse(self, task: Task, err: PlaybookError) -> None:
         """A task that cannot be rendered for this host has failed; nothing of it was sent."""
         text = f"{err}. {err.hint}" if err.hint else str(err)
-        ignored = False
-        if task.ignore_errors is not None:
-            ignored = str(task.ignore_errors.value).lower() in ("true", "yes")
+        ignored = ignores_errors(task, self.setting.scope(self.session.host.name, task))
         result = {"failed": True, "changed": False, "msg": text}
         if task.register:
             self.state.register(task.register, result)

@@ -155,6 +155,8 @@ _AUTHORIZED_KEY = make_module(
         "exclusive": FLAG,
         "comment": Param(),
         "follow": FLAG,
+        # of a key's URL, which is refused
+        "validate_certs": TRUE,
     },
     collection="ansible.posix",
 )

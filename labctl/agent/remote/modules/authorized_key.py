@@ -10,7 +10,7 @@ import pwd
 import re
 from typing import Any
 
-from ..files import text_diff
+from ..files import facts_of, text_diff
 from ..homes import Place, open_place
 from ..outcome import Context, Failed
 
@@ -140,13 +140,18 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         after = edited(text, wanted, args.get("state", "present") == "present", bool(args.get("exclusive")))
         result["changed"] = after != text
         if after == text:
-            return result
+            return _with_file(result, args)
         data = after.encode("utf-8", "surrogateescape")
         if ctx.diff:
             result["diff"] = [text_diff(path, before, data)]
         if not ctx.check:
             _write(place, data, args)
-    return result
+    return _with_file(result, args)
+
+
+def _with_file(result: dict[str, Any], args: dict[str, Any]) -> dict[str, Any]:
+    """A ``path`` that was given is described, its state in place of the task's: as Ansible has it."""
+    return dict(result, **facts_of(args["path"])) if args.get("path") else result
 
 
 def _told(args: dict[str, Any], path: str | None) -> dict[str, Any]:

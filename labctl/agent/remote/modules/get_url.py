@@ -47,14 +47,14 @@ def _run(url: str, dest: str, args: dict[str, Any], ctx: Context) -> dict[str, A
         result["elapsed"] = int(time.monotonic() - started)
         result["status_code"] = answer.status
         if answer.status == 304:
-            return dict(result, msg=answer.fields["msg"])
+            return dict(result, **facts_of(dest), msg=answer.fields["msg"])
         _check(answer, result)
         if os.path.isdir(dest):
             dest = os.path.join(dest, answer.filename("index.html"))
             result["dest"] = dest
         msg = answer.fields["msg"]
         if ctx.check:
-            return dict(result, changed=True, msg=msg)
+            return dict(result, **facts_of(dest), changed=True, msg=msg)
         with downloaded(answer, dest, ctx, _MOST) as new:
             if wanted:
                 _compare(new, algorithm, wanted, result)

@@ -19,18 +19,19 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
-        if self.path == "/echo":
+        path = self.path.partition("?")[0]
+        if path == "/echo":
             told = {"method": self.command, "body": body, "type": self.headers.get("Content-Type")}
             told["auth"] = self.headers.get("Authorization")
             self.answer(200, json.dumps(told).encode(), Content_Type="application/json", X_Lab="7")
-        elif self.path == "/moved":
+        elif path == "/moved":
             self.answer(302, b"", Location="/echo")
-        elif self.path in FILES:
+        elif path in FILES:
             date = "Mon, 02 Jan 2023 03:04:05 GMT"
             if self.headers.get("If-Modified-Since"):
                 self.answer(304, b"")
             else:
-                self.answer(200, FILES[self.path], Last_Modified=date, Content_Type="text/plain")
+                self.answer(200, FILES[path], Last_Modified=date, Content_Type="text/plain")
         else:
             self.answer(404, b"nothing\n", Content_Type="text/plain")
 
