@@ -128,29 +128,34 @@ def parse_mode(text: str, current: int, is_directory: bool) -> int:
         if not match:
             raise Failed("%r is not a file mode" % text)
         who = match.group(1).replace("a", "ugo") or "ugo"
+        allowed = 0o7777 if match.group(1) else 0o7777 & ~_umask()
         for sign, letters in re.findall(r"([+=-])([rwxXstugo]*)", match.group(2)):
-            bits = _apply(bits, who, sign, letters, is_directory)
+            bits = _apply(bits, who, sign, letters, is_directory, allowed)
     return bits
 
 
-def _apply(bits: int, who: str, sign: str, letters: str, is_directory: bool) -> int:
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def _apply(bits: int, who: str, sign: str, letters: str, is_directory: bool, allowed: int) -> int:
     shifts = {"u": 6, "g": 3, "o": 0}
+    special = {"u": stat.S_ISUID, "g": stat.S_ISGID, "o": stat.S_ISVTX}
     wanted = mask = 0
     for one in who:
         shift = shifts[one]
-        mask |= 7 << shift
+        mask |= 7 << shift | special[one]
         for letter in letters:
             if letter in "rwx":
-                wanted |= {"r": 4, "w": 2, "x": 1}[letter] << shift
+                wanted |= ({"r": 4, "w": 2, "x": 1}[letter] << shift) & allowed
             elif letter == "X" and (is_directory or bits & 0o111):
                 wanted |= 1 << shift
             elif letter in shifts:
                 wanted |= ((bits >> shifts[letter]) & 7) << shift
-            elif letter == "s" and one in "ug":
-                wanted |= stat.S_ISUID if one == "u" else stat.S_ISGID
-                mask |= stat.S_ISUID if one == "u" else stat.S_ISGID
-            elif letter == "t":
-                wanted |= stat.S_ISVTX
+            elif (letter == "s" and one in "ug") or (letter == "t" and one == "o"):
+                wanted |= special[one]
     if sign == "+":
         return bits | wanted
     if sign == "-":
@@ -285,9 +290,7 @@ def _like_the_old(temporary: str, path: str, wish: Wish) -> None:
     try:
         old = os.stat(path)
     except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        os.chmod(temporary, 0o666 & ~_umask())
         base = os.stat(temporary)
     else:
         os.chmod(temporary, stat.S_IMODE(old.st_mode))

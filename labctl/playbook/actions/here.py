@@ -28,6 +28,8 @@ def run(name: str, args: Mapping[str, Any], scope: Scope, task: Task) -> dict[st
 
 
 def _debug(args: Mapping[str, Any], scope: Scope, task: Task) -> dict[str, Any]:
+    if args["verbosity"] > 0:  # labctl has no -v: ansible_verbosity is 0
+        return {"changed": False, "skipped": True, "msg": "Verbosity threshold not met."}
     if "var" in args:
         name = str(args["var"])
         try:

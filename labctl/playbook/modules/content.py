@@ -122,8 +122,8 @@ _STAT = make_module(
             choices=("md5", "sha1", "sha224", "sha256", "sha384", "sha512"),
             aliases=("checksum",),
         ),
-        "get_mime": Param("bool", default=False, aliases=("mime",)),
-        "get_attributes": Param("bool", default=False, aliases=("attributes",)),
+        "get_mime": Param("bool", default=True, aliases=("mime", "mime_type", "mime-type")),
+        "get_attributes": Param("bool", default=True, aliases=("attr", "attributes")),
     },
 )
 
