@@ -267,6 +267,7 @@ def test_accounts_that_are_as_they_should_be_cost_no_process() -> None:
         "name": group,
         "state": "present",
         "gid": 0,
+        "system": False,
     }
     assert run_module("group", {"name": "nobody-here"}, check=True)["changed"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from labctl.errors import PlaybookError
-from labctl.playbook.filters import to_nice_json
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.model import Task
+from labctl.playbook.schema import to_text
 from labctl.playbook.variables import Scope
 
 # One request may hold this much: a file beyond it has no place in a lab's playbook.
@@ -26,7 +26,7 @@ def complete(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any
         return {**remote, **_template(task, args, scope)}
     if "content" in args:
         content = args["content"]
-        remote["text"] = content if isinstance(content, str) else to_nice_json(content)
+        remote["text"] = to_text(content)
         return remote
     if args.get("remote_src"):
         return {**remote, "remote_path": args["src"]}
@@ -56,10 +56,9 @@ def _template(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, An
         path, scope, trim_blocks=args["trim_blocks"], lstrip_blocks=args["lstrip_blocks"]
     )
     newline = args["newline_sequence"]
-    name = path.name.removesuffix(".j2")
     return {
         "text": text if newline == "\n" else text.replace("\n", newline),
-        "_name": name,
+        "_name": path.name,  # with its .j2: the name in a directory is Ansible's
         "_source": str(path),
     }
 

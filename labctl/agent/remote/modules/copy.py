@@ -87,7 +87,7 @@ def _tree(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
         result = _one(one, path, _data(entry), ctx)
         changed = changed or bool(result["changed"])
         diffs.extend(result.get("diff", []))
-    outcome: dict[str, Any] = {"changed": changed, "dest": dest}
+    outcome: dict[str, Any] = {"changed": changed, "dest": os.path.join(dest, "")}
     if diffs:
         outcome["diff"] = diffs
     return outcome
