@@ -336,3 +336,13 @@ def test_symbolic_modes_are_ansibles(clauses: list[str], bits: int, directory: b
     info = os.stat_result((kind | bits, *[0] * 9))
     expected = AnsibleModule._symbolic_mode_to_octal(info, text)
     assert f"{parse_mode(text, bits, directory):o}" == f"{expected:o}"
+
+
+def test_directories_that_copy_makes_get_their_own_mode(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir(mode=0o755)
+    tree = [{"path": "a/f", "text": "x"}]
+    args = {"content": "", "dest": f"{tmp_path}/there", "mode": "0640", "directory_mode": "0710"}
+    run_module("copy", args | {"tree": tree})
+    assert [mode(tmp_path / one) for one in ("there", "there/a", "there/a/f")] == ["0755", "0710", "0640"]
+    run_module("copy", args | {"dest": f"{tmp_path}/new/er/", "text": "x", "_name": "f"})
+    assert [mode(tmp_path / one) for one in ("new", "new/er", "new/er/f")] == ["0710", "0710", "0640"]

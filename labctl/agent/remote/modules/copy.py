@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from ..files import naming, read_file, update_file
+from ..files import Wish, naming, read_file, update_file
 from ..outcome import Context, Failed
 
 
@@ -49,11 +49,20 @@ def _one(args: dict[str, Any], path: str, data: bytes, ctx: Context) -> dict[str
     if before is not None and not args.get("force", True):
         return dict(facts, changed=False, msg="the file is there, and force is off")
     if args["dest"].endswith("/") and not ctx.check:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _make_directory(os.path.dirname(path), args, ctx)
     if before != data and not ctx.check:
         # told of a file that travelled, as Ansible has it
         facts["md5sum"] = _sum("md5", data)
     return dict(update_file(path, before, data, args, ctx), **facts)
+
+
+def _make_directory(path: str, args: dict[str, Any], ctx: Context) -> None:
+    """The directory and those above it; what is made gets the wished owner, and ``directory_mode``."""
+    if not path or os.path.isdir(path):
+        return
+    _make_directory(os.path.dirname(path), args, ctx)
+    os.mkdir(path)
+    Wish(dict(args, mode=args.get("directory_mode"))).apply(path, ctx)
 
 
 def _sum(algorithm: str, data: bytes) -> str:
@@ -81,7 +90,7 @@ def _tree(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
     for entry in args["tree"]:
         path = os.path.normpath(os.path.join(dest, entry["path"]))
         if not ctx.check:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _make_directory(os.path.dirname(path), args, ctx)
         one = {key: value for key, value in args.items() if key not in ("tree", "dest")}
         one.update(entry, dest=path)
         result = _one(one, path, _data(entry), ctx)
