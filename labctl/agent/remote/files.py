@@ -130,7 +130,8 @@ def parse_mode(text: str, current: int, is_directory: bool) -> int:
         who = match.group(1).replace("a", "ugo") or "ugo"
         allowed = 0o7777 if match.group(1) else 0o7777 & ~_umask()
         for sign, letters in re.findall(r"([+=-])([rwxXstugo]*)", match.group(2)):
-            bits = _apply(bits, who, sign, letters, is_directory, allowed)
+            for one in who:  # each sees what the one before it did, as Ansible has it
+                bits = _apply(bits, one, sign, letters, is_directory, allowed)
     return bits
 
 
@@ -140,27 +141,26 @@ def _umask() -> int:
     return umask
 
 
-def _apply(bits: int, who: str, sign: str, letters: str, is_directory: bool, allowed: int) -> int:
+def _apply(bits: int, one: str, sign: str, letters: str, is_directory: bool, allowed: int) -> int:
+    """``bits`` after ``sign`` and ``letters`` for ``one`` of u, g and o."""
     shifts = {"u": 6, "g": 3, "o": 0}
-    special = {"u": stat.S_ISUID, "g": stat.S_ISGID, "o": stat.S_ISVTX}
-    wanted = mask = 0
-    for one in who:
-        shift = shifts[one]
-        mask |= 7 << shift | special[one]
-        for letter in letters:
-            if letter in "rwx":
-                wanted |= ({"r": 4, "w": 2, "x": 1}[letter] << shift) & allowed
-            elif letter == "X" and (is_directory or bits & 0o111):
-                wanted |= 1 << shift
-            elif letter in shifts:
-                wanted |= ((bits >> shifts[letter]) & 7) << shift
-            elif (letter == "s" and one in "ug") or (letter == "t" and one == "o"):
-                wanted |= special[one]
+    shift = shifts[one]
+    special = {"u": stat.S_ISUID, "g": stat.S_ISGID, "o": stat.S_ISVTX}[one]
+    wanted = 0
+    for letter in letters:
+        if letter in "rwx":
+            wanted |= ({"r": 4, "w": 2, "x": 1}[letter] << shift) & allowed
+        elif letter == "X" and (is_directory or bits & 0o111):
+            wanted |= 1 << shift
+        elif letter in shifts:
+            wanted |= ((bits >> shifts[letter]) & 7) << shift
+        elif (letter == "s" and one in "ug") or (letter == "t" and one == "o"):
+            wanted |= special
     if sign == "+":
         return bits | wanted
     if sign == "-":
         return bits & ~wanted
-    return (bits & ~mask) | wanted
+    return (bits & ~(7 << shift | special)) | wanted
 
 
 class Wish:
