@@ -82,7 +82,8 @@ def creation(args: dict[str, Any]) -> list[str]:
     if args.get("groups"):
         words += ["-G", ",".join(args["groups"])]
     if args.get("password") is not None:
-        words += ["-p", args["password"]]
+        # a lock is a mark before the password
+        words += ["-p", ("!" if args.get("password_lock") else "") + args["password"]]
     if args.get("system"):
         words.append("-r")
     if args.get("non_unique"):
