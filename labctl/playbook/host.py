@@ -12,7 +12,16 @@ from labctl.playbook import judge, plan
 from labctl.playbook.handlers import Handlers
 from labctl.playbook.model import Block, Play, Task
 from labctl.playbook.once import Once, Outcome
-from labctl.playbook.prepare import Item, Mode, Prepared, number_of, prepare, runs_once, task_name
+from labctl.playbook.prepare import (
+    Item,
+    Mode,
+    Prepared,
+    ignores_errors,
+    number_of,
+    prepare,
+    runs_once,
+    task_name,
+)
 from labctl.playbook.result import HostRun, TaskResult
 from labctl.playbook.sending import Sender
 from labctl.playbook.session import Delegates, Session
@@ -170,6 +179,8 @@ class PlayOnHost:
         if name in ("set_fact", "include_vars") and not self.catching:
             self._keep(prepared)
         self.batch.add(prepared)
+        if name == "hostname" and prepared.remote:
+            self.state.facts = None  # it is among them: the next mention gathers them anew
         self.state.pending = dict(self.batch.registers)
         if self._must_stop_at(prepared):
             self._flush()
@@ -264,9 +275,7 @@ class PlayOnHost:
 
     def _refuse(self, task: Task, text: str) -> None:
         """A task that cannot be done for this host has failed; nothing of it was sent."""
-        ignored = False
-        if task.ignore_errors is not None:
-            ignored = str(task.ignore_errors.value).lower() in ("true", "yes")
+        ignored = ignores_errors(task, self._scope(task))
         result = {"failed": True, "changed": False, "msg": text}
         if task.register:
             self.state.register(task.register, result)

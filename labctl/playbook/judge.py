@@ -62,6 +62,7 @@ def registered(prepared: Prepared, results: Sequence[dict[str, Any]]) -> dict[st
         "results": list(results),
         "changed": any(result["changed"] for result in results),
         "failed": failed,
+        "skipped": False,
         "msg": "One or more items failed" if failed else "All items completed",
     }
     if all(result.get("skipped") for result in results):

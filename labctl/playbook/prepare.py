@@ -13,7 +13,7 @@ from labctl.playbook.model import Included, Source, Task
 from labctl.playbook.result import masked
 from labctl.playbook.schema import BadValue, complete, to_bool
 from labctl.playbook.values import OMIT
-from labctl.playbook.variables import Layer, Scope
+from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
 
 #: Stands for "the user we logged in as", who is known once the agent has said hello.
 LOGIN_USER = "\0login"
@@ -291,6 +291,14 @@ def _number(source: Source, scope: Scope) -> float:
         return float(value)
     except (TypeError, ValueError) as err:
         raise PlaybookError(f"{value!r} is not a number", place=source.place) from err
+
+
+def ignores_errors(task: Task, scope: Scope) -> bool:
+    """Whether a failure of ``task`` is to be ignored; what cannot be told yet is not."""
+    try:
+        return _flag(task.ignore_errors, scope, False)
+    except (PlaybookError, NeedsResult, NeedsFacts):
+        return False
 
 
 def number_of(source: Source | None, scope: Scope, default: float) -> float:

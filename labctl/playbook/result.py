@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,7 +15,8 @@ Status = Literal["ok", "changed", "failed", "skipped", "unreachable"]
 
 # Text that a report keeps of one task; the whole is only in registered variables.
 _KEEP = 8000
-_SECRET_WORDS = ("password", "passwd", "secret", "token", "private_key", "passphrase")
+_SECRET_WORDS = ("password", "passwd", "secret", "token", "private_key", "passphrase", "authorization")
+_ACCOUNT = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 @dataclass(frozen=True)
@@ -188,8 +190,9 @@ def masked(args: Mapping[str, Any], secret: frozenset[str] = frozenset()) -> dic
             shown[name] = MASK
         elif isinstance(value, Mapping):
             shown[name] = masked(value)
-        elif isinstance(value, str) and len(value) > 200:
-            shown[name] = f"{value[:200]}... ({len(value)} characters)"
+        elif isinstance(value, str):
+            text = _ACCOUNT.sub(f"{MASK}@", value)
+            shown[name] = text if len(text) <= 200 else f"{text[:200]}... ({len(text)} characters)"
         else:
             shown[name] = value
     return shown

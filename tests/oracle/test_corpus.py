@@ -1,19 +1,26 @@
 """The same playbook by ansible-core and by labctl on two fresh machines: the same machine, the same word.
 
-Each playbook of ``corpus/`` runs by ansible-playbook on student1 and by labctl on student2. Then the two file
-trees, packages, units and each task's status are compared, and each tool runs over the other's result, where
-nothing may be left to change.
+Each playbook of ``corpus/`` runs by ansible-playbook on student1 and by labctl on student2, in check mode and
+then for real. Each task's status in both, what was registered (as far as Ansible documents it), file trees,
+packages and units are compared, and each tool runs over the other's result, where nothing may be left
+to change.
 """
 
 from __future__ import annotations
 
+import ast
+import importlib.util
 import os
+from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pair import HERE, Outcome, Pair
+import yaml
+from pair import HERE, Outcome, Pair, registers
+
+from labctl.playbook.modules import BY_NAME
 
 pytestmark = [
     pytest.mark.vm,
@@ -22,6 +29,33 @@ pytestmark = [
 
 CORPUS = sorted((HERE / "corpus").glob("*.yml"))
 BY_ANSIBLE, BY_LABCTL = "student1", "student2"
+
+#: Returned values that two runs never have in common, or that are the two tools' own words.
+PASSING = {
+    "start",
+    "end",
+    "delta",
+    "elapsed",
+    "attempts",
+    "atime",
+    "mtime",
+    "ctime",
+    "inode",
+    "dev",
+    "version",
+    "src",
+    "backup_file",
+    "cache_update_time",
+    "date",
+    "diff",
+    "msg",
+    "stdout_lines",
+    "stderr_lines",
+    "password",
+    "ssh_public_key",
+}
+#: What every result has, documented nowhere.
+COMMON = frozenset({"changed", "failed", "skipped", "rc", "stdout", "stderr", "cmd"})
 
 
 def differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
@@ -50,6 +84,41 @@ def changing(outcomes: list[Outcome]) -> list[Outcome]:
     return [one for one in outcomes if one[1] == "changed"]
 
 
+def documented(module: str) -> set[str]:
+    """The names of the values that Ansible documents as returned."""
+    collection, _, name = BY_NAME[module].full_name.rpartition(".")
+    package = (
+        "ansible.modules"
+        if collection == "ansible.builtin"
+        else f"ansible_collections.{collection}.plugins.modules"
+    )
+    spec = importlib.util.find_spec(package)
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    for folder in spec.submodule_search_locations:
+        tree = ast.parse(Path(folder, f"{name}.py").read_text())
+        for node in tree.body:
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "RETURN":
+                return set(yaml.safe_load(ast.literal_eval(node.value)) or {})
+    return set()
+
+
+def untold(name: str, names: set[str] | None, left: Any, right: Any) -> Iterator[str]:
+    """A line for each value of ``left`` (ansible's) that ``right`` has not; of ``names`` only, if given."""
+    if not isinstance(left, dict) or not isinstance(right, dict):
+        if left != right:
+            yield f"{name}: ansible {left!r}, labctl {right!r}"
+        return
+    for key, value in left.items():
+        if key in PASSING or key.startswith("_"):
+            continue
+        if key == "results":
+            for index, (one, other) in enumerate(zip(value, right.get(key, []), strict=True)):
+                yield from untold(f"{name}[{index}]", names, one, other)
+        elif names is None or key in names:
+            yield from untold(f"{name}.{key}", None, value, right.get(key, "(nothing)"))
+
+
 def test_the_comparison_sees_a_difference(pair: Pair) -> None:
     assert differences(pair.manifest(BY_ANSIBLE), pair.manifest(BY_LABCTL)) == []
     pair.box.run(BY_LABCTL, "sudo install -m 600 /dev/null /etc/odd")
@@ -58,11 +127,38 @@ def test_the_comparison_sees_a_difference(pair: Pair) -> None:
     pair.box.run(BY_LABCTL, "sudo rm /etc/odd")
 
 
+def test_the_comparison_of_results_sees_a_difference() -> None:
+    left = {"changed": True, "mode": "0644", "start": "1", "stat": {"size": 1, "mtime": 3}, "own": 1}
+    assert (
+        list(untold("x", {"mode", "stat", "changed"}, left, {**left, "start": "2", "own": 2, "more": 1}))
+        == []
+    )
+    assert list(untold("x", {"mode", "stat"}, left, {**left, "mode": None, "stat": {}})) == [
+        "x.mode: ansible '0644', labctl None",
+        "x.stat.size: ansible 1, labctl '(nothing)'",
+    ]
+    assert {"dest", "checksum", "mode"} <= documented("copy")
+
+
 @pytest.mark.parametrize("playbook", CORPUS, ids=lambda path: path.stem)
 def test_both_tools_leave_the_same_machine(pair: Pair, playbook: Path) -> None:
-    by_ansible = pair.ansible(playbook, BY_ANSIBLE)
-    by_labctl = pair.labctl(playbook, BY_LABCTL)
+    telling = pair.telling(playbook)
+    expected = pair.ansible(playbook, BY_ANSIBLE, "--check")
+    foreseen = pair.labctl(playbook, BY_LABCTL, "--check")
+    # Where ansible fails because an earlier task did nothing, labctl may say more.
+    assert [one for one, other in zip(foreseen, expected, strict=True) if other[1] != "failed"] == [
+        one for one in expected if one[1] != "failed"
+    ]
+    by_ansible = pair.ansible(telling, BY_ANSIBLE)
+    by_labctl = pair.labctl(telling, BY_LABCTL)
     assert by_labctl == by_ansible, listing(by_ansible, by_labctl)
+    left, right = pair.told(BY_ANSIBLE), pair.told(BY_LABCTL)
+    lines = [
+        line
+        for name, module in registers(playbook).items()
+        for line in untold(name, documented(module) | COMMON, left[name], right[name])
+    ]
+    assert not lines, "\n".join(lines)
     assert differences(pair.manifest(BY_ANSIBLE), pair.manifest(BY_LABCTL)) == []
     assert changing(pair.labctl(playbook, BY_ANSIBLE)) == []
     assert changing(pair.ansible(playbook, BY_LABCTL)) == []

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playing import play, run_module, statuses
@@ -316,3 +317,32 @@ def test_replace_between_two_places(tmp_path: Path) -> None:
         "replace", {"path": str(path), "regexp": "x", "replace": "y", "after": r"\[a\]", "before": r"\[b\]"}
     )
     assert path.read_text() == "x\n[a]\ny\n[b]\nx\n"
+
+
+clause = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(["u", "g", "o", "a", "ug", "go", "ugo", ""]),
+        st.sampled_from(["+", "-", "="]),
+        st.sampled_from(["r", "w", "x", "X", "rw", "rwx", "rX", "s", "t", "u", "g", "o", "rs", ""]),
+    ),
+)
+
+
+@given(st.lists(clause, min_size=1, max_size=3), st.integers(0, 0o7777), st.booleans())
+def test_symbolic_modes_are_ansibles(clauses: list[str], bits: int, directory: bool) -> None:
+    text = ",".join(clauses)
+    kind = 0o040000 if directory else 0o100000
+    info = os.stat_result((kind | bits, *[0] * 9))
+    expected = AnsibleModule._symbolic_mode_to_octal(info, text)
+    assert f"{parse_mode(text, bits, directory):o}" == f"{expected:o}"
+
+
+def test_directories_that_copy_makes_get_their_own_mode(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir(mode=0o755)
+    tree = [{"path": "a/f", "text": "x"}]
+    args = {"content": "", "dest": f"{tmp_path}/there", "mode": "0640", "directory_mode": "0710"}
+    run_module("copy", args | {"tree": tree})
+    assert [mode(tmp_path / one) for one in ("there", "there/a", "there/a/f")] == ["0755", "0710", "0640"]
+    run_module("copy", args | {"dest": f"{tmp_path}/new/er/", "text": "x", "_name": "f"})
+    assert [mode(tmp_path / one) for one in ("new", "new/er", "new/er/f")] == ["0710", "0710", "0640"]

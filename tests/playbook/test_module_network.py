@@ -255,6 +255,12 @@ def test_accounts() -> None:
     ]
 
 
+def test_an_account_made_locked_has_the_lock_from_the_beginning() -> None:
+    asked = {"name": "zoe", "password": "$6$x"}
+    assert user.creation(asked)[:2] == ["-p", "$6$x"]
+    assert user.creation(asked | {"password_lock": True})[:2] == ["-p", "!$6$x"]
+
+
 def test_accounts_that_are_as_they_should_be_cost_no_process() -> None:
     me = pwd.getpwuid(os.getuid())
     result = run_module("user", {"name": me.pw_name, "shell": me.pw_shell, "uid": me.pw_uid})
@@ -267,6 +273,7 @@ def test_accounts_that_are_as_they_should_be_cost_no_process() -> None:
         "name": group,
         "state": "present",
         "gid": 0,
+        "system": False,
     }
     assert run_module("group", {"name": "nobody-here"}, check=True)["changed"]
 

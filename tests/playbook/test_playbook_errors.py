@@ -29,8 +29,8 @@ CASES = [
     ("a word of a task", "- hosts: all\n  tasks:\n    - ping:\n      ^^whne: true\n", "'whne'", "'when'"),
     (
         "a module of Ansible",
-        "- hosts: all\n  tasks:\n    - ^^get_url: {url: a}\n",
-        "'get_url' is not covered",
+        "- hosts: all\n  tasks:\n    - ^^git: {repo: a}\n",
+        "'git' is not covered",
         "--engine ansible",
     ),
     (

@@ -427,3 +427,15 @@ def test_shell_and_command_differ_as_they_should(tmp_path: Path) -> None:
     assert messages(host)[3] == "$((1 + 1)) | cat/2;amy a  b/given"
     assert statuses(host)[4:] == ["ok", "failed"]
     assert "there is no program no-such-program" in messages(host)[5]
+
+
+@pytest.mark.parametrize("wish", ["true", "'{{ not ansible_check_mode }}'", "'{{ told.rc == 0 }}'"])
+def test_a_task_that_cannot_be_rendered_may_be_ignored(tmp_path: Path, wish: str) -> None:
+    tasks = f"""
+    - command: "true"
+      register: told
+    - command: echo {{{{ told.nothing }}}}
+      ignore_errors: {wish}
+    - command: "true"
+    """
+    assert statuses(play(tmp_path, tasks)) == ["changed", "failed", "changed"]

@@ -128,34 +128,39 @@ def parse_mode(text: str, current: int, is_directory: bool) -> int:
         if not match:
             raise Failed("%r is not a file mode" % text)
         who = match.group(1).replace("a", "ugo") or "ugo"
+        allowed = 0o7777 if match.group(1) else 0o7777 & ~_umask()
         for sign, letters in re.findall(r"([+=-])([rwxXstugo]*)", match.group(2)):
-            bits = _apply(bits, who, sign, letters, is_directory)
+            for one in who:  # each sees what the one before it did, as Ansible has it
+                bits = _apply(bits, one, sign, letters, is_directory, allowed)
     return bits
 
 
-def _apply(bits: int, who: str, sign: str, letters: str, is_directory: bool) -> int:
+def _umask() -> int:
+    umask = os.umask(0)
+    os.umask(umask)
+    return umask
+
+
+def _apply(bits: int, one: str, sign: str, letters: str, is_directory: bool, allowed: int) -> int:
+    """``bits`` after ``sign`` and ``letters`` for ``one`` of u, g and o."""
     shifts = {"u": 6, "g": 3, "o": 0}
-    wanted = mask = 0
-    for one in who:
-        shift = shifts[one]
-        mask |= 7 << shift
-        for letter in letters:
-            if letter in "rwx":
-                wanted |= {"r": 4, "w": 2, "x": 1}[letter] << shift
-            elif letter == "X" and (is_directory or bits & 0o111):
-                wanted |= 1 << shift
-            elif letter in shifts:
-                wanted |= ((bits >> shifts[letter]) & 7) << shift
-            elif letter == "s" and one in "ug":
-                wanted |= stat.S_ISUID if one == "u" else stat.S_ISGID
-                mask |= stat.S_ISUID if one == "u" else stat.S_ISGID
-            elif letter == "t":
-                wanted |= stat.S_ISVTX
+    shift = shifts[one]
+    special = {"u": stat.S_ISUID, "g": stat.S_ISGID, "o": stat.S_ISVTX}[one]
+    wanted = 0
+    for letter in letters:
+        if letter in "rwx":
+            wanted |= ({"r": 4, "w": 2, "x": 1}[letter] << shift) & allowed
+        elif letter == "X" and (is_directory or bits & 0o111):
+            wanted |= 1 << shift
+        elif letter in shifts:
+            wanted |= ((bits >> shifts[letter]) & 7) << shift
+        elif (letter == "s" and one in "ug") or (letter == "t" and one == "o"):
+            wanted |= special
     if sign == "+":
         return bits | wanted
     if sign == "-":
         return bits & ~wanted
-    return (bits & ~mask) | wanted
+    return (bits & ~(7 << shift | special)) | wanted
 
 
 class Wish:
@@ -256,15 +261,22 @@ def write_file(
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        _like_the_old(temporary, path, wish)
-        if validate:
-            _validate(validate, temporary, path, ctx, env)
-        os.rename(temporary, path)
+        put_in_place(temporary, path, ctx, wish, validate, env)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
-    directory_fd = os.open(directory, os.O_RDONLY)
+
+
+def put_in_place(
+    temporary: str, path: str, ctx: Context, wish: Wish, validate: str | None = None, env: Any = None
+) -> None:
+    """Give ``temporary``, a whole file in the same directory, the name ``path``, with owner and mode."""
+    _like_the_old(temporary, path, wish)
+    if validate:
+        _validate(validate, temporary, path, ctx, env)
+    os.rename(temporary, path)
+    directory_fd = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
     try:
         os.fsync(directory_fd)
     except OSError:
@@ -278,9 +290,7 @@ def _like_the_old(temporary: str, path: str, wish: Wish) -> None:
     try:
         old = os.stat(path)
     except FileNotFoundError:
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
+        os.chmod(temporary, 0o666 & ~_umask())
         base = os.stat(temporary)
     else:
         os.chmod(temporary, stat.S_IMODE(old.st_mode))

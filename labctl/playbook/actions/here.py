@@ -28,8 +28,8 @@ def run(name: str, args: Mapping[str, Any], scope: Scope, task: Task) -> dict[st
 
 
 def _debug(args: Mapping[str, Any], scope: Scope, task: Task) -> dict[str, Any]:
-    if int(args.get("verbosity", 0)) > int(scope.lookup("ansible_verbosity")):
-        return {"changed": False, "skipped": True, "skipped_reason": "Verbosity threshold not met."}
+    if int(args["verbosity"]) > int(scope.lookup("ansible_verbosity")):
+        return {"changed": False, "skipped": True, "msg": "Verbosity threshold not met."}
     if "var" in args:
         name = str(args["var"])
         try:

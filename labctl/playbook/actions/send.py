@@ -14,10 +14,10 @@ from typing import Any
 from labctl import vault
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.actions import fetch
-from labctl.playbook.filters.formats import to_nice_json
 from labctl.playbook.kv import split_words
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.model import Task
+from labctl.playbook.schema import to_text
 from labctl.playbook.variables import Scope
 
 # One request may hold this much: a file beyond it has no place in a lab's playbook.
@@ -42,7 +42,7 @@ def complete(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any
         return {**remote, **_template(task, args, scope)}
     if "content" in args:
         content = args["content"]
-        remote["text"] = content if isinstance(content, str) else to_nice_json(content)
+        remote["text"] = to_text(content)
         return remote
     if args.get("remote_src"):
         return {**remote, "remote_path": args["src"]}
@@ -104,10 +104,9 @@ def _template(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, An
         path, scope, trim_blocks=args["trim_blocks"], lstrip_blocks=args["lstrip_blocks"]
     )
     newline = args["newline_sequence"]
-    name = path.name.removesuffix(".j2")
     return {
         "text": text if newline == "\n" else text.replace("\n", newline),
-        "_name": name,
+        "_name": path.name,  # with its .j2: the name in a directory is Ansible's
         "_source": str(path),
         **({"_vaulted": True} if _is_vault(path) else {}),
     }

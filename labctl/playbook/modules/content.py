@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.playbook.modules.params import FLAG, OWNERSHIP, TRUE
+from labctl.playbook.modules.params import FLAG, OWNERSHIP, REQUEST, TRUE
 from labctl.playbook.schema import Module, Param, make_module
 
 _COPY_PARAMS = {
@@ -123,8 +123,8 @@ _STAT = make_module(
             choices=("md5", "sha1", "sha224", "sha256", "sha384", "sha512"),
             aliases=("checksum",),
         ),
-        "get_mime": Param("bool", default=False, aliases=("mime",)),
-        "get_attributes": Param("bool", default=False, aliases=("attributes",)),
+        "get_mime": Param("bool", default=True, aliases=("mime", "mime_type", "mime-type")),
+        "get_attributes": Param("bool", default=True, aliases=("attr", "attributes")),
     },
 )
 
@@ -141,13 +141,34 @@ _FETCH = make_module(
     seconds=300.0,
 )
 
+_SLURP = make_module("slurp", {"src": Param("path", required=True, aliases=("path",))})
+
+_GET_URL = make_module(
+    "get_url",
+    {
+        "url": Param(required=True),
+        "dest": Param("path", required=True),
+        "checksum": Param(),
+        **REQUEST,
+        "timeout": Param("int", default=10),
+        "url_username": Param(aliases=("username",)),
+        "url_password": Param(aliases=("password",), secret=True),
+        "backup": FLAG,
+        **OWNERSHIP,
+    },
+    isolated=True,
+    seconds=600.0,
+)
+
 MODULES: tuple[Module, ...] = (
     _BLOCKINFILE,
     _COPY,
     _FETCH,
     _FILE_MODULE,
+    _GET_URL,
     _LINEINFILE,
     _REPLACE,
+    _SLURP,
     _STAT,
     _TEMPLATE,
 )

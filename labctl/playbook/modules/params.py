@@ -12,3 +12,12 @@ OWNERSHIP = {
     "group": Param(),
     "mode": Param("mode"),
 }
+#: What a module that asks a web server may say of its request.
+REQUEST = {
+    "headers": Param("dict"),
+    "force": FLAG,
+    "force_basic_auth": FLAG,
+    "http_agent": Param(default="ansible-httpget"),
+    "use_proxy": TRUE,
+    "validate_certs": TRUE,
+}

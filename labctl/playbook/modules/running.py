@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.playbook.modules.params import TRUE
+from labctl.playbook.modules.params import FLAG, OWNERSHIP, REQUEST, TRUE
 from labctl.playbook.schema import Module, Param, make_module
 
 _RUN = {
@@ -123,6 +123,29 @@ _SETUP = make_module(
     },
 )
 
+_URI = make_module(
+    "uri",
+    {
+        "url": Param(required=True),
+        "method": Param(default="GET"),
+        "body": Param("raw"),
+        "body_format": Param(default="raw", choices=("form-urlencoded", "json", "raw")),
+        "return_content": FLAG,
+        "status_code": Param("list", default=[200], elements="int"),
+        "follow_redirects": Param(default="safe", choices=("all", "no", "none", "safe", "urllib2", "yes")),
+        "dest": Param("path"),
+        "creates": Param("path"),
+        "removes": Param("path"),
+        "ca_path": Param("path"),
+        **REQUEST,
+        "timeout": Param("int", default=30),
+        "url_username": Param(aliases=("user",)),
+        "url_password": Param(aliases=("password",), secret=True),
+        **OWNERSHIP,
+    },
+    isolated=True,
+)
+
 MODULES: tuple[Module, ...] = (
     _COMMAND,
     _PING,
@@ -131,6 +154,7 @@ MODULES: tuple[Module, ...] = (
     _SCRIPT,
     _SETUP,
     _SHELL,
+    _URI,
     _WAIT_FOR,
     _WAIT_FOR_CONNECTION,
 )

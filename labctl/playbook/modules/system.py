@@ -29,6 +29,19 @@ _APT = make_module(
     seconds=900.0,
 )
 
+_PACKAGE = make_module(
+    "package",
+    {
+        **_APT.params,
+        "name": Param("list", required=True, elements="str", aliases=("package", "pkg")),
+        "state": Param(required=True, choices=("present", "latest", "absent")),
+        "use": Param(default="auto", choices=("auto", "apt", "ansible.builtin.apt", "ansible.legacy.apt")),
+    },
+    exclusive=_APT.exclusive,
+    seconds=_APT.seconds,
+    remote="apt",
+)
+
 _SERVICE_PARAMS = {
     "name": Param(aliases=("service", "unit")),
     "state": Param(choices=("started", "stopped", "restarted", "reloaded")),
@@ -109,6 +122,45 @@ _UFW = make_module(
     one_of=(("state", "default", "rule", "logging"),),
 )
 
+_SYSCTL = make_module(
+    "sysctl",
+    {
+        "name": Param(required=True, aliases=("key",)),
+        "value": Param(aliases=("val",)),
+        "state": Param(default="present", choices=("present", "absent")),
+        "reload": TRUE,
+        "sysctl_set": FLAG,
+        "sysctl_file": Param("path", default="/etc/sysctl.conf"),
+        "ignoreerrors": FLAG,
+    },
+    collection="ansible.posix",
+)
+
+_HOSTNAME = make_module(
+    "hostname",
+    {"name": Param(required=True), "use": Param(choices=("systemd",))},
+    # it asks for its own name, which may be a resolver's time
+    isolated=True,
+)
+
+_AUTHORIZED_KEY = make_module(
+    "authorized_key",
+    {
+        "user": Param(required=True),
+        "key": Param(required=True),
+        "path": Param("path"),
+        "manage_dir": TRUE,
+        "state": Param(default="present", choices=("present", "absent")),
+        "key_options": Param(),
+        "exclusive": FLAG,
+        "comment": Param(),
+        "follow": FLAG,
+        # of a key's URL, which is refused
+        "validate_certs": TRUE,
+    },
+    collection="ansible.posix",
+)
+
 _USER = make_module(
     "user",
     {
@@ -146,9 +198,13 @@ _GROUP = make_module(
 
 MODULES: tuple[Module, ...] = (
     _APT,
+    _AUTHORIZED_KEY,
     _GROUP,
+    _HOSTNAME,
     _MOUNT,
+    _PACKAGE,
     _SERVICE,
+    _SYSCTL,
     _SYSTEMD,
     _UFW,
     _USER,

@@ -23,12 +23,12 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
             argv = [str(word) for word in args.get("argv") or shlex.split(text)]
         except ValueError as err:
             raise Failed("the command cannot be split into words: %s: %s" % (err, text)) from err
+        shown = list(argv)
         if args.get("expand_argument_vars", True):
             argv = [
                 os.path.expanduser(os.path.expandvars(word)) if "$" in word or word[:1] == "~" else word
                 for word in argv
             ]
-        shown = argv
     if not argv or not (text or args.get("argv")):
         raise Failed("there is no command to run", rc=256)
     result = {"cmd": shown, "changed": False, "rc": 0, "stdout": "", "stderr": ""}  # type: dict[str, Any]

@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import sys
 from typing import Any
 
-from ..files import naming, read_file, update_file
+from ..files import Wish, naming, read_file, update_file
 from ..outcome import Context, Failed
 
 
@@ -44,19 +45,30 @@ def _one(args: dict[str, Any], path: str, data: bytes, ctx: Context) -> dict[str
     if args.get("follow") and os.path.islink(path):
         path = os.path.realpath(path)
     before = read_file(path)
-    digest = hashlib.sha1(data, usedforsecurity=False) if _has_flag() else hashlib.sha1(data)  # noqa: S324
-    facts = {"dest": path, "checksum": digest.hexdigest()}
+    facts = {"dest": path, "checksum": _sum("sha1", data)}
     if before is not None and not args.get("force", True):
         return dict(facts, changed=False, msg="the file is there, and force is off")
     if args["dest"].endswith("/") and not ctx.check:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        _make_directory(os.path.dirname(path), args, ctx)
+    if before != data and not ctx.check:
+        # told of a file that travelled, as Ansible has it
+        facts["md5sum"] = _sum("md5", data)
     return dict(update_file(path, before, data, args, ctx), **facts)
 
 
-def _has_flag() -> bool:
-    import sys
+def _make_directory(path: str, args: dict[str, Any], ctx: Context) -> None:
+    """The directory and those above it; what is made gets the wished owner, and ``directory_mode``."""
+    if not path or os.path.isdir(path):
+        return
+    _make_directory(os.path.dirname(path), args, ctx)
+    os.mkdir(path)
+    Wish(dict(args, mode=args.get("directory_mode"))).apply(path, ctx)
 
-    return sys.version_info >= (3, 9)
+
+def _sum(algorithm: str, data: bytes) -> str:
+    # Python 3.8 cannot be told that no security depends on it
+    more = {"usedforsecurity": False} if sys.version_info >= (3, 9) else {}
+    return hashlib.new(algorithm, data, **more).hexdigest()
 
 
 def _from_vm(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
@@ -78,13 +90,13 @@ def _tree(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
     for entry in args["tree"]:
         path = os.path.normpath(os.path.join(dest, entry["path"]))
         if not ctx.check:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
+            _make_directory(os.path.dirname(path), args, ctx)
         one = {key: value for key, value in args.items() if key not in ("tree", "dest")}
         one.update(entry, dest=path)
         result = _one(one, path, _data(entry), ctx)
         changed = changed or bool(result["changed"])
         diffs.extend(result.get("diff", []))
-    outcome: dict[str, Any] = {"changed": changed, "dest": dest}
+    outcome: dict[str, Any] = {"changed": changed, "dest": os.path.join(dest, "")}
     if diffs:
         outcome["diff"] = diffs
     return outcome

@@ -25,7 +25,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
                 raise Failed("%s: %s" % (words[0], done.err.strip()), rc=done.rc, stderr=done.err)
             entry = None
     if result["state"] == "present" and not ctx.check:
-        result["gid"] = grp.getgrnam(name).gr_gid
+        result.update(gid=grp.getgrnam(name).gr_gid, system=bool(args.get("system")))
     return result
 
 

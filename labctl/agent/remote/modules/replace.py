@@ -20,7 +20,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
             raise Failed("%s does not exist" % path, rc=257)
         text, count = replaced(before.decode("utf-8", "surrogateescape"), args)
         result = update_file(path, before, text.encode("utf-8", "surrogateescape"), args, ctx)
-        return dict(result, msg="%d replacements made" % count if count else "")
+        return dict(result, rc=0, msg="%d replacements made" % count if count else "")
 
 
 def replaced(text: str, args: dict[str, Any]) -> tuple[str, int]:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import stat as modes
+import struct
 from typing import Any
 
+from ..command import run_command
 from ..files import group_name, naming, user_name
 from ..outcome import Context
 
 
-def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:  # noqa: ARG001 (the form of every op)
+def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     path = os.path.expanduser(args["path"])
     with naming(path):
         try:
             info = os.stat(path) if args.get("follow") else os.lstat(path)
         except (FileNotFoundError, NotADirectoryError):
             return {"changed": False, "stat": {"exists": False}}
-        return {"changed": False, "stat": _described(path, info, args)}
+        found = _described(path, info, args)
+        if args.get("get_mime", True):
+            found.update(_mime(path, ctx))
+        if args.get("get_attributes", True):
+            found.update(_attributes(path, info))
+        return {"changed": False, "stat": found}
 
 
 def _described(path: str, info: os.stat_result, args: dict[str, Any]) -> dict[str, Any]:
@@ -42,6 +50,9 @@ def _described(path: str, info: os.stat_result, args: dict[str, Any]) -> dict[st
         "inode": info.st_ino,
         "dev": info.st_dev,
         "nlink": info.st_nlink,
+        "blocks": info.st_blocks,
+        "block_size": info.st_blksize,
+        "device_type": info.st_rdev,
         "atime": info.st_atime,
         "mtime": info.st_mtime,
         "ctime": info.st_ctime,
@@ -65,3 +76,64 @@ def _described(path: str, info: os.stat_result, args: dict[str, Any]) -> dict[st
                 digest.update(chunk)
         found["checksum"] = digest.hexdigest()
     return found
+
+
+def _mime(path: str, ctx: Context) -> dict[str, str]:
+    """What the program ``file`` says, where it is installed."""
+    done = run_command(["file", "--mime-type", "--mime-encoding", "--", path], timeout=ctx.remaining())
+    kind, semicolon, charset = done.out.rpartition(":")[2].partition(";")
+    if not done.ok or not semicolon:
+        return {"mimetype": "unknown", "charset": "unknown"}
+    return {"mimetype": kind.strip(), "charset": charset.partition("=")[2].strip()}
+
+
+_GET_FLAGS, _GET_VERSION = 0x80086601, 0x80087601
+# lsattr's letters in its order, with the kernel's bits and Ansible's words
+_FLAGS = (
+    ("s", 0x00000001, "zero"),
+    ("u", 0x00000002, "undelete"),
+    ("S", 0x00000008, "synchronous"),
+    ("D", 0x00010000, "dirsync"),
+    ("i", 0x00000010, "immutable"),
+    ("a", 0x00000020, "append"),
+    ("d", 0x00000040, "nodump"),
+    ("A", 0x00000080, "noatime"),
+    ("c", 0x00000004, "compressed"),
+    ("E", 0x00000800, "encrypted"),
+    ("j", 0x00004000, "journalled"),
+    ("I", 0x00001000, "indexed"),
+    ("t", 0x00008000, "notail"),
+    ("T", 0x00020000, "blockroot"),
+    ("e", 0x00080000, "extents"),
+    ("C", 0x00800000, "nocow"),
+    ("x", 0x02000000, ""),
+    ("F", 0x40000000, ""),
+    ("N", 0x10000000, "inline"),
+    ("P", 0x20000000, ""),
+    ("V", 0x00100000, ""),
+    ("m", 0x00000400, ""),
+)
+
+
+def _attributes(path: str, info: os.stat_result) -> dict[str, Any]:
+    """What lsattr tells, asked of the kernel without it; nothing where the file system has none."""
+    none: dict[str, Any] = {"version": None, "attributes": [], "attr_flags": ""}
+    if not modes.S_ISREG(info.st_mode) and not modes.S_ISDIR(info.st_mode):
+        return none
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return none
+    try:
+        (flags,) = struct.unpack_from("I", fcntl.ioctl(fd, _GET_FLAGS, bytes(8)))
+        (version,) = struct.unpack_from("I", fcntl.ioctl(fd, _GET_VERSION, bytes(8)))
+    except OSError:
+        return none
+    finally:
+        os.close(fd)
+    there = [(letter, word) for letter, bit, word in _FLAGS if flags & bit]
+    return {
+        "version": str(version),
+        "attributes": [word for _letter, word in there if word],
+        "attr_flags": "".join(letter for letter, _word in there),
+    }

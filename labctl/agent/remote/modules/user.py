@@ -20,12 +20,17 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         entry = None
     if state == "absent":
         if entry is not None:
+            result.update(force=bool(args.get("force")), remove=bool(args.get("remove")))
             flags = (["-r"] if args.get("remove") else []) + (["-f"] if args.get("force") else [])
             _do(["userdel", *flags, name], ctx, result)
         return result
+    if args.get("groups") is not None:
+        result["groups"] = ",".join(args["groups"])
     if entry is None:
+        result.update(system=bool(args.get("system")), create_home=bool(args.get("create_home", True)))
         _do(["useradd", *creation(args), name], ctx, result)
     else:
+        result.update(append=bool(args.get("append")), move_home=bool(args.get("move_home")))
         changes = modification(args, entry, _shadow(name) if _wants_shadow(args) else None)
         if changes:
             _do(["usermod", *changes, name], ctx, result)
@@ -46,6 +51,7 @@ def _do(words: list[str], ctx: Context, result: dict[str, Any]) -> None:
     # userdel -r ends with 12 when there is no mail spool to remove: the account is gone.
     if not done.ok and not (words[0] == "userdel" and done.rc == 12):
         raise Failed("%s: %s" % (words[0], done.err.strip()), rc=done.rc, stderr=done.err)
+    result.update({name: text for name, text in (("stdout", done.out), ("stderr", done.err)) if text})
 
 
 def _wants_shadow(args: dict[str, Any]) -> bool:
@@ -76,7 +82,8 @@ def creation(args: dict[str, Any]) -> list[str]:
     if args.get("groups"):
         words += ["-G", ",".join(args["groups"])]
     if args.get("password") is not None:
-        words += ["-p", args["password"]]
+        # a lock is a mark before the password
+        words += ["-p", ("!" if args.get("password_lock") else "") + args["password"]]
     if args.get("system"):
         words.append("-r")
     if args.get("non_unique"):
