@@ -6,7 +6,7 @@ import json
 import secrets
 import struct
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -107,7 +107,7 @@ class Agent:
             return
         self._number += 1
         self.round_trips += 1
-        call = {"call": self._number, "ops": [asdict(op) for op in ops], "parallel": parallel}
+        call = {"call": self._number, "ops": [vars(op) for op in ops], "parallel": parallel}
         body = json.dumps(call, ensure_ascii=True).encode("ascii")
         self._stream.write(struct.pack(">I", len(body)) + body, deadline)
         missing = set(range(len(ops)))

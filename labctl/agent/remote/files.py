@@ -14,7 +14,6 @@ import pwd
 import re
 import shlex
 import stat
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -254,6 +253,8 @@ def write_file(
     path: str, data: bytes, ctx: Context, wish: Wish, validate: str | None = None, env: Any = None
 ) -> None:
     """Put ``data`` at ``path`` atomically. A refused validation leaves everything as it was."""
+    import tempfile  # takes milliseconds, and a run that changes nothing does without
+
     directory = os.path.dirname(path) or "."
     fd, temporary = tempfile.mkstemp(prefix=".labctl-", dir=directory)
     try:

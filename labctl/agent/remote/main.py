@@ -15,7 +15,6 @@ import struct
 import sys
 import threading
 import time
-import traceback
 from typing import Any, BinaryIO
 
 from . import child, command
@@ -83,6 +82,8 @@ def preload(name: str) -> None:
 
 
 def _crashed(err: BaseException) -> dict[str, Any]:
+    import traceback  # takes milliseconds, and nearly no run needs it
+
     frames = traceback.extract_tb(err.__traceback__)
     last = frames[-1] if frames else None
     where = "%s:%s" % (os.path.basename(last.filename), last.lineno) if last else "?"

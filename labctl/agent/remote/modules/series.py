@@ -10,9 +10,14 @@ from ..outcome import Context, Failed
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    """``module`` is an op's name, ``steps`` its arguments for each round, ``seconds`` one round's time."""
+    """``module`` is an op's name, ``steps`` its arguments for each round, ``seconds`` one round's time.
+
+    A module with ``foresee`` may look at what all rounds are about before the first.
+    """
     module = importlib.import_module("..." + args["module"], __name__)
     results = []
+    if hasattr(module, "foresee") and len(args["steps"]) > 1 and not args.get("pause"):
+        module.foresee(args["steps"], ctx)
     for index, step in enumerate(args["steps"]):
         if index and args.get("pause"):
             time.sleep(min(float(args["pause"]), ctx.remaining()))

@@ -1,0 +1,92 @@
+"""The machine that everything runs against: a container of the sandbox, under the names a scenario needs."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from labctl.sandbox import Sandbox
+
+VM = "student1"
+#: Every address of this net reaches the one machine, for runs over many hosts.
+MANY = "10.232.0"
+_SSHD = "MaxStartups 1000\\nLogLevel VERBOSE\\n"
+
+
+class Machine:
+    """One container, ``student1``; a context manager that leaves nothing behind."""
+
+    def __init__(self, name: str) -> None:
+        self.box = Sandbox.open(name)
+        self._scratch = tempfile.TemporaryDirectory(prefix="bench-")
+        self.scratch = Path(self._scratch.name)
+
+    def __enter__(self) -> Machine:
+        try:
+            self.fresh()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.box.down()
+        self._scratch.cleanup()
+
+    def fresh(self) -> None:
+        """As after its first boot, with the boot's own work done."""
+        self.box.down()
+        self.box.up(students=1, driver="nspawn")
+        self.do("systemctl is-system-running --wait || true")
+
+    def do(self, command: str) -> str:
+        done = self.box.run(VM, command, timeout=120)
+        if done.status != 0:
+            raise RuntimeError(f"{command}: {done.stderr}")
+        return done.stdout
+
+    @property
+    def address(self) -> str:
+        return self.box.vm(VM).address
+
+    @property
+    def pid(self) -> int:
+        """Of a process in the container."""
+        (status,) = (one for one in self.box.status().vms if one.name == VM)
+        children = Path(f"/proc/{status.pid}/task/{status.pid}/children").read_text().split()
+        return int(children[0])
+
+    def open_wide(self) -> None:
+        """Let many in at once, and tell of each in the journal."""
+        self.do(
+            f"printf '{_SSHD}' | sudo tee /etc/ssh/sshd_config.d/00-bench.conf; sudo systemctl restart ssh"
+        )
+
+    def inventory(self, addresses: dict[str, str]) -> Path:
+        """An inventory of the machine under other names and addresses, with its host key for each."""
+        document: dict[str, Any] = yaml.safe_load(self.box.inventory_path.read_text())
+        plays = document["all"]
+        own = plays["children"]["students"]["hosts"][VM]
+        hosts = {name: {**own, "ansible_host": address} for name, address in addresses.items()}
+        known = Path(plays["vars"]["labctl_known_hosts"])
+        key = next(line.split(" ", 1)[1] for line in known.read_text().splitlines() if self.address in line)
+        folder = self.scratch / next(iter(addresses.values()))
+        folder.mkdir(exist_ok=True)
+        record = folder / "known_hosts"
+        record.write_text("".join(f"{address} {key}\n" for address in addresses.values()))
+        plays["children"] = {"students": {"hosts": hosts}}
+        text = yaml.safe_dump(document).replace(str(known), str(record))
+        path = folder / f"{len(addresses)}.yml"
+        path.write_text(text)
+        return path
+
+    def many(self, count: int) -> Path:
+        """An inventory of ``count`` hosts, each at an address of its own."""
+        self.do(f"sudo ip route replace local {MANY}.0/24 dev lo")
+        route = ["ip", "route", "replace", f"{MANY}.0/24", "via", self.address]
+        subprocess.run(route, check=True)
+        return self.inventory({f"vm{number:03d}": f"{MANY}.{number}" for number in range(1, count + 1)})
