@@ -8,9 +8,11 @@ offered, nobody is asked anything, the agent is never forwarded, and one absolut
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import fabric
@@ -32,6 +34,10 @@ from labctl.errors import (
 
 # Without a handler, Python prints paramiko's errors on stderr: they are in ours, with what they mean.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
+
+
+# Reading known_hosts takes long when it has a line for each of many VMs, each of which would read it.
+_reading = threading.Lock()
 
 
 class _OnlyKnownHosts(paramiko.MissingHostKeyPolicy):
@@ -101,13 +107,38 @@ def _fabric_connection(server: Server, sock: Any, offers: Offers, deadline: Dead
             "auth_strategy": InOrder(server.user, offers),
             "banner_timeout": timeout,
             "auth_timeout": timeout,
+            "transport_factory": _transport,
         },
     )
     connection.client.set_missing_host_key_policy(_OnlyKnownHosts())
+    name = connection.host if connection.port == 22 else f"[{connection.host}]:{connection.port}"
     for path in server.known_hosts:
-        if path.exists():
-            connection.client.load_system_host_keys(str(path))
+        for kind, key in (_known(path).lookup(name) or {}).items():
+            connection.client.get_host_keys().add(name, kind, key)
     return connection
+
+
+def _known(path: Path) -> paramiko.HostKeys:
+    """What ``path`` has on record, read again only when it has changed."""
+    try:
+        version = path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return paramiko.HostKeys()
+    with _reading:
+        return _read(path, version)
+
+
+@functools.lru_cache(maxsize=8)
+def _read(path: Path, _version: int) -> paramiko.HostKeys:
+    return paramiko.HostKeys(str(path))
+
+
+def _transport(*args: Any, **kwargs: Any) -> paramiko.Transport:
+    """AES-GCM first: paramiko checks the MACs of other ciphers byte by byte, in Python."""
+    transport = paramiko.Transport(*args, **kwargs)
+    options = transport.get_security_options()
+    options.ciphers = sorted(options.ciphers, key=lambda name: "gcm" not in name)
+    return transport
 
 
 def _explain(
