@@ -175,7 +175,7 @@ def test_hosts_list_shows_the_way(config: Path, tmp_path: Path, capsys: pytest.C
     inventory.write_text(f"all: {{hosts: {{vm: {{}}}}, vars: {{ansible_ssh_common_args: -F {config}}}}}")
     assert main(["hosts", "list", "-i", str(inventory)]) == 0
     line = capsys.readouterr().out
-    assert line.split() == ["vm", "staff@vm:22", "via", "us@one:22,", "me@two:2222"]
+    assert line.split() == ["vm", "staff@vm:22", "ungrouped", "via", "us@one:22,", "me@two:2222"]
 
 
 _word = st.sampled_from(["vm", "v*", "!vm", "other", "*", "127.0.0.1"])
