@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pair import Pair
@@ -11,12 +12,12 @@ from vms import NAME
 from labctl.sandbox import Sandbox
 
 
-@pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+@pytest.fixture
+def pair(tmp_path: Path) -> Iterator[Pair]:
     box = Sandbox.open(f"{NAME}-oracle")
     box.down()
     try:
         box.up(students=2, driver="nspawn")
-        yield Pair(box, tmp_path_factory.mktemp("oracle"))
+        yield Pair(box, tmp_path)
     finally:
         box.down()

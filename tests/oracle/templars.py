@@ -13,10 +13,10 @@ os.environ.setdefault("ANSIBLE_LOCALHOST_WARNING", "false")
 import pytest
 from ansible.errors import AnsibleError, AnsibleValueOmittedError
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar as RealTemplar
 from ansible.template import trust_as_template
 from ansible.utils.display import Display
+from core import load_plugins
 
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.template import Templar
@@ -33,7 +33,7 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(Display, name, lambda *_args, **_options: None)
 
 
-init_plugin_loader([])
+load_plugins()
 _LOADER = DataLoader()
 _TEMPLAR = Templar()
 

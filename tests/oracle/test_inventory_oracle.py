@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from core import load_plugins
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -49,12 +50,12 @@ def ansible_inventory(sources: list[Path], basedir: Path) -> tuple[Any, Any]:
     """ansible-core's InventoryManager and VariableManager, with nothing left of an earlier one."""
     from ansible.inventory.manager import InventoryManager
     from ansible.parsing.dataloader import DataLoader
-    from ansible.plugins.loader import init_plugin_loader, vars_loader
+    from ansible.plugins.loader import vars_loader
     from ansible.plugins.vars import host_group_vars
     from ansible.vars.manager import VariableManager
 
     if vars_loader._paths is None:
-        init_plugin_loader([])
+        load_plugins()
     for cache in (host_group_vars.FOUND, host_group_vars.NAK, host_group_vars.CANONICAL_PATHS):
         cache.clear()
     loader = DataLoader()
