@@ -99,6 +99,7 @@ class PlayOnHost:
     def run(self) -> None:
         """Walk the play. The record says afterwards how it went."""
         self.state.public.clear()
+        self.state.role_names.clear()
         try:
             for section in self.setting.play.sections:
                 self._items(section)
@@ -212,6 +213,7 @@ class PlayOnHost:
                 )
             self.handlers.tasks.extend(item.included.handlers)
             self.state.public.extend(item.included.public)
+            self.state.role_names.extend(item.included.names)
             before = len(self.includes)
             self.includes.extend(include_layers(prepared.task, item))
             self.depth += 1

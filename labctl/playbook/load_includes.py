@@ -116,7 +116,9 @@ def _role_loader(args: Map, item: Map, inner: Inherited) -> Load:
             if key not in kept:
                 role = load_roles.load_role(_call(words, variables), inner)
                 public = (*found.roles, *role.roles) if words.get("public") else tuple(found.roles)
-                kept[key] = Included(tuple(role.items), (*found.handlers, *role.handlers), public)
+                handlers = (*found.handlers, *role.handlers)
+                names = tuple(one.name for one in role.roles if not one.needed)
+                kept[key] = Included(tuple(role.items), handlers, public, names)
             return kept[key]
 
     return load

@@ -69,11 +69,15 @@ class Role:
 
 @dataclass(frozen=True)
 class Included:
-    """What an include found. ``public`` are roles whose variables the play sees from now on."""
+    """What an include found. ``public`` are roles whose variables the play sees from now on.
+
+    ``names`` are those of all its roles: they count among the play's from now on.
+    """
 
     items: tuple[Task | Block, ...]
     handlers: tuple[Task, ...] = ()
     public: tuple[Role, ...] = ()
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ class _Walk:
         self.host = host
         self.state = setting.world.states[host]
         self.state.public.clear()
+        self.state.role_names.clear()
         self.includes: list[Layer] = []
         self.depth = 0
 
@@ -83,6 +84,7 @@ class _Walk:
                     f"more than {MAX_INCLUDES} includes stand in each other", place=prepared.task.place
                 )
             self.state.public.extend(item.included.public)
+            self.state.role_names.extend(item.included.names)
             before = len(self.includes)
             self.includes.extend(include_layers(prepared.task, item))
             self.depth += 1

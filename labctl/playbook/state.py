@@ -30,8 +30,9 @@ class HostState:
     pending: dict[str, Any] = field(default_factory=dict)
     #: What include_vars read, the last one strongest.
     included: list[Mapping[str, Any]] = field(default_factory=list)
-    #: Roles that an include made public in the play under way.
+    #: Roles that an include made public in the play under way, and the names of all that it brought.
     public: list[Role] = field(default_factory=list)
+    role_names: list[str] = field(default_factory=list)
 
     def learn_facts(self, facts: Mapping[str, Any]) -> None:
         """Keep gathered facts under both of Ansible's spellings."""
@@ -182,7 +183,7 @@ class World:
         if play is not None:
             hosts = list(play_hosts)
             magic["playbook_dir"] = str(play.directory)
-            direct = [role.name for role in play.roles if not role.needed]
+            direct = [*(role.name for role in play.roles if not role.needed), *state.role_names]
             magic["role_names"] = magic["ansible_play_role_names"] = direct
             magic["ansible_play_name"] = play.name
             for word in ("ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_batch", "play_hosts"):

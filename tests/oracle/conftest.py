@@ -18,6 +18,9 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
     box.down()
     try:
         box.up(students=2, driver="nspawn")
+        for name in ("student1", "student2"):
+            # what is still starting would be a difference between the two
+            box.run(name, "systemctl is-system-running --wait", timeout=60)
         yield Pair(box, tmp_path)
     finally:
         box.down()

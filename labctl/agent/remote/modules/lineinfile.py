@@ -115,6 +115,8 @@ def _add(lines: list[bytes], line: bytes, after: Any, before: Any, beside: int) 
         _end_last(lines)
         lines.append(line + b"\n")
     else:
+        if after and lines[min(beside, len(lines) - 1)].rstrip(b"\r\n") == line:
+            return ""  # with firstmatch the search ends before it gets to the line itself
         if beside == len(lines):
             _end_last(lines)
         lines.insert(beside, line + b"\n")

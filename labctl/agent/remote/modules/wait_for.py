@@ -16,7 +16,14 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     started = time.monotonic()
     timeout = float(args.get("timeout", 300))
     state = args.get("state", "started")
-    result = {"changed": False, "state": state, "port": args.get("port"), "path": args.get("path")}
+    result: dict[str, Any] = {
+        "changed": False,
+        "state": state,
+        "port": args.get("port"),
+        "path": args.get("path"),
+        "match_groups": [],
+        "match_groupdict": {},
+    }
     if ctx.check:
         return dict(result, skipped=True, msg="not waited for in check mode")
     if args.get("port") and args.get("path"):
@@ -26,11 +33,13 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         return dict(result, elapsed=int(time.monotonic() - started))
     if args.get("delay"):
         time.sleep(min(float(args["delay"]), ctx.remaining()))
-    reached, what = _condition(args, state)
+    seen: list[re.Match[bytes]] = []
+    reached, what = _condition(args, state, seen)
     until = started + min(timeout, ctx.remaining())
     while True:
         if reached():
-            return dict(result, elapsed=int(time.monotonic() - started))
+            result["elapsed"] = int(time.monotonic() - started)
+            return dict(result, **_groups(seen))
         left = until - time.monotonic()
         if left <= 0:
             waited = time.monotonic() - started
@@ -40,7 +49,25 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         time.sleep(min(float(args.get("sleep", 1)), left))
 
 
-def _condition(args: dict[str, Any], state: str) -> tuple[Callable[[], bool], str]:
+def _groups(seen: list[re.Match[bytes]]) -> dict[str, Any]:
+    """What the groups of search_regex stood for, as text."""
+    if not seen:
+        return {}
+
+    def text(value: bytes | None) -> str | None:
+        return None if value is None else value.decode("utf-8", "replace")
+
+    found = seen[-1]
+    return {
+        "match_groups": [text(value) for value in found.groups()],
+        "match_groupdict": {name: text(value) for name, value in found.groupdict().items()},
+    }
+
+
+def _condition(
+    args: dict[str, Any], state: str, seen: list[re.Match[bytes]]
+) -> tuple[Callable[[], bool], str]:
+    """Whether it is so now, and how to say it; what search_regex found is added to ``seen``."""
     pattern = (
         re.compile(args["search_regex"].encode("utf-8"), re.MULTILINE) if args.get("search_regex") else None
     )
@@ -54,15 +81,17 @@ def _condition(args: dict[str, Any], state: str) -> tuple[Callable[[], bool], st
         what = "%s:%d %s" % (host, port, "closed" if gone else "answers")
         if pattern is not None:
             what += " with something that matches %s" % args["search_regex"]
-        return (lambda: _port(host, port, connect, pattern) != gone), what
+        return (lambda: _port(host, port, connect, pattern, seen) != gone), what
     path = args["path"]
     what = "%s %s" % (path, "is gone" if gone else "is there")
     if pattern is not None:
         what += " and matches %s" % args["search_regex"]
-    return (lambda: _path(path, pattern) != gone), what
+    return (lambda: _path(path, pattern, seen) != gone), what
 
 
-def _port(host: str, port: int, timeout: float, pattern: re.Pattern[bytes] | None) -> bool:
+def _port(
+    host: str, port: int, timeout: float, pattern: re.Pattern[bytes] | None, seen: list[re.Match[bytes]]
+) -> bool:
     try:
         with socket.create_connection((host, port), timeout) as link:
             if pattern is None:
@@ -74,18 +103,23 @@ def _port(host: str, port: int, timeout: float, pattern: re.Pattern[bytes] | Non
                 if not chunk:
                     break
                 data += chunk
-                if pattern.search(data):
+                found = pattern.search(data)
+                if found:
+                    seen.append(found)
                     return True
             return False
     except OSError:
         return False
 
 
-def _path(path: str, pattern: re.Pattern[bytes] | None) -> bool:
+def _path(path: str, pattern: re.Pattern[bytes] | None, seen: list[re.Match[bytes]]) -> bool:
     if pattern is None:
         return os.path.exists(path)
     try:
         with open(path, "rb") as file:
-            return pattern.search(file.read(16 << 20)) is not None
+            found = pattern.search(file.read(16 << 20))
     except OSError:
         return False
+    if found:
+        seen.append(found)
+    return found is not None
