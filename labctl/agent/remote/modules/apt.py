@@ -18,7 +18,9 @@ _LISTS = "/var/lib/apt/lists"
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     if not os.path.exists("/usr/bin/apt-get"):
         raise Failed("there is no apt-get on this VM: is it a Debian?")
-    result: dict[str, Any] = {"changed": False, "msg": ""}
+    result: dict[str, Any] = {"changed": False, "msg": "", "cache_updated": False}
+    age = _age()
+    result["cache_update_time"] = int(time.time() - age) if age != float("inf") else 0
     names = [str(name) for name in args.get("name") or []]
     _update_cache(args, ctx, result)
     if args.get("upgrade", "no") != "no":
@@ -63,7 +65,6 @@ def _update_cache(args: dict[str, Any], ctx: Context, result: dict[str, Any]) ->
     valid = args.get("cache_valid_time") or 0
     if not (args.get("update_cache") or (args.get("update_cache") is None and valid)):
         return
-    result["cache_updated"] = False
     if valid and _age() < valid:
         return
     if not ctx.check:
