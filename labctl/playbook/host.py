@@ -10,10 +10,10 @@ from labctl.agent import OpResult
 from labctl.errors import PlaybookError
 from labctl.playbook import judge, plan
 from labctl.playbook.handlers import Handlers
+from labctl.playbook.includes import Includes
 from labctl.playbook.model import Block, Play, Task
 from labctl.playbook.once import Once, Outcome
 from labctl.playbook.prepare import (
-    Item,
     Mode,
     Prepared,
     ignores_errors,
@@ -28,9 +28,6 @@ from labctl.playbook.session import Delegates, Session
 from labctl.playbook.state import World
 from labctl.playbook.tags import Tags
 from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
-
-#: Includes in includes beyond this are taken for an endless loop.
-MAX_INCLUDES = 50
 
 T = TypeVar("T")
 
@@ -66,12 +63,6 @@ class Setting:
         )
 
 
-def include_layers(task: Task, item: Item) -> list[Layer]:
-    """What the tasks that an include brought see of it: its vars, and its loop's."""
-    layers = [Layer("vars of the include", task.params)] if task.params else []
-    return [*layers, item.layer] if item.layer is not None else layers
-
-
 class PlayOnHost:
     """One play on one host. ``run`` raises HostError when the VM cannot be worked with."""
 
@@ -87,8 +78,7 @@ class PlayOnHost:
         self.state = setting.world.states[self.name]
         self.batch = plan.Batch()
         self.handlers = Handlers(setting.play.handlers, self._scope)
-        self.includes: list[Layer] = []
-        self.depth = 0
+        self.includes = Includes(self.state)
         self.roles_done: set[Hashable] = set()
         self.catching = 0
         #: The result of the task that failed last.
@@ -121,7 +111,7 @@ class PlayOnHost:
             pass
 
     def _scope(self, task: Task) -> Scope:
-        return self.setting.scope(self.name, task, self.includes)
+        return self.setting.scope(self.name, task, self.includes.layers)
 
     # -- the walk --------------------------------------------------------------------------
 
@@ -205,23 +195,10 @@ class PlayOnHost:
     def _included(self, prepared: Prepared) -> None:
         """Walk what an include brought, once per round of its loop."""
         for item in prepared.items:
-            if item.included is None:
-                continue
-            if self.depth >= MAX_INCLUDES:
-                raise PlaybookError(
-                    f"more than {MAX_INCLUDES} includes stand in each other", place=prepared.task.place
-                )
-            self.handlers.tasks.extend(item.included.handlers)
-            self.state.public.extend(item.included.public)
-            self.state.role_names.extend(item.included.names)
-            before = len(self.includes)
-            self.includes.extend(include_layers(prepared.task, item))
-            self.depth += 1
-            try:
-                self._items(item.included.items)
-            finally:
-                self.depth -= 1
-                del self.includes[before:]
+            if item.included is not None:
+                with self.includes.inside(prepared.task, item) as included:
+                    self.handlers.tasks.extend(included.handlers)
+                    self._items(included.items)
 
     def _once(self, task: Task) -> None:
         """Do a task for all of the play's hosts, or take over what another has done."""
@@ -238,14 +215,10 @@ class PlayOnHost:
         except TaskFailed:
             self.once.publish(key, Outcome(self.name, failed=True))
             raise
-        facts = {name: self.state.value_of(name) for name in self._facts_named(task)}
+        named = task.args.value if task.module.name == "set_fact" else ()
+        facts = {name: self.state.value_of(name) for name in named if self.state.knows(name)}
         register = self.state.results.get(task.register) if task.register else None
         self.once.publish(key, Outcome(self.name, False, register, facts))
-
-    def _facts_named(self, task: Task) -> list[str]:
-        if task.module.name != "set_fact":
-            return []
-        return [name for name in task.args.value if self.state.knows(name)]
 
     def _adopt(self, task: Task, outcome: Outcome) -> None:
         if outcome.failed:

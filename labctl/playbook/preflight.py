@@ -7,11 +7,12 @@ from dataclasses import replace
 
 from labctl.documents import nearest
 from labctl.errors import PlaybookError
-from labctl.playbook.host import MAX_INCLUDES, Setting, include_layers
+from labctl.playbook.host import Setting
+from labctl.playbook.includes import Includes
 from labctl.playbook.model import Block, Task
 from labctl.playbook.prepare import Prepared, prepare
 from labctl.playbook.template import is_template
-from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult
+from labctl.playbook.variables import NeedsFacts, NeedsResult
 
 
 def preflight(setting: Setting, host: str) -> None:
@@ -33,8 +34,7 @@ class _Walk:
         self.state = setting.world.states[host]
         self.state.public.clear()
         self.state.role_names.clear()
-        self.includes: list[Layer] = []
-        self.depth = 0
+        self.includes = Includes(self.state)
 
     def items(self, items: Sequence[Task | Block]) -> None:
         for item in items:
@@ -54,7 +54,7 @@ class _Walk:
         try:
             prepared = prepare(
                 task,
-                self.setting.scope(self.host, task, self.includes),
+                self.setting.scope(self.host, task, self.includes.layers),
                 replace(self.setting.mode, quiet=True),
             )
         except (NeedsResult, NeedsFacts):
@@ -77,22 +77,11 @@ class _Walk:
                 self.state.pending.pop(name, None)
             if item.variables is not None:
                 self.state.included.append(item.variables)
-            if item.included is None:
-                continue
-            if self.depth >= MAX_INCLUDES:
-                raise PlaybookError(
-                    f"more than {MAX_INCLUDES} includes stand in each other", place=prepared.task.place
-                )
-            self.state.public.extend(item.included.public)
-            self.state.role_names.extend(item.included.names)
-            before = len(self.includes)
-            self.includes.extend(include_layers(prepared.task, item))
-            self.depth += 1
-            self.items(item.included.items)
-            for handler in item.included.handlers:
-                self.task(handler)
-            self.depth -= 1
-            del self.includes[before:]
+            if item.included is not None:
+                with self.includes.inside(prepared.task, item) as included:
+                    self.items(included.items)
+                    for handler in included.handlers:
+                        self.task(handler)
 
     def forget(self, task: Task) -> None:
         """What this task gives is not known before the run."""

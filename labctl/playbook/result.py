@@ -16,6 +16,8 @@ Status = Literal["ok", "changed", "failed", "skipped", "unreachable"]
 # Text that a report keeps of one task; the whole is only in registered variables.
 _KEEP = 8000
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "private_key", "passphrase", "authorization")
+# Parameters whose names only sound like it.
+_NO_SECRETS = frozenset({"update_password", "password_lock"})
 _ACCOUNT = re.compile(r"(?<=://)[^/@\s]+@")
 
 
@@ -180,13 +182,17 @@ def kept(value: Any) -> str:
     return text if len(text) <= _KEEP else f"... ({len(text) - _KEEP} characters before)\n{text[-_KEEP:]}"
 
 
+def _sounds_secret(name: str) -> bool:
+    return name not in _NO_SECRETS and any(word in name.lower() for word in _SECRET_WORDS)
+
+
 def masked(args: Mapping[str, Any], secret: frozenset[str] = frozenset()) -> dict[str, Any]:
     """Arguments fit to be shown: secrets replaced, long values cut."""
     shown: dict[str, Any] = {}
     for name, value in args.items():
         if str(name).startswith("_"):
             continue
-        if name in secret or (isinstance(name, str) and any(word in name.lower() for word in _SECRET_WORDS)):
+        if name in secret or _sounds_secret(str(name)):
             shown[name] = MASK
         elif isinstance(value, Mapping):
             shown[name] = masked(value)
