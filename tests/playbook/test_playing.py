@@ -10,8 +10,6 @@ from playing import inventory, messages, play, statuses, write
 from labctl.inventory import Inventory
 from labctl.inventory.model import Group, local_host
 from labctl.playbook import RunOptions, load_playbook, run_playbook
-from labctl.playbook.result import masked
-from labctl.vault import MASK
 
 
 def test_tasks_that_need_no_answer_travel_in_one_call(tmp_path: Path) -> None:
@@ -312,16 +310,6 @@ def test_what_a_vm_said_is_not_rendered_on_its_way_through_facts(tmp_path: Path)
         variables={"secret": "s3cret"},
     )
     assert messages(host)[-1] == "{{ secret }}|{{ secret }}|{{ secret }}"
-
-
-def test_what_only_sounds_secret_is_shown() -> None:
-    shown = masked({"update_password": "always", "password": "x", "db_password": "y", "password_lock": True})
-    assert shown == {
-        "update_password": "always",
-        "password": MASK,
-        "db_password": MASK,
-        "password_lock": True,
-    }
 
 
 def test_no_log_and_secret_arguments_are_masked(tmp_path: Path) -> None:
