@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -74,13 +75,23 @@ class Units:
 
 @dataclass(frozen=True)
 class Socket:
-    """``proto`` is "tcp" or "udp"; ``pid`` 0 when no process was found that holds it."""
+    """``proto`` is "tcp" or "udp"; ``pid`` 0 when no process was found that holds it.
+
+    ``unit`` is the process's systemd unit, ``service`` what /etc/services calls the port.
+    """
 
     proto: str
     address: str
     port: int
     pid: int
     process: str
+    unit: str = ""
+    service: str = ""
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only the VM itself can reach it, whatever its firewall says."""
+        return self.address.startswith("127.") or self.address == "::1"
 
 
 @dataclass(frozen=True)
@@ -92,6 +103,28 @@ class Sockets:
         return tuple(sorted({one.process or "?" for one in self.listening if one.port == port}))
 
 
+# A line of `ufw status`: where to, what happens, where from.
+_RULE = re.compile(
+    r"^(?P<to>\S.*?)(?P<six> \(v6\))? +(?P<action>ALLOW|DENY|REJECT|LIMIT)(?: IN)? +(?P<source>\S.*)$"
+)
+#: The profiles of applications that Debian's packages bring, and that labs meet.
+_PROFILES = {"OpenSSH": "22/tcp", "Bind9": "53", "WWW": "80/tcp", "WWW Full": "80,443/tcp", "DNS": "53"}
+
+
+def _names(target: str, listening: Socket) -> bool:
+    """Whether a rule's target is about the socket's port."""
+    ports, _, proto = _PROFILES.get(target, target).partition("/")
+    if ports == "Anywhere":
+        return True
+    if proto and proto != listening.proto:
+        return False
+    for part in ports.split(","):
+        first, _, last = part.partition(":")
+        if first.isdigit() and int(first) <= listening.port <= int(last if last.isdigit() else first):
+            return True
+    return False
+
+
 @dataclass(frozen=True)
 class Firewall:
     """ufw: ``rules`` are the lines of its status that allow, deny or limit."""
@@ -99,6 +132,26 @@ class Firewall:
     installed: bool
     active: bool
     rules: tuple[str, ...]
+
+    def reach(self, listening: Socket) -> str:
+        """Who can connect: "loopback", "everywhere", "allowed by ufw", "some addresses" or "closed by ufw".
+
+        The first rule that is about the port decides, as in ufw. Rules for routed traffic do not count.
+        """
+        if listening.loopback:
+            return "loopback"
+        if not self.active:
+            return "everywhere"
+        family6 = ":" in listening.address
+        some = False
+        for rule in self.rules:
+            found = _RULE.match(rule)
+            if not found or bool(found["six"]) != family6 or not _names(found["to"], listening):
+                continue
+            if found["source"].strip().startswith("Anywhere"):
+                return "closed by ufw" if found["action"] in ("DENY", "REJECT") else "allowed by ufw"
+            some = some or found["action"] in ("ALLOW", "LIMIT")
+        return "some addresses" if some else "closed by ufw"
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,38 @@ UNCONNECTED = "07"
 
 
 def run(args: dict[str, Any], _ctx: Context) -> dict[str, Any]:
-    """``listening`` out: proto ("tcp", "udp"), address, port, pid (0 when not found), process name."""
+    """``listening`` out: proto ("tcp", "udp"), address, port, pid (0 when not found), process name, its
+    systemd unit, and what /etc/services calls the port ("" for what is not known).
+    """
     ports = {int(port) for port in args.get("ports", [])}
-    rows = [row for row in listeners() if not ports or row["port"] in ports]
-    return {"listening": rows[:500]}
+    rows = [row for row in listeners() if not ports or row["port"] in ports][:500]
+    for row in rows:
+        row["unit"] = unit_of(row["pid"])
+        row["service"] = service_name(row["port"], row["proto"])
+    return {"listening": rows}
+
+
+def unit_of(pid: int) -> str:
+    """The unit that a process belongs to: a login session's is its scope."""
+    try:
+        with open("/proc/%d/cgroup" % pid) as groups:
+            lines = groups.read().splitlines()
+    except OSError:
+        return ""
+    for line in lines:
+        # the unified hierarchy, or systemd's own in the older layout
+        if line.startswith("0::") or ":name=systemd:" in line:
+            for part in reversed(line.split(":", 2)[2].split("/")):
+                if part.endswith((".service", ".scope", ".socket")):
+                    return part
+    return ""
+
+
+def service_name(port: int, proto: str) -> str:
+    try:
+        return socket.getservbyport(port, proto)
+    except OSError:
+        return ""
 
 
 def listeners() -> list[dict[str, Any]]:
