@@ -113,6 +113,13 @@ def test_apt_starts_apt_get_only_when_something_is_to_be_done(
         )
 
 
+def test_a_package_of_that_name_is_not_there_because_another_provides_it(debian: Programs) -> None:
+    assert not run_module("apt", {"name": "awk"})["changed"]
+    debian.answers.append(("apt-cache show", Finished(0, "Package: awk\nVersion: 1\n", "")))
+    assert run_module("apt", {"name": ["awk", "bind9"]})["changed"]
+    assert debian.lines[-1].endswith(" awk")
+
+
 def test_latest_asks_apt_whether_there_is_something_newer(debian: Programs) -> None:
     debian.answers.append(("--simulate", Finished(0, "Inst bind9 [1] (2 Debian:12)\n", "")))
     assert run_module("apt", {"name": "bind9", "state": "latest"})["changed"]

@@ -44,6 +44,10 @@ class Packages:
             return any(fnmatch.fnmatch(self.installed[one], version) for one in found)
         return bool(found) or name in self.provided
 
+    def only_provided(self, spec: str) -> bool:
+        """Whether no package of that name is installed, but one that provides it."""
+        return spec in self.provided and spec not in self.installed
+
 
 _cache: dict[str, tuple[tuple[int, int], Packages]] = {}
 

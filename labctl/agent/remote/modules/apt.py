@@ -86,7 +86,8 @@ def _update_cache(args: dict[str, Any], ctx: Context, result: dict[str, Any]) ->
 
 def _install(names: list[str], args: dict[str, Any], ctx: Context, result: dict[str, Any]) -> None:
     database = dpkg.packages()
-    missing = [name for name in names if not database.has(name)]
+    real = _real([name for name in names if database.only_provided(name)], ctx)
+    missing = [name for name in names if name in real or not database.has(name)]
     if args.get("only_upgrade"):
         missing = []
     latest = args.get("state") == "latest"
@@ -101,6 +102,14 @@ def _install(names: list[str], args: dict[str, Any], ctx: Context, result: dict[
         _say(result, ctx, None, "".join("+ install %s\n" % name for name in missing or names))
         return
     _say(result, ctx, _apt(words, args, ctx), "".join("+ installed %s\n" % name for name in missing or names))
+
+
+def _real(names: list[str], ctx: Context) -> set[str]:
+    """Those of ``names`` that packages have: another that provides such a name does not stand for it."""
+    if not names:
+        return set()
+    shown = run_command(["apt-cache", "show", "--no-all-versions", *names], timeout=ctx.remaining())
+    return set(re.findall(r"^Package: (\S+)$", shown.out, re.MULTILINE))
 
 
 def _remove(names: list[str], args: dict[str, Any], ctx: Context, result: dict[str, Any]) -> None:
