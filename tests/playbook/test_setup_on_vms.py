@@ -137,3 +137,17 @@ def test_reset_takes_the_lab_off_and_then_has_nothing_to_do(provisioned: Machine
     )
     assert gone.stdout == ""
     assert "inactive" in provisioned.run("sudo ufw status").stdout
+
+
+def test_a_vm_is_rebooted_and_found_again(bare: Machines, tmp_path: Path) -> None:
+    playbook = tmp_path / "reboot.yml"
+    playbook.write_text(
+        "- hosts: students\n  become: true\n  gather_facts: false\n  tasks:\n"
+        "    - command: cat /proc/sys/kernel/random/boot_id\n      register: before\n"
+        "    - reboot: {reboot_timeout: 300}\n      register: done\n"
+        "    - command: cat /proc/sys/kernel/random/boot_id\n      register: after\n"
+        "    - assert: {that: [before.stdout != after.stdout, done.rebooted]}\n"
+    )
+    (host,) = setup(STUDENT, "--playbook", str(playbook))
+    assert host["connections"] == 2
+    assert [task["status"] for task in host["tasks"]] == ["changed", "changed", "changed", "ok"]

@@ -20,7 +20,9 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         if not found:
             raise Failed("there is no %s in %s on the VM" % (name, ", ".join(paths)))
         name = found[0]
-    argv = [name, *(own[1:] or ["-r", str(args.get("minutes") or 0), args.get("msg") or ""])]
+    # "0" would be a plan for this minute, which only logind can keep; not every VM has one
+    when = str(args.get("minutes") or "now")
+    argv = [name, *(own[1:] or ["-r", when, args.get("msg") or ""])]
     done = run_command(argv, timeout=ctx.remaining(), outlive=True)
     if not done.ok:
         said = (done.err or done.out).strip() or "exit status %d" % done.rc
