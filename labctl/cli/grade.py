@@ -106,9 +106,9 @@ def grade(
 
         store = open_store(database, create=True)
         store.begin(run, lab_document(lab), time_text(started), [host.name for host in hosts])
-    outcomes = _run(hosts, plan, staff, forks, _keeper(store, run, lab))
-    if store is not None:
-        store.finish(run)
+    keeper = _Keeper(store, run, lab)
+    outcomes = _run(hosts, plan, staff, forks, keeper.keep)
+    keeper.finish()
     document = run_document(run, lab, started, outcomes)
     text = json.dumps(document, indent=1)
     if output is not None:
@@ -120,7 +120,7 @@ def grade(
     if remote:
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in hosts if host.name in again])
-    return exit_status(document)
+    return 3 if keeper.lost else exit_status(document)
 
 
 def exit_status(document: dict[str, Any]) -> int:
@@ -140,15 +140,34 @@ def _staff_host(setting: Setting) -> Host | None:
     return staff[0] if staff else None
 
 
-def _keeper(store: Store | None, run: str, lab: Lab) -> Keep:
-    """What is done with each VM's outcome when it is there: it is committed before it is told."""
-    from labctl.grading import outcome_document
+class _Keeper:
+    """Commits each VM's outcome to the results before it is told. Without a store it keeps nothing.
 
-    def keep(host: Host, outcome: Graded | HostError) -> None:
-        if store is not None:
-            store.add(run, outcome_document(host.name, lab, outcome))
+    ``lost`` are the VMs whose outcome could not be kept: they are told all the same.
+    """
 
-    return keep
+    def __init__(self, store: Store | None, run: str, lab: Lab) -> None:
+        self._store = store
+        self._run = run
+        self._lab = lab
+        self.lost: list[str] = []
+
+    def keep(self, host: Host, outcome: Graded | HostError) -> None:
+        from labctl.grading import outcome_document
+        from labctl.store import StoreError
+
+        if self._store is None:
+            return
+        try:
+            self._store.add(self._run, outcome_document(host.name, self._lab, outcome))
+        except StoreError as err:
+            self.lost.append(host.name)
+            click.echo(f"{host.name}: its result could not be kept: {err.message}", err=True)
+
+    def finish(self) -> None:
+        """The run is over, for what ``labctl runs`` says of it."""
+        if self._store is not None and not self.lost:
+            self._store.finish(self._run)
 
 
 def _run(

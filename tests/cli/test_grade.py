@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -132,3 +133,27 @@ def test_lab_list_and_show(course: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert main(["lab", "show", "tiny", "--course", str(course), "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     assert [one["id"] for one in document["checks"]] == ["box.file", "box.more"]
+
+
+def test_what_was_found_of_a_vm_is_kept_and_a_failure_to_keep_it_loses_nothing(
+    course: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "inventory.yml").write_text("all: {hosts: {here: {ansible_connection: local}}}\n")
+    database = tmp_path / "kept.sqlite"
+    command = ["grade", "here", "--course", str(course), "-i", str(tmp_path / "inventory.yml")]
+    command += ["--database", f"sqlite:///{database}"]
+    assert main(command) == 1
+    assert main(["show", "last", "--database", f"sqlite:///{database}"]) == 0
+    assert capsys.readouterr().out.count("FAIL    0/3   The file is there.") == 2
+    with sqlite3.connect(database) as link:
+        link.execute(
+            "create trigger full before insert on attempts begin select raise(fail, 'disk full'); end"
+        )
+    link.close()
+    assert main(command) == 3
+    out, err = capsys.readouterr()
+    assert "FAIL    0/3   The file is there." in out
+    assert "here: its result could not be kept" in err
+    assert "disk full" in err
+    assert main(["runs", "--database", f"sqlite:///{database}"]) == 0
+    assert "0 of 1 VMs graded, interrupted" in capsys.readouterr().out
