@@ -70,7 +70,7 @@ def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Course]:
     with ssh_server(vm_key, loaded(tmp_path / "id")) as (port, seen):
         yield Course(tmp_path, port, vm_key, seen)
     # Whatever a test did: no connection is left behind.
-    until = time.monotonic() + 5
+    until = time.monotonic() + 20
     while (threading.active_count() > threads or _open_files() > files) and time.monotonic() < until:
         time.sleep(0.05)
     assert threading.active_count() <= threads
@@ -148,7 +148,7 @@ def test_a_proxy_command_that_says_nothing_meets_the_deadline_and_is_ended(cours
     started = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         connect(course.vm(), 1.5)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     pid = int((course.directory / "pid").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -289,7 +289,7 @@ def test_a_jump_host_that_says_nothing_meets_the_deadline(course: Course, mode: 
         with pytest.raises(HostError, match=f"the jump host 127.0.0.1 port {port}") as caught:
             connect(course.vm(), 1.5)
         assert isinstance(caught.value, DeadlineExceeded | Unreachable)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 15
 
 
 def test_a_vm_that_says_nothing_behind_a_jump_host_meets_the_deadline(course: Course) -> None:
@@ -299,19 +299,19 @@ def test_a_vm_that_says_nothing_behind_a_jump_host_meets_the_deadline(course: Co
         started = time.monotonic()
         with pytest.raises(HostError):
             connect(course.vm(ansible_port=port), 2)
-        assert time.monotonic() - started < 6
+        assert time.monotonic() - started < 15
 
 
 def test_all_vms_behind_a_dead_jump_host_fail_together(course: Course) -> None:
-    # 192.0.2.1 answers nobody; a timeout for each VM would be 20 s.
+    # 192.0.2.1 answers nobody; a timeout for each VM would be half a minute.
     course.configure(
         "Host 127.0.0.1\n ProxyJump 192.0.2.1\nHost 192.0.2.1\n ConnectTimeout 1\n ProxyJump none"
     )
-    hosts = [course.vm(f"vm{number}") for number in range(20)]
+    hosts = [course.vm(f"vm{number}") for number in range(120)]
     started = time.monotonic()
     with kept_hops():
         outcomes = fan_out(hosts, connect, forks=4)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     assert all(isinstance(one, Unreachable) and "192.0.2.1" in one.message for one in outcomes.values())
 
 

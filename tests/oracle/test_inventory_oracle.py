@@ -22,6 +22,8 @@ from hypothesis import strategies as st
 from labctl.errors import UnknownHost
 from labctl.inventory import Inventory, VarsDirectory, load_inventory
 
+pytestmark = pytest.mark.slow
+
 GROUPS = ["web", "db", "north", "south", "lab_a"]
 HOSTS = ["192.0.2.1", "one", "two.example.org", "h[1:3]", "n[01:10:4]", "x[a:c]y", "h2", "n05", "2001:db8::7"]
 NAMES = ["color", "size", "tier", "ansible_user"]

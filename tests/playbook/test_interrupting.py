@@ -119,6 +119,7 @@ def setup_here(tmp_path: Path, host: str, task: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "task",
     ["pause: {seconds: 60}", "wait_for_connection: {delay: 60}", "command: sleep 60\n      retries: 9"],
