@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 import uuid
@@ -14,6 +15,7 @@ import pytest
 from vms import NAME, Machines
 
 from labctl.sandbox import Sandbox
+from labctl.sandbox.paths import state_dir
 
 # What a test starts inherits this word, whatever it does with its session and its parents.
 _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
@@ -45,6 +47,16 @@ def _marked() -> list[str]:
 def _results_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the tests grade is not kept among the user's results."""
     os.environ["LABCTL_DATABASE"] = f"sqlite:///{tmp_path_factory.mktemp('results')}/results.sqlite"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_names_of_failed_vms_are_left() -> Iterator[None]:
+    """What setup, reset and grade remember of the tests' runs is not for the user."""
+    kept = state_dir() / "failed"
+    before = set(kept.glob("*"))
+    yield
+    for made in set(kept.glob("*")) - before:
+        shutil.rmtree(made)
 
 
 @pytest.fixture(scope="session")
