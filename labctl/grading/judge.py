@@ -61,9 +61,7 @@ def judge(
             for request in wanted:
                 evidence.add(request, Observed(missing))
             continue
-        looking = [request for request in wanted if not request.disruptive]
-        # one disruptive request at a time, and alone: two experiments would disturb each other
-        wave = looking or wanted[:1]
+        wave = _wave(wanted)
         found = fetch(wave)
         lost = Unobserved("agent-fault", "nothing came back for this observation")
         for request in wave:
@@ -71,6 +69,14 @@ def judge(
     endless = Judgement(Verdict.ERROR, 0.0, seen=f"checks still asked for more after {MAX_WAVES} waves")
     results, _ = _round(checks, target, evidence)
     return [one if one.verdict is not Verdict.ERROR else Result(one.check, endless, 0.0) for one in results]
+
+
+def _wave(wanted: list[Request[Any]]) -> list[Request[Any]]:
+    """What is fetched next. What must be alone is, when the others have been seen; what disrupts, last."""
+    together = [request for request in wanted if not request.alone and not request.disruptive]
+    alone = [request for request in wanted if request.alone and not request.disruptive]
+    # one at a time: two experiments would disturb each other
+    return together or alone[:1] or wanted[:1]
 
 
 def _round(

@@ -20,6 +20,7 @@ from labctl.probes.haproxy import (
     servers_up,
 )
 from labctl.probes.http import Replies, Reply, http_sample
+from labctl.probes.http_shots import Shot, ShotReplies, ShotReply, http_shots
 from labctl.probes.nfs import Mount, Mounts, ShareTrial, WriteTrial, mounts, share_trial, write_trial
 from labctl.probes.observer import Observer, StaffLink
 from labctl.probes.request import Observed, Probe, Request, Unobserved, Vantage
@@ -46,10 +47,11 @@ from labctl.probes.system import (
 __all__ = [
     "Addresses", "Bind", "CrashReport", "Directory", "DnsAnswer", "File", "Firewall", "Haproxy",
     "Malformed", "Mount", "Mounts", "Observed", "Observer", "Package", "Packages", "Probe", "Proxy",
-    "Record", "Replies", "Reply", "Request", "Server", "ServerState", "Settled", "ShareTrial",
+    "Record", "Replies", "Reply", "Request", "Server", "ServerState", "Settled", "ShareTrial", "Shot",
+    "ShotReplies", "ShotReply",
     "Socket", "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage", "WorkerGroup",
     "WriteTrial", "addresses", "config_check", "crash_experiment", "decode", "directory",
-    "dns_query", "encode", "file_read", "http_sample", "mounts", "packages", "parse_state",
+    "dns_query", "encode", "file_read", "http_sample", "http_shots", "mounts", "packages", "parse_state",
     "servers_in", "servers_up", "share_trial", "sockets", "ufw_status", "unit", "write_trial",
     "zone_check",
 ]  # fmt: skip

@@ -17,17 +17,32 @@ INTER, FALL, RISE = 2.0, 3, 2
 
 @dataclass(frozen=True)
 class ServerState:
-    """One row of the statistics: ``status`` is "UP", "DOWN", "UP 1/3", "no check", "MAINT" ..."""
+    """One row of the statistics: ``status`` is "UP", "DOWN", "UP 1/3", "no check", "MAINT" ...
+
+    ``weight`` is -1 where the statistics do not say.
+    """
 
     proxy: str
     name: str
     status: str
     address: str
+    weight: int = -1
 
     @property
     def checked(self) -> bool:
         """A server without health checks is reported as "no check"."""
         return self.status.startswith(("UP", "DOWN", "NOLB", "MAINT", "DRAIN"))
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a backend of the HAProxy that runs balances, as its admin socket tells. ``algorithm`` is its first
+    word, "" where HAProxy has none to tell (2.6 does not for random); ``cookie`` the cookie's name.
+    """
+
+    proxy: str
+    algorithm: str
+    cookie: str
 
 
 @dataclass(frozen=True)
@@ -55,8 +70,9 @@ class Server:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A frontend, backend or listen section. ``balance`` is "" when it is left out, "roundrobin" then being
-    meant.
+    """A frontend, backend or listen section. ``balance`` has the arguments too, and is "" when it is left
+    out, "roundrobin" then being meant. ``cookie`` is the name of the one that HAProxy sets, ``sticks`` what a
+    stick table goes by.
     """
 
     kind: str
@@ -66,16 +82,19 @@ class Proxy:
     binds: tuple[int, ...]
     default_backend: str
     servers: tuple[Server, ...]
+    cookie: str = ""
+    sticks: str = ""
 
     @property
     def algorithm(self) -> str:
-        return self.balance or "roundrobin"
+        """The word alone: "hdr" for ``balance hdr(User-Agent)``."""
+        return self.balance.split("(")[0].split(" ")[0] or "roundrobin"
 
 
 @dataclass(frozen=True)
 class Haproxy:
-    """``message`` is what ``haproxy -c`` printed; ``state`` the rows of its admin socket, empty without
-    one.
+    """``message`` is what ``haproxy -c`` printed; ``state`` and ``running`` are the rows of its admin socket,
+    empty without one.
     """
 
     installed: bool
@@ -84,6 +103,7 @@ class Haproxy:
     valid: bool
     message: str
     state: tuple[ServerState, ...]
+    running: tuple[Running, ...] = ()
 
     def proxies(self) -> tuple[Proxy, ...]:
         return parse_config(self.text)
@@ -109,23 +129,58 @@ class _Told:
 
 def interpret(data: Json) -> Haproxy:
     told = decode(_Told, data)
-    return Haproxy(told.installed, told.files, told.text, told.valid, told.message, parse_state(told.state))
+    return Haproxy(
+        installed=told.installed,
+        files=told.files,
+        text=told.text,
+        valid=told.valid,
+        message=told.message,
+        state=parse_state(told.state),
+        running=parse_running(told.state),
+    )
 
 
 def parse_state(text: str) -> tuple[ServerState, ...]:
     """The servers in HAProxy's CSV; nothing when the text is no such thing."""
+    return tuple(
+        ServerState(
+            row["pxname"], row["svname"], row.get("status") or "", row.get("addr") or "", _weight(row)
+        )
+        for row in _rows(text, "2")
+    )
+
+
+def parse_running(text: str) -> tuple[Running, ...]:
+    """How the backends in HAProxy's CSV balance; nothing where it does not say."""
+    return tuple(
+        Running(
+            row["pxname"],
+            word if (word := row.get("algo") or "") != "unknown" else "",
+            row.get("cookie") or "",
+        )
+        for row in _rows(text, "1")
+        if row.get("algo")
+    )
+
+
+def _rows(text: str, kind: str) -> list[dict[str, str]]:
+    """The rows of one type, 1 for backends and 2 for servers."""
     if not text.startswith("# pxname,svname,"):
-        return ()
-    rows = []
+        return []
     try:
-        for row in csv.DictReader(text[2:].splitlines(), strict=True):
-            if row.get("type") == "2" and row.get("pxname") and row.get("svname"):
-                rows.append(
-                    ServerState(row["pxname"], row["svname"], row.get("status") or "", row.get("addr") or "")
-                )
+        rows = [
+            row
+            for row in csv.DictReader(text[2:].splitlines(), strict=True)
+            if row.get("type") == kind and row.get("pxname") and row.get("svname")
+        ]
     except csv.Error:
-        return ()
-    return tuple(rows[:MAX_ROWS])
+        return []
+    return rows[:MAX_ROWS]
+
+
+def _weight(row: dict[str, str]) -> int:
+    told = row.get("weight") or ""
+    return int(told) if re.fullmatch(r"[0-9]{1,3}", told) else -1
 
 
 def servers_in(replies: Replies) -> tuple[ServerState, ...]:
@@ -205,7 +260,11 @@ def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
     if words[0] == "mode" and rest:
         return replace(proxy, mode=rest[0])
     if words[0] == "balance" and rest:
-        return replace(proxy, balance=rest[0])
+        return replace(proxy, balance=" ".join(rest))
+    if words[0] == "cookie" and rest:
+        return replace(proxy, cookie=rest[0])
+    if words[0] == "stick" and rest:
+        return replace(proxy, sticks=" ".join(rest))
     if words[0] == "bind" and rest:
         ports = tuple(port for item in rest[0].split(",") for port in _ports(item))
         return replace(proxy, binds=proxy.binds + ports)

@@ -39,13 +39,17 @@ class Probe(Generic[T]):
 
 @dataclass(frozen=True)
 class Request(Generic[T]):
-    """One observation to make. ``deadline`` is in seconds; ``disruptive`` ones change the VM for a while."""
+    """One observation to make. ``deadline`` is in seconds; ``disruptive`` ones change the VM for a while.
+
+    ``alone``: others at the same time would falsify it.
+    """
 
     probe: Probe[T]
     args: Json = field(hash=False)
     vantage: Vantage = "vm"
     deadline: float = 45.0
     disruptive: bool = False
+    alone: bool = False
 
     @property
     def key(self) -> str:
