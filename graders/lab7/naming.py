@@ -10,10 +10,9 @@ sum of all. (And whatever is true: a wrong hypothesis is 1/DOUBT times as likely
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 #: A hypothesis that is so much less likely than the best is ruled out.
 DOUBT = 1e-5
@@ -23,8 +22,14 @@ STRANGERS = 0.03
 LEAST = 1e-9
 #: How many of the last answers are compared with what came before, where weights make the order long.
 MEMORY = 8
-#: Of the answers after the first time round, how many must repeat it.
-REPEATED = 0.9
+#: Of the answers after the first time round, how many must repeat it: after a stranger's turn those of one
+#: round are out of step. And how much better a longer round must do than a shorter one.
+REPEATED, BETTER = 0.75, 0.1
+#: What followed is only held against later requests, as many as this: a run of one and the same server while
+#: others are busy is not an order.
+LATER = 12
+#: A round takes no more requests than this, unless the configured weights have it so.
+ROUND = 36
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,13 @@ Chances = Mapping[int, float]
 
 
 class Way:
-    """One way to choose a server. It foretells each request, and learns from the answer."""
+    """One way to choose among servers, given with their weights. It foretells each request, and learns from
+    the answer.
+    """
 
-    def __init__(self, servers: Sequence[int]) -> None:
-        self.servers = servers
+    def __init__(self, weights: Mapping[int, int]) -> None:
+        self.weights = weights
+        self.servers = tuple(weights)
         self.counts: Counter[int] = Counter()
         self.busy: Counter[int] = Counter()
 
@@ -85,52 +93,72 @@ class Way:
 
 
 class InTurn(Way):
-    """Each follows the one that it followed before; in the first round one that had no turn yet."""
+    """Each follows the one that it mostly followed; in the first round one that had no turn yet."""
 
-    def __init__(self, servers: Sequence[int]) -> None:
-        super().__init__(servers)
+    def __init__(self, weights: Mapping[int, int]) -> None:
+        super().__init__(weights)
         self.last: int | None = None
-        self.following: dict[int, int] = {}
+        self.following: dict[int, Counter[int]] = defaultdict(Counter)
 
     def foretell(self, _one: Seen) -> Chances:
         return self.next_of(self.servers)
 
     def next_of(self, among: Sequence[int]) -> Chances:
         """The next in turn of those ``among`` which the choice is."""
+        waiting = [server for server in among if not self.counts[server]]
+        follower = self._follower(among)
+        if follower is None:
+            return _even(waiting or among)
+        if not waiting:
+            return {follower: 1.0}
+        # who has had no turn is late: a stranger took it, or this is no round at all
+        return {follower: 0.5, **{server: 0.5 / len(waiting) for server in waiting}}
+
+    def _follower(self, among: Sequence[int]) -> int | None:
+        """Who comes next, as far as that was seen before."""
         at = self.last
         for _ in self.servers:
-            if at not in self.following:
-                break
-            at = self.following[at]
+            if at is None or at not in self.following:
+                return None
+            at = self.following[at].most_common(1)[0][0]
             if at in among:
-                return {at: 1.0}
-        return _even([server for server in among if not self.counts[server]] or among)
+                return at
+        return None
 
     def learn(self, one: Seen) -> None:
         super().learn(one)
         if self.last is not None:
-            self.following[self.last] = one.server
+            self.following[self.last][one.server] += 1
         self.last = one.server
 
 
 class InTurnByWeight(Way):
-    """What followed the last time when the answers before were the same: a long order repeats itself."""
+    """What mostly followed when the answers before were the same: a long order repeats itself. In a round
+    every server has a turn.
+    """
 
-    def __init__(self, servers: Sequence[int]) -> None:
-        super().__init__(servers)
+    def __init__(self, weights: Mapping[int, int], longest: int) -> None:
+        super().__init__(weights)
+        self.longest = longest
         self.tail: tuple[int, ...] = ()
-        self.following: dict[tuple[int, ...], int] = {}
+        self.following: dict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
+        self.fresh: deque[tuple[tuple[int, ...], int]] = deque()
 
     def foretell(self, _one: Seen) -> Chances:
+        if self.counts.total() >= self.longest and len(self.counts) < len(self.servers):
+            return _even([server for server in self.servers if not self.counts[server]])
         for start in range(len(self.tail)):
             if self.tail[start:] in self.following:
-                return {self.following[self.tail[start:]]: 1.0}
+                return {self.following[self.tail[start:]].most_common(1)[0][0]: 1.0}
         return _even(self.servers)
 
     def learn(self, one: Seen) -> None:
         super().learn(one)
-        for start in range(len(self.tail)):
-            self.following[self.tail[start:]] = one.server
+        self.fresh.append((self.tail, one.server))
+        if len(self.fresh) > LATER:
+            tail, server = self.fresh.popleft()
+            for start in range(len(tail)):
+                self.following[tail[start:]][server] += 1
         self.tail = (*self.tail, one.server)[-MEMORY:]
 
 
@@ -155,26 +183,30 @@ class BetterOfTwo(AtRandom):
 
     def foretell(self, _one: Seen) -> Chances:
         shares = super().foretell(_one)
-        return {mine: shares[mine] * sum(map(partial(self._wins, mine), shares.items())) for mine in shares}
+        return {
+            mine: shares[mine] * sum(self._wins(mine, *drawn) for drawn in shares.items()) for mine in shares
+        }
 
-    def _wins(self, mine: int, drawn: tuple[int, float]) -> float:
-        other, share = drawn
+    def _wins(self, mine: int, other: int, share: float) -> float:
         if self.busy[mine] == self.busy[other]:
             return share
         return 2 * share if self.busy[mine] < self.busy[other] else 0.0
 
 
 class ByKey(Way):
-    """Always the same server for the same key."""
+    """Always the same server for the same key; a new key falls to one by weight, or evenly."""
 
-    def __init__(self, servers: Sequence[int], key: Callable[[Seen], str]) -> None:
-        super().__init__(servers)
+    def __init__(self, weights: Mapping[int, int], key: Callable[[Seen], str]) -> None:
+        super().__init__(weights)
         self.key = key
         self.chosen: dict[str, int] = {}
 
     def foretell(self, one: Seen) -> Chances:
         mine = self.chosen.get(self.key(one))
-        return _even(self.servers) if mine is None else {mine: 1.0}
+        if mine is not None:
+            return {mine: 1.0}
+        total, count = sum(self.weights.values()), len(self.servers)
+        return {one: 0.5 * weight / total + 0.5 / count for one, weight in self.weights.items()}
 
     def learn(self, one: Seen) -> None:
         self.chosen.setdefault(self.key(one), one.server)
@@ -183,8 +215,8 @@ class ByKey(Way):
 class First(Way):
     """The first one that has fewer than ``most`` open (its maxconn)."""
 
-    def __init__(self, servers: Sequence[int], most: int) -> None:
-        super().__init__(servers)
+    def __init__(self, weights: Mapping[int, int], most: int) -> None:
+        super().__init__(weights)
         self.most = most
 
     def foretell(self, _one: Seen) -> Chances:
@@ -196,16 +228,19 @@ def _even(servers: Sequence[int]) -> Chances:
     return {one: 1 / len(servers) for one in servers}
 
 
-#: Ways for each hypothesis to come about; each has an equal part in its likelihood.
-_HYPOTHESES: Mapping[str, tuple[Callable[[Sequence[int]], Way], ...]] = {
-    "in turn": (InTurn, InTurnByWeight),
-    "least open": (LeastOpen,),
-    "at random": (BetterOfTwo, AtRandom),
-    "by source": (partial(ByKey, key=lambda one: one.source),),
-    "by what is asked": (partial(ByKey, key=lambda one: one.asks),),
-    "always the same": (partial(ByKey, key=lambda _: ""),),
-    "the first": tuple(partial(First, most=most) for most in (1, 2, 3, 1000)),
-}
+def _hypotheses(weights: Mapping[int, int], longest: int) -> Mapping[str, tuple[Way, ...]]:
+    """Ways for each hypothesis to come about; each has an equal part in its likelihood."""
+    return {
+        "in turn": (InTurn(weights), InTurnByWeight(weights, longest)),
+        "least open": (LeastOpen(weights),),
+        "at random": (BetterOfTwo(weights), AtRandom(weights)),
+        "by source": (ByKey(weights, lambda one: one.source),),
+        "by what is asked": (ByKey(weights, lambda one: one.asks),),
+        "always the same": (ByKey(weights, lambda _: ""),),
+        "the first": tuple(First(weights, most) for most in (1, 2, 3, 1000)),
+    }
+
+
 #: HAProxy's words for them. One word may stand for several: ``hash`` hashes what it is told to.
 _WORDS: Mapping[str, tuple[str, ...]] = {
     "in turn": ("roundrobin", "static-rr"),
@@ -218,20 +253,24 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def name(seen: Sequence[Seen], servers: Sequence[int], doubt: float = DOUBT) -> Named:
-    """What the order of the answers shows. ``servers`` are the ids that can be chosen, in the order of the
-    configuration; answers of others are left out.
+def name(
+    seen: Sequence[Seen], weights: Mapping[int, int], longest: int = ROUND, doubt: float = DOUBT
+) -> Named:
+    """What the order of the answers shows. ``weights`` are those of the servers that can be chosen, by id, in
+    the order of the configuration; answers of others are left out. ``longest`` is how many requests a round
+    may take.
     """
-    known = [one for one in seen if one.server in servers]
-    if len(servers) < 2 or not known:
+    known = [one for one in seen if one.server in weights]
+    if len(weights) < 2 or not known:
         return Named((), 1.0, {})
-    logs = {key: _log([way(servers) for way in ways], known) for key, ways in _HYPOTHESES.items()}
+    logs = {key: _log(ways, known) for key, ways in _hypotheses(weights, longest).items()}
     best = max(logs.values())
     likely = {key: math.exp(log - best) for key, log in logs.items()}
     kept = sorted((key for key in likely if likely[key] >= doubt), key=lambda key: -likely[key])
     outside = sum(likely[key] for key in likely if key not in kept)
     names = tuple(dict.fromkeys(word for key in kept for word in _WORDS[key]))
-    return Named(names, max(LEAST, outside / sum(likely.values())), _weights(known, servers, kept))
+    turns = _turns([one.server for one in known], tuple(weights)) if "in turn" in kept else {}
+    return Named(names, max(LEAST, outside / sum(likely.values())), turns)
 
 
 def _log(ways: Sequence[Way], seen: Sequence[Seen]) -> float:
@@ -247,18 +286,18 @@ def _told(way: Way, one: Seen) -> float:
     return math.log(chance)
 
 
-def _weights(seen: Sequence[Seen], servers: Sequence[int], kept: Sequence[str]) -> Mapping[int, int]:
-    """How many turns each server has in one round, where the answers go round; {} where no round shows.
-
-    leastconn goes round as well, and its weights do not show while nobody is busy.
-    """
-    if "in turn" not in kept:
-        return {}
-    ids = [one.server for one in seen]
+def _turns(ids: Sequence[int], servers: Sequence[int]) -> Mapping[int, int]:
+    """How many turns each server has in one round, where the answers go round; {} where no round shows."""
+    again: dict[int, float] = {}
     for period in range(len(servers), len(ids) // 2 + 1):
-        again = [one == two for one, two in zip(ids, ids[period:], strict=False)]
-        if sum(again) >= REPEATED * len(again):
-            counts = Counter(ids[:period])
-            common = math.gcd(*counts.values())
-            return {one: counts[one] // common for one in servers}
-    return {}
+        pairs = [one == two for one, two in zip(ids, ids[period:], strict=False)]
+        again[period] = sum(pairs) / len(pairs)
+    best = max(again.values(), default=0.0)
+    if best < REPEATED:
+        return {}
+    period = next(period for period, share in again.items() if share >= best - BETTER)
+    rounds = len(ids) // period
+    counts = Counter(ids[: rounds * period])
+    turns = {one: round(counts[one] / rounds) for one in servers}
+    common = math.gcd(*turns.values())
+    return {one: turn // common for one, turn in turns.items()} if all(turns.values()) else {}

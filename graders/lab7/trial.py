@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labctl.probes import Proxy, Request, Shot, ShotReplies, http_shots
 
 from .facts import FRONTEND, WORKERS, worker_id
-from .naming import Named, Seen, name
+from .naming import ROUND, Named, Seen, name
 
 #: Requests from one address, and the most where weights make a round long.
 PLAIN, MOST = 24, 160
@@ -43,24 +43,19 @@ class Found:
     cookies: dict[int, str]
 
 
-def serving(backend: Proxy | None, up: Sequence[int]) -> tuple[int, ...]:
-    """The ids of the workers that are up and may have a turn, in the order of the configuration."""
+def serving(backend: Proxy | None, up: Sequence[int]) -> dict[int, int]:
+    """The workers that are up (by port) and may have a turn: id to weight in lowest terms, in the order of
+    the configuration.
+    """
     servers = backend.servers if backend else ()
-    ports = dict.fromkeys(one.port for one in servers if one.weight and one.port in up)
-    return tuple(port - WORKERS.start for port in ports)
-
-
-def weights(backend: Proxy | None) -> dict[int, int]:
-    """Each worker's configured weight by id, in lowest terms."""
-    found = {one.port - WORKERS.start: one.weight for one in (backend.servers if backend else ())}
-    common = math.gcd(*found.values()) or 1
+    found = {one.port - WORKERS.start: one.weight for one in servers if one.weight and one.port in up}
+    common = math.gcd(*found.values())
     return {one: weight // common for one, weight in found.items()}
 
 
-def plan(backend: Proxy | None) -> tuple[Shot, ...]:
-    """The shots for this backend: enough to see its weights, with what its algorithm looks at."""
-    turns = sum(weights(backend).values())
-    balance = backend.balance if backend else ""
+def plan(balance: str, weights: Mapping[int, int]) -> tuple[Shot, ...]:
+    """The shots for servers with these weights, by id, enough to see those; with what ``balance`` looks at."""
+    uneven = len(set(weights.values())) > 1
     header, parameter = _looked_at(balance)
 
     def asking(what: str, hold: bool = False, source: str = "127.0.0.1") -> Shot:
@@ -69,10 +64,10 @@ def plan(backend: Proxy | None) -> tuple[Shot, ...]:
 
     usual = ASKED[0]
     return (
-        *[asking(usual)] * max(PLAIN, min(MOST, 2 * turns)),
+        *[asking(usual)] * max(PLAIN, min(MOST, 3 * sum(weights.values()) * uneven)),
         *[asking(usual, source=one) for one in (*SOURCES, *reversed(SOURCES))],
         *[asking(one) for one in ASKED],
-        *[asking(usual, hold=True)] * (len(backend.servers) - 1 if backend else 0),
+        *[asking(usual, hold=True)] * (len(weights) - 1),
         *[asking(usual)] * MEANWHILE,
     )
 
@@ -84,16 +79,16 @@ def _looked_at(balance: str) -> tuple[str, str]:
     return header[1] if header else "X-Asked", parameter[1] if parameter else "asked"
 
 
-def trial(backend: Proxy | None, attempt: int = 1) -> Request[ShotReplies]:
-    return http_shots("127.0.0.1", FRONTEND, plan(backend), attempt=attempt)
+def trial(balance: str, weights: Mapping[int, int], attempt: int = 1) -> Request[ShotReplies]:
+    return http_shots("127.0.0.1", FRONTEND, plan(balance, weights), attempt=attempt)
 
 
-def found_by(backend: Proxy | None, replies: ShotReplies, servers: Sequence[int]) -> Found:
-    """What the replies to :func:`plan`'s shots show, when ``servers`` (ids) may be chosen."""
+def found_by(balance: str, weights: Mapping[int, int], replies: ShotReplies) -> Found:
+    """What the replies to :func:`plan`'s shots show."""
     seen: list[Seen] = []
     errors: list[str] = []
     cookies: dict[int, str] = {}
-    for shot, reply in zip(plan(backend), replies.replies, strict=False):
+    for shot, reply in zip(plan(balance, weights), replies.replies, strict=False):
         number = worker_id(reply.body) if reply.status == 200 else None
         if number is None:
             errors.append(str(reply))
@@ -101,7 +96,7 @@ def found_by(backend: Proxy | None, replies: ShotReplies, servers: Sequence[int]
         seen.append(Seen(number, shot.source, shot.path, reply.held))
         if reply.cookies:
             cookies.setdefault(number, "; ".join(reply.cookies))
-    named = name(seen, servers)
+    named = name(seen, weights, max(ROUND, sum(weights.values())))
     return Found(named, tuple(one.server for one in seen), tuple(errors), cookies)
 
 

@@ -10,7 +10,6 @@ from random import Random
 from world import LAB
 
 from labctl.probes import Shot
-from labctl.probes.haproxy import parse_config
 
 _PACKAGE = LAB.checks[0].judge.__module__.rpartition(".")[0]
 NAMING = import_module(f"{_PACKAGE}.naming")
@@ -24,9 +23,11 @@ class Balancer:
     shares: tuple[int, ...]
     random: Random
     busy: list[int] = field(init=False)
+    salt: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.busy = [0] * len(self.shares)
+        self.salt = self.random.random()
         self.start()
 
     def start(self) -> None:
@@ -40,10 +41,6 @@ class Balancer:
         chooser = Random(f"{self.salt} {key}")
         return chooser.choices(range(len(self.shares)), self.shares)[0]
 
-    @property
-    def salt(self) -> int:
-        return id(self)
-
 
 class RoundRobin(Balancer):
     """Smooth: each is due in equal steps, as src/lb_fwrr.c has it."""
@@ -52,7 +49,9 @@ class RoundRobin(Balancer):
         order = list(range(len(self.shares)))
         self.random.shuffle(order)
         self.due = {one: place for place, one in enumerate(order)}
-        self.due = {one: due / len(order) * (sum(self.shares) / self.shares[one]) for one, due in self.due.items()}
+        self.due = {
+            one: due / len(order) * (sum(self.shares) / self.shares[one]) for one, due in self.due.items()
+        }
         for _ in range(self.random.randrange(20)):
             self.choose(Shot())
 
@@ -163,12 +162,6 @@ ALGORITHMS: dict[str, tuple[str, Callable[[tuple[int, ...], Random], Balancer]]]
     "first": ("first", First),
     "first, maxconn 1": ("first", FirstOfOne),
 }
-
-
-def backend(shares: Sequence[int], balance: str = "roundrobin"):  # type: ignore[no-untyped-def]
-    """The backend of a configuration with servers of these weights."""
-    lines = [f"server s{n} 127.0.0.1:{8080 + n} weight {weight}" for n, weight in enumerate(shares)]
-    return parse_config("\n".join([f"backend kitchen\nbalance {balance}", *lines]))[0]
 
 
 def answers(balancer: Balancer, shots: Sequence[Shot], strangers: float = 0.0):  # type: ignore[no-untyped-def]
