@@ -11,9 +11,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labctl.probes import Proxy, Request, Shot, ShotReplies, http_shots
+from labctl.grading import See
+from labctl.probes import Proxy, Request, Shot, ShotReplies, config_check, http_shots
 
 from .facts import FRONTEND, WORKERS, worker_id
+from .looking import weighted
 from .naming import ROUND, Named, Seen, name
 
 #: Requests from one address, and the most where weights make a round long.
@@ -29,6 +31,10 @@ MEANWHILE = 12
 RETURNS = (0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 1, 0)
 #: Below so many answers nothing is said.
 ENOUGH = PLAIN
+#: Words of ``balance`` that a name can be held against.
+NAMEABLE = frozenset(
+    {"roundrobin", "static-rr", "leastconn", "random", "source", "hdr", "url_param", "hash", "uri", "first"}
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,41 @@ class Found:
     errors: tuple[str, ...]
     cookies: dict[int, str]
 
+    def fits(self, backend: Proxy) -> bool:
+        """What was seen is what the configuration says, as far as it shows."""
+        by_source = "source" in self.named.names and " src" in f" {backend.sticks}"
+        return by_source or self.named.fits(backend.algorithm)
+
+    def has_weights(self, weights: Mapping[int, int]) -> bool:
+        """No other weights show than these."""
+        return not self.named.weights or self.named.weights == weights
+
+    def __str__(self) -> str:
+        return f"{self.named} (chance of another: {self.named.chance:.0e})"
+
+
+def is_plain(backend: Proxy | None) -> bool:
+    """What the lab's main part asks for: each worker in turn, all alike, no client tied to one."""
+    if backend is None:
+        return True
+    tied = backend.cookie or backend.sticks
+    return backend.algorithm in ("roundrobin", "static-rr") and not weighted(backend) and not tied
+
+
+def look(see: See, backend: Proxy, up: Sequence[int]) -> tuple[Found, Found]:
+    """The experiment; and again where it does not show what is configured, else the same twice.
+
+    Somebody else's requests may have disturbed the first.
+    """
+    weights = serving(backend, up)
+    # whoever answers for a server that has not been chosen yet makes nobody busy
+    opened = not any(one.buffers for one in see(config_check()).proxies())
+    first = found_by(backend.balance, weights, see(trial(backend.balance, weights)), opened)
+    if first.fits(backend) and first.has_weights(weights):
+        return first, first
+    again = trial(backend.balance, weights, attempt=2)
+    return first, found_by(backend.balance, weights, see(again), opened)
+
 
 def serving(backend: Proxy | None, up: Sequence[int]) -> dict[int, int]:
     """The workers that are up (by port) and may have a turn: id to weight in lowest terms, in the order of
@@ -54,7 +95,7 @@ def serving(backend: Proxy | None, up: Sequence[int]) -> dict[int, int]:
 
 
 def plan(balance: str, weights: Mapping[int, int]) -> tuple[Shot, ...]:
-    """The shots for servers with these weights, by id, enough to see those; with what ``balance`` looks at."""
+    """The shots for servers with these weights, by id; with what ``balance`` looks at."""
     uneven = len(set(weights.values())) > 1
     header, parameter = _looked_at(balance)
 
@@ -83,8 +124,8 @@ def trial(balance: str, weights: Mapping[int, int], attempt: int = 1) -> Request
     return http_shots("127.0.0.1", FRONTEND, plan(balance, weights), attempt=attempt)
 
 
-def found_by(balance: str, weights: Mapping[int, int], replies: ShotReplies) -> Found:
-    """What the replies to :func:`plan`'s shots show."""
+def found_by(balance: str, weights: Mapping[int, int], replies: ShotReplies, opened: bool = True) -> Found:
+    """What the replies to :func:`plan`'s shots show. ``opened``: a held request is open at its server."""
     seen: list[Seen] = []
     errors: list[str] = []
     cookies: dict[int, str] = {}
@@ -93,7 +134,7 @@ def found_by(balance: str, weights: Mapping[int, int], replies: ShotReplies) -> 
         if number is None:
             errors.append(str(reply))
             continue
-        seen.append(Seen(number, shot.source, shot.path, reply.held))
+        seen.append(Seen(number, shot.source, shot.path, opened and reply.held))
         if reply.cookies:
             cookies.setdefault(number, "; ".join(reply.cookies))
     named = name(seen, weights, max(ROUND, sum(weights.values())))

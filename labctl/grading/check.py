@@ -26,6 +26,8 @@ class Check:
     skipped.
 
     ``disruptive``: it needs an observation that changes the VM for a while; ``--no-disrupt`` leaves it out.
+    A check of 0 points is *optional*: information on the scorecard, that can pass or be skipped and nothing
+    else.
     """
 
     id: str
@@ -37,6 +39,10 @@ class Check:
     disruptive: bool = False
     applies: Applies | None = None
     hint: str = ""
+
+    @property
+    def optional(self) -> bool:
+        return self.points == 0
 
 
 def check(
@@ -59,8 +65,8 @@ def check(
             raise CourseError(f"check {id}: its function needs a docstring: the title that students read")
         if not _ID.match(id):
             raise CourseError(f"check {id!r}: an id looks like dns.apex-address")
-        if points <= 0:
-            raise CourseError(f"check {id}: points must be more than 0")
+        if points < 0:
+            raise CourseError(f"check {id}: points must be 0 (optional) or more")
         return Check(id, question, float(points), title, judge, tuple(after), disruptive, applies, hint)
 
     return wrap

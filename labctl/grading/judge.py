@@ -8,7 +8,7 @@ seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labctl.grading.check import Check
@@ -55,7 +55,7 @@ def judge(
     for _ in range(MAX_WAVES):
         results, wanted = _round(checks, target, evidence)
         if not wanted:
-            return results
+            return [_kindly(one) for one in results]
         if fetch is None:
             missing = Unobserved("not-recorded", "this is not in the stored evidence of that run")
             for request in wanted:
@@ -68,7 +68,10 @@ def judge(
             evidence.add(request, found.get(request.key) or Observed(lost))
     endless = Judgement(Verdict.ERROR, 0.0, seen=f"checks still asked for more after {MAX_WAVES} waves")
     results, _ = _round(checks, target, evidence)
-    return [one if one.verdict is not Verdict.ERROR else Result(one.check, endless, 0.0) for one in results]
+    return [
+        one if one.verdict is not Verdict.ERROR else _kindly(Result(one.check, endless, 0.0))
+        for one in results
+    ]
 
 
 def _wave(wanted: list[Request[Any]]) -> list[Request[Any]]:
@@ -120,6 +123,13 @@ def _round(
 
 
 _PENDING = Judgement(Verdict.ERROR, 0.0, seen="not judged yet")
+
+
+def _kindly(result: Result) -> Result:
+    """What is optional and not there, or could not be judged, is a SKIP that says what was seen."""
+    if not result.check.optional or result.verdict in (Verdict.PASS, Verdict.SKIP):
+        return result
+    return replace(result, judgement=replace(result.judgement, verdict=Verdict.SKIP, share=0.0))
 
 
 def _blocked(check: Check, before: Sequence[Result]) -> Result | None:

@@ -72,7 +72,7 @@ class Server:
 class Proxy:
     """A frontend, backend or listen section. ``balance`` has the arguments too, and is "" when it is left
     out, "roundrobin" then being meant. ``cookie`` is the name of the one that HAProxy sets, ``sticks`` what a
-    stick table goes by.
+    stick table goes by. ``buffers``: it waits for the whole of a request before it chooses a server.
     """
 
     kind: str
@@ -84,6 +84,7 @@ class Proxy:
     servers: tuple[Server, ...]
     cookie: str = ""
     sticks: str = ""
+    buffers: bool = False
 
     @property
     def algorithm(self) -> str:
@@ -263,6 +264,8 @@ def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
         return replace(proxy, balance=" ".join(rest))
     if words[0] == "cookie" and rest:
         return replace(proxy, cookie=rest[0])
+    if words[:2] == ["option", "http-buffer-request"] or words[:2] == ["http-request", "wait-for-body"]:
+        return replace(proxy, buffers=True)
     if words[0] == "stick" and rest:
         return replace(proxy, sticks=" ".join(rest))
     if words[0] == "bind" and rest:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
+from pathlib import Path
 from random import Random
 
-from world import LAB
-
+from labctl.grading import load_lab
 from labctl.probes import Shot
 
-_PACKAGE = LAB.checks[0].judge.__module__.rpartition(".")[0]
+_PACKAGE = (
+    load_lab(Path(__file__).parent.parent.parent / "graders" / "lab7")
+    .checks[0]
+    .judge.__module__.rpartition(".")[0]
+)
 NAMING = import_module(f"{_PACKAGE}.naming")
 TRIAL = import_module(f"{_PACKAGE}.trial")
 

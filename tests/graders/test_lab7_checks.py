@@ -26,12 +26,13 @@ def test_a_fault_costs_its_own_checks_and_what_comes_after_them(case: Case) -> N
             assert result.judgement.seen
             assert len(result.judgement.hint) < 200
         assert 0 <= result.score <= result.check.points
-        assert (result.score == result.check.points) == (result.verdict.value == "pass")
+        passed = result.verdict.value == "pass"
+        assert (result.score == result.check.points) == (passed or result.check.optional)
 
 
 def test_a_right_vm_has_full_marks() -> None:
     results = World().judge()
-    assert {one.verdict.value for one in results} == {"pass"}
+    assert {one.verdict.value for one in results if not one.check.optional} == {"pass"}
     assert sum(one.score for one in results) == sum(one.points for one in LAB.checks)
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 from typing import Any
+
+from balancers import ALGORITHMS
 
 from labctl.grading import Evidence, Result, Target, judge, load_lab
 from labctl.probes import (
@@ -28,6 +31,9 @@ from labctl.probes import (
     ServerState,
     Settled,
     ShareTrial,
+    Shot,
+    ShotReplies,
+    ShotReply,
     Socket,
     Sockets,
     Unit,
@@ -152,6 +158,11 @@ def right_crash() -> CrashReport:
     )
 
 
+def crash_of(ids: Sequence[int]) -> CrashReport:
+    """The experiment with these ids after worker 0 has crashed."""
+    return replace(right_crash(), rotation=Replies(tuple(greeting(n) for n in ids), 0.4))
+
+
 @dataclass
 class World:
     """What each probe would observe. ``served`` is what the DNS server knows, ``bind.records`` what is on
@@ -196,6 +207,11 @@ class World:
     #: With ``turns_count`` every request takes the next of ``order``, as a balancer does.
     turns_count: bool = False
     answered: int = 0
+    #: What the running balancer does, and its weights; empty is what the configuration says. ``sticky``: its
+    #: cookies work.
+    balances: str = ""
+    shares: tuple[int, ...] = ()
+    sticky: bool = True
     #: What the balancer answers before its health checks have seen all workers.
     before_settled: list[int] = field(default_factory=list)
     crash: CrashReport = field(default_factory=right_crash)
@@ -215,6 +231,8 @@ class World:
             return self._dns(args, request.vantage == "outside")
         if name == "http":
             return self._http(args, request.vantage == "outside")
+        if name == "http_shots":
+            return self._shots(args)
         simple = {
             "packages": lambda: Packages(
                 tuple(
@@ -274,13 +292,40 @@ class World:
             self.answered += count
         return fixed or Replies(tuple(greeting(n) for n in order[:count]), 0.2)
 
+    def _shots(self, args: Any) -> ShotReplies:
+        backend = self.haproxy.balancer(range(8080, 8086))
+        assert backend is not None
+        servers = [one for one in backend.servers if one.weight and one.port - 8080 in self.workers]
+        make = ALGORITHMS[self.balances or backend.balance or "roundrobin"][1]
+        balancer = make(self.shares or tuple(one.weight for one in servers), Random(7))
+        replies = []
+        for told in args["shots"]:
+            shot = Shot(**{**told, "headers": tuple(map(tuple, told["headers"]))})
+            sent = dict(shot.headers).get("Cookie", "").partition("=")[2]
+            number = servers[balancer.choose(shot)].port - 8080
+            if sent and self.sticky:
+                number = int(sent)
+            elif shot.hold:
+                balancer.busy[number] += 1
+            cookies = (f"{backend.cookie}={number}",) if backend.cookie and not sent else ()
+            replies.append(ShotReply(200, f"Hello, I am ID {number}\n", "", cookies, shot.hold))
+        return ShotReplies(tuple(replies), 0.3)
+
     def judge(self, target: Target = TARGET, only: Sequence[str] = ()) -> list[Result]:
         self.evidence = Evidence()
         return judge(LAB.choose(only), target, self.evidence, self.fetch)
 
     def lost_checks(self, target: Target = TARGET) -> dict[str, str]:
-        """What is not a PASS: check id -> verdict."""
-        return {one.check.id: one.verdict.value for one in self.judge(target) if one.verdict.value != "pass"}
+        """What is not a PASS: check id -> verdict. What is optional costs nothing."""
+        return {
+            one.check.id: one.verdict.value
+            for one in self.judge(target)
+            if one.verdict.value != "pass" and not one.check.optional
+        }
+
+    def told(self, check: str) -> Result:
+        """What one check comes to."""
+        return next(one for one in self.judge() if one.check.id == check)
 
 
 def page(servers: Sequence[ServerState]) -> Replies:

@@ -252,8 +252,8 @@ def test_a_check_without_a_title_or_points_is_refused() -> None:
     with pytest.raises(CourseError, match="docstring"):
         check("a.one", question="1", points=1)(nameless)
     nameless.__doc__ = "It is fine."
-    with pytest.raises(CourseError, match="more than 0"):
-        check("a.one", question="1", points=0)(nameless)
+    with pytest.raises(CourseError, match=r"0 \(optional\) or more"):
+        check("a.one", question="1", points=-1)(nameless)
     with pytest.raises(CourseError, match="looks like"):
         check("One", question="1", points=1)(nameless)
 
