@@ -12,10 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from vms import NAME, Machines
 
 from labctl.sandbox import Sandbox
 from labctl.sandbox.paths import state_dir
+
+# How long an example takes says how busy the machine is, and nothing about the program.
+settings.register_profile("labctl", deadline=None)
+settings.load_profile("labctl")
 
 # What a test starts inherits this word, whatever it does with its session and its parents.
 _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
