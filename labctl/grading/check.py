@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from labctl.errors import CourseError
 from labctl.grading.evidence import See
@@ -25,32 +25,36 @@ class Check:
     """``after`` are the ids of checks without which this one says nothing: when one fails, this one is
     skipped.
 
+    ``points`` are what the lab's rubric gives; 0 until a :class:`Lab` is made of it.
     ``disruptive``: it needs an observation that changes the VM for a while; ``--no-disrupt`` leaves it out.
     """
 
     id: str
     question: str
-    points: float
     title: str
     judge: Judge
     after: tuple[str, ...] = ()
     disruptive: bool = False
     applies: Applies | None = None
     hint: str = ""
+    points: float = 0.0
+
+    def worth(self, points: float) -> Check:
+        """The same check with what the rubric gives for it."""
+        return replace(self, points=points)
 
 
 def check(
     id: str,
     *,
     question: str,
-    points: float,
     after: tuple[str, ...] = (),
     disruptive: bool = False,
     applies: Applies | None = None,
     hint: str = "",
 ) -> Callable[[Judge], Check]:
     """Make a function a check. Its docstring's first line is the title; ``hint`` is shown when it is
-    skipped.
+    skipped. What it is worth stands in the lab's rubric.
     """
 
     def wrap(judge: Judge) -> Check:
@@ -59,9 +63,7 @@ def check(
             raise CourseError(f"check {id}: its function needs a docstring: the title that students read")
         if not _ID.match(id):
             raise CourseError(f"check {id!r}: an id looks like dns.apex-address")
-        if points <= 0:
-            raise CourseError(f"check {id}: points must be more than 0")
-        return Check(id, question, float(points), title, judge, tuple(after), disruptive, applies, hint)
+        return Check(id, question, title, judge, tuple(after), disruptive, applies, hint)
 
     return wrap
 

@@ -26,7 +26,7 @@ def outcome_document(name: str, lab: Lab, outcome: Graded | HostError) -> dict[s
 
 def lab_document(lab: Lab) -> dict[str, Any]:
     """What every document says of its lab: ``lab``, ``title`` and ``sections``."""
-    return {"lab": lab.name, "title": lab.title, "sections": dict(lab.sections)}
+    return {"lab": lab.name, "title": lab.title, "sections": lab.sections}
 
 
 def run_document(
