@@ -87,9 +87,17 @@ class Question(_Model):
 
 
 class Weight(_Model):
-    """What a check is worth."""
+    """What a check is worth; ``parts``: of that, each of its parts, where a part alone has its points too."""
 
     points: Points
+    parts: dict[str, Points] = {}
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Weight:
+        whole = round(sum(self.parts.values()), 2)
+        if self.parts and whole != self.points:
+            raise ValueError(f"its parts are worth {whole:g} points together, not {self.points:g}")
+        return self
 
 
 class Rubric(_Model):

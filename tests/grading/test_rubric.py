@@ -79,6 +79,7 @@ def test_checks_are_worth_what_the_rubric_says_and_answers_what_their_question_s
         ("any: [how]", "all: [how]", 16, "ideas[1].any is missing", ""),
         ("a.one: {points: 2}", "a.one: {pionts: 2, points: 1}", 19, "pionts", "did you mean points?"),
         ("a.one: {points: 2}", "a.one: 2", 19, "checks.a.one", ""),
+        ("b.two: {points: 0.5}", "b.two: {points: 1, parts: {x: 0.5}}", 20, "0.5 points together, not 1", ""),
         ("id: 2a, section: b", "id: 1a, section: b", 17, "1a stands twice (first in line 5)", ""),
         ("id: 2a, section: b", "id: 2a, section: bb", 17, "no section 'bb'", "did you mean b?"),
         ("id: 2a", "id: 2", 17, "questions[1].id: input should be a valid string", ""),
