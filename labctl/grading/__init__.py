@@ -1,7 +1,14 @@
 """Labs, checks, evidence, verdicts. What a lab's graders need is all here and in ``labctl.probes``."""
 
 from labctl.grading.check import Check, check, only_from_elsewhere, only_with_staff
-from labctl.grading.document import host_document, lab_document, outcome_document, run_document, time_text
+from labctl.grading.document import (
+    host_document,
+    lab_document,
+    outcome_document,
+    rubric_document,
+    run_document,
+    time_text,
+)
 from labctl.grading.evidence import Evidence, See
 from labctl.grading.grade import VM_DEADLINE, Graded, Plan, grade_host, plan_for
 from labctl.grading.judge import Result, judge
@@ -17,6 +24,6 @@ __all__ = [
     "Lab", "Layer", "Plan", "Question", "Result", "Rubric", "See", "Target", "Verdict", "Weight",
     "check", "differences", "failed", "first_broken", "grade_host", "host_document", "judge",
     "lab_document", "list_labs", "load_lab", "load_rubric", "only_from_elsewhere", "only_with_staff",
-    "outcome_document", "passed", "plan_for", "regrade", "run_document", "target_of", "time_text",
-    "unjudged",
+    "outcome_document", "passed", "plan_for", "regrade", "rubric_document", "run_document", "target_of",
+    "time_text", "unjudged",
 ]  # fmt: skip

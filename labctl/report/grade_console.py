@@ -35,23 +35,6 @@ def render_scorecard(
     return _text_of(console)
 
 
-def render_rubric(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
-    """What a lab gives points for: ``lab show``'s document as text."""
-    console = _console(width, False)
-    _line(console, [f"{document['lab']}: {document['title']}, {document['max_score']:g} points"])
-    for key, heading in document["sections"].items():
-        mine = [check for check in document["checks"] if check["section"] == key]
-        _line(console, [])
-        _line(console, [f"{heading} ({sum(one['max_score'] for one in mine):g} points)"])
-        for one in mine:
-            mark = "*" if one["disruptive"] else " "
-            head = f"  {one['id']:22}{mark} {one['question']:3} {one['max_score']:>3g}  "
-            _wrapped(console, one["title"], first=head, rest=" " * len(head))
-    _line(console, [])
-    _wrapped(console, "* changes the VM for a while and puts it back; left out by --no-disrupt", "", "  ")
-    return _text_of(console)
-
-
 def progress_line(done: int, total: int, host: str, said: str, seconds: float) -> str:
     """One line for stderr: how far a run is."""
     return plain(f"[{done}/{total}] {seconds:5.1f} s  {host}: {said}", limit=300, multiline=False)
