@@ -79,7 +79,7 @@ def _runs(found: Haproxy, backend: Proxy) -> bool:
     return any(one.proxy == backend.name and one.algorithm == backend.algorithm for one in found.running)
 
 
-@check("lb.algorithm", question="3b", points=0, after=("lb.frontend",))
+@check("lb.algorithm", question="3b", layer="answer on the VM", after=("lb.frontend",), optional=True)
 def algorithm(vm: Target, see: See) -> Judgement:
     """The algorithm that the answers show."""
     backend, up, (replies, _) = setting(vm, see)
@@ -100,7 +100,7 @@ def algorithm(vm: Target, see: See) -> Judgement:
     return passed(f"{found}; {says}")
 
 
-@check("lb.cookie", question="3b", points=0, after=("lb.frontend",))
+@check("lb.cookie", question="3b", layer="answer on the VM", after=("lb.frontend",), optional=True)
 def cookie(vm: Target, see: See) -> Judgement:
     """A cookie brings a client back to its server."""
     backend, up, _ = setting(vm, see)
