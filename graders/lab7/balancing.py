@@ -242,13 +242,14 @@ def health_checks(vm: Target, see: See) -> Judgement:
 )
 def all_up(vm: Target, see: See) -> Judgement:
     """HAProxy sees every server UP."""
-    states = settled_states(vm, see)
+    settled = settled_states(vm, see)
+    states, when = settled.value, f" ({settled})" if settled.looks > 1 else ""
     down = [f"{one.name} {one.status}" for one in states if not one.status.startswith("UP")]
     if states and not down:
-        return passed(f"{len(states)} servers UP")
+        return passed(f"{len(states)} servers UP{when}")
     return failed(
         expected="UP for every server",
-        seen=", ".join(down[:6]) or "HAProxy does not show its servers' state",
+        seen=(", ".join(down[:6]) or "HAProxy does not show its servers' state") + when,
         hint="a server is DOWN when its health check fails: does something listen on its address and port?",
     )
 

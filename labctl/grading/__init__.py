@@ -16,12 +16,14 @@ from labctl.grading.lab import Lab, list_labs, load_lab
 from labctl.grading.layers import LAYERS, Broken, Layer, first_broken
 from labctl.grading.regrade import differences, regrade
 from labctl.grading.rubric import Answer, Idea, Question, Rubric, Weight, load_rubric
+from labctl.grading.settling import Clock, Settled
 from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Judgement, Verdict, failed, passed, unjudged
 
 __all__ = [
-    "LAYERS", "VM_DEADLINE", "Answer", "Broken", "Check", "Evidence", "Graded", "Idea", "Judgement",
-    "Lab", "Layer", "Plan", "Question", "Result", "Rubric", "See", "Target", "Verdict", "Weight",
+    "LAYERS", "VM_DEADLINE", "Answer", "Broken", "Check", "Clock", "Evidence", "Graded", "Idea",
+    "Judgement", "Lab", "Layer", "Plan", "Question", "Result", "Rubric", "See",
+    "Settled", "Target", "Verdict", "Weight",
     "check", "differences", "failed", "first_broken", "grade_host", "host_document", "judge",
     "lab_document", "list_labs", "load_lab", "load_rubric", "only_from_elsewhere", "only_with_staff",
     "outcome_document", "passed", "plan_for", "regrade", "rubric_document", "run_document", "target_of",

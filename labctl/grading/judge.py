@@ -7,21 +7,20 @@ seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence, NotObserved, See, Wanted
 from labctl.grading.layers import height
+from labctl.grading.settling import REAL, Clock, Fetch, Settling, by_key, fetch_settled
 from labctl.grading.target import Target
 from labctl.grading.verdict import Judgement, Verdict
 from labctl.probes import Observed, Request, Unobserved
 
 #: A lab whose checks still ask after so many waves asks without end.
 MAX_WAVES = 12
-
-Fetch = Callable[[Sequence[Request[Any]]], Mapping[str, Observed[Any]]]
 
 
 @dataclass(frozen=True)
@@ -46,15 +45,16 @@ def judge(
     target: Target,
     evidence: Evidence,
     fetch: Fetch | None = None,
+    clock: Clock = REAL,
 ) -> list[Result]:
     """Judge all ``checks``, in order. Without ``fetch`` (a stored run) what is not in the evidence is an
     ERROR.
 
     ``fetch`` is called with each wave's requests; what it does not return counts as not observed. The
-    evidence given is added to.
+    evidence given is added to. ``clock`` measures the time in which states settle.
     """
     for _ in range(MAX_WAVES):
-        results, wanted = _round(checks, target, evidence)
+        results, wanted, settling = _round(checks, target, evidence)
         if not wanted:
             return [_kindly(one) for one in results]
         if fetch is None:
@@ -63,12 +63,13 @@ def judge(
                 evidence.add(request, Observed(missing))
             continue
         wave = _wave(wanted)
-        found = fetch(wave)
+        awaited = {one.key: settling[one.key] for one in wave if one.key in settling}
+        found = fetch_settled(wave, awaited, fetch, clock)
         lost = Unobserved("agent-fault", "nothing came back for this observation")
         for request in wave:
             evidence.add(request, found.get(request.key) or Observed(lost))
     endless = Judgement(Verdict.ERROR, 0.0, seen=f"checks still asked for more after {MAX_WAVES} waves")
-    results, _ = _round(checks, target, evidence)
+    results, _, _ = _round(checks, target, evidence)
     return [
         one if one.verdict is not Verdict.ERROR else _kindly(Result(one.check, endless, 0.0))
         for one in results
@@ -85,10 +86,13 @@ def _wave(wanted: list[Request[Any]]) -> list[Request[Any]]:
 
 def _round(
     checks: Sequence[Check], target: Target, evidence: Evidence
-) -> tuple[list[Result], list[Request[Any]]]:
-    """Every check as far as the evidence goes, and the requests that are missing, each once."""
+) -> tuple[list[Result], list[Request[Any]], dict[str, Settling[Any]]]:
+    """Every check as far as the evidence goes, the requests that are missing, each once, and which of them
+    are for states that settle.
+    """
     results: dict[str, Result] = {}
     wanted: dict[str, Request[Any]] = {}
+    settling: list[Settling[Any]] = []
     for one in checks:
         before = [results[needed] for needed in one.after if needed in results]
         blocked = _blocked(one, before, results)
@@ -105,6 +109,7 @@ def _round(
             # because the checks before stand, and ask, earlier.
             for request in need.requests:
                 wanted.setdefault(request.key, request)
+            settling.extend(need.settling)
             results[one.id] = Result(one, _PENDING, 0.0)
             continue
         except NotObserved as lost:
@@ -126,7 +131,7 @@ def _round(
             below = [results[other] for other in one.explained_by if other in results]
             cause = _cause([other for other in below if other.verdict in _BROKEN], results)
         results[one.id] = Result(one, judgement, score, tuple(see.used), cause)
-    return list(results.values()), list(wanted.values())
+    return list(results.values()), list(wanted.values()), by_key(settling)
 
 
 _BROKEN = (Verdict.FAIL, Verdict.SKIP)

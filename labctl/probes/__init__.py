@@ -17,7 +17,6 @@ from labctl.probes.haproxy import (
     config_check,
     parse_state,
     servers_in,
-    servers_up,
 )
 from labctl.probes.http import Replies, Reply, http_sample
 from labctl.probes.http_shots import Shot, ShotReplies, ShotReply, http_shots
@@ -52,6 +51,6 @@ __all__ = [
     "Socket", "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage", "WorkerGroup",
     "WriteTrial", "addresses", "config_check", "crash_experiment", "decode", "directory",
     "dns_query", "encode", "file_read", "http_sample", "http_shots", "mounts", "packages", "parse_state",
-    "servers_in", "servers_up", "share_trial", "sockets", "ufw_status", "unit", "write_trial",
+    "servers_in", "share_trial", "sockets", "ufw_status", "unit", "write_trial",
     "zone_check",
 ]  # fmt: skip

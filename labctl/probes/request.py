@@ -76,7 +76,12 @@ class Unobserved:
 
 @dataclass(frozen=True)
 class Observed(Generic[T]):
-    """An observation (or why there is none) and how many seconds it took."""
+    """An observation (or why there is none) and how many seconds it took.
+
+    Of a state that had to settle it is the last of so many ``looks``, ``waited`` seconds after the first.
+    """
 
     value: T | Unobserved
     seconds: float = 0.0
+    looks: int = 1
+    waited: float = 0.0

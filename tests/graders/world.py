@@ -10,7 +10,7 @@ from typing import Any
 
 from balancers import ALGORITHMS
 
-from labctl.grading import Evidence, Result, Target, judge, load_lab
+from labctl.grading import Clock, Evidence, Result, Target, judge, load_lab
 from labctl.probes import (
     Addresses,
     Bind,
@@ -163,6 +163,10 @@ def crash_of(ids: Sequence[int]) -> CrashReport:
     return replace(right_crash(), rotation=Replies(tuple(greeting(n) for n in ids), 0.4))
 
 
+#: Health checks and reloads take so many seconds.
+SETTLED = 3.0
+
+
 @dataclass
 class World:
     """What each probe would observe. ``served`` is what the DNS server knows, ``bind.records`` what is on
@@ -189,6 +193,8 @@ class World:
         )
     )
     served: tuple[Record, ...] = RECORDS
+    #: What is served when BIND has loaded it; empty: what it serves already.
+    loading: tuple[Record, ...] = ()
     named: str = "answered"
     outside: dict[str, str] = field(default_factory=lambda: {"udp": "answered", "tcp": "answered"})
     outside_rcode: str = "NXDOMAIN"
@@ -218,6 +224,8 @@ class World:
     #: Probe names (or name-vantage) that cannot be observed.
     lost: set[str] = field(default_factory=set)
     asked: list[list[Request[Any]]] = field(default_factory=list)
+    #: Seconds on its clock, which only runs while something is waited for.
+    now: float = 0.0
 
     def fetch(self, requests: Sequence[Request[Any]]) -> dict[str, Observed[Any]]:
         self.asked.append(list(requests))
@@ -225,6 +233,8 @@ class World:
 
     def observe(self, request: Request[Any]) -> Any:
         name, args = request.probe.name, request.args
+        if "settles_within" in args and self.now >= SETTLED:
+            self._settle()
         if name in self.lost or f"{name}-{request.vantage}" in self.lost:
             return Unobserved("timeout", f"{name}: no result")
         if name == "dns":
@@ -253,19 +263,18 @@ class World:
             "bind": lambda: self.bind,
             "haproxy": lambda: self.haproxy,
             "crash": lambda: self.crash,
-            "await_servers": self._awaited,
         }
         return simple[name]()
 
-    def _awaited(self) -> Settled:
-        """After the wait a server whose worker answers is UP, unless its checks never succeed."""
+    def _settle(self) -> None:
+        """After a while a server whose worker answers is UP, unless its checks never succeed."""
         after = tuple(
             replace(one, status="UP") if int(one.name[1:]) in self.workers and not self.never_up else one
             for one in self.haproxy.state
         )
         self.haproxy = replace(self.haproxy, state=after)
         self.before_settled = []
-        return Settled(all(one.status == "UP" for one in after), 4.0, after)
+        self.served = self.loading or self.served
 
     def _dns(self, args: Any, outside: bool) -> DnsAnswer:
         status = self.outside["tcp" if args["tcp"] else "udp"] if outside else self.named
@@ -313,7 +322,10 @@ class World:
 
     def judge(self, target: Target = TARGET, only: Sequence[str] = ()) -> list[Result]:
         self.evidence = Evidence()
-        return judge(LAB.choose(only), target, self.evidence, self.fetch)
+        return judge(LAB.choose(only), target, self.evidence, self.fetch, Clock(lambda: self.now, self._pass))
+
+    def _pass(self, seconds: float) -> None:
+        self.now += seconds
 
     def lost_checks(self, target: Target = TARGET) -> dict[str, str]:
         """What is not a PASS: check id -> verdict. What is optional costs nothing."""
