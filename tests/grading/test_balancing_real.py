@@ -13,8 +13,9 @@ from balancers import TRIAL
 from labctl.agent import Agent, start_agent
 from labctl.deadline import Deadline
 from labctl.inventory import local_host
-from labctl.probes import Observer, Request, ShotReplies, StaffLink, Unobserved, http_shots
+from labctl.probes import Observer, Request, ShotReplies, StaffLink, Unobserved, http_sample, http_shots
 from labctl.probes.haproxy import parse_config, parse_running, parse_state
+from labctl.probes.http import sample_outside
 
 pytestmark = [
     pytest.mark.slow,
@@ -111,6 +112,15 @@ def test_cookies_bring_clients_back(lab: Balanced, agent: Agent) -> None:
     shots = TRIAL.returning(found.cookies)
     replies = ask(agent, http_shots("127.0.0.1", lab.door, [shot for shot, _ in shots])).replies
     assert [one.body for one in replies] == [f"Hello, I am ID {wanted}\n" for _, wanted in shots]
+
+
+def test_a_sample_from_outside_brings_no_cookie_back(lab: Balanced) -> None:
+    """Each request is a new client's, or all would meet one server."""
+    lab.start_balancer(
+        "roundrobin\n  cookie SERVERID insert", each=" ".join(f"cookie=c{n}" for n in range(6))
+    )
+    args = http_sample("127.0.0.1", lab.door, count=12, vantage="outside").args
+    assert len({one.body for one in sample_outside(args, 20).replies}) == 6
 
 
 def test_held_requests_are_answered_in_the_end_and_say_that_they_were_open(
