@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 
-from labctl.grading import Judgement, See, Target, check, failed, passed, unjudged
-from labctl.probes import Haproxy, Proxy, config_check, http_shots
+from labctl.grading import (
+    Judgement,
+    See,
+    Target,
+    check,
+    failed,
+    only_from_elsewhere,
+    passed,
+    unjudged,
+)
+from labctl.probes import Haproxy, Proxy, config_check, dns_query, http_shots
 
-from .facts import FRONTEND, worker_id
+from .facts import FRONTEND, ZONE, worker_id
 from .looking import frontend_sample, see_outside, setting, weighted
 from .naming import Seen, name
 from .rotation import ALWAYS_ONE, Order, observe
@@ -131,4 +141,34 @@ def cookie(vm: Target, see: See) -> Judgement:
     )
 
 
-CHECKS = (algorithm, cookie)
+@check(
+    "lb.by-own-dns",
+    question="3f",
+    layer="answer from outside",
+    after=("dns.answers", "lb.frontend"),
+    applies=only_from_elsewhere,
+    optional=True,
+)
+def by_own_dns(vm: Target, see: See) -> Judgement:
+    """Whoever asks your DNS server finds your load balancer."""
+    ask = partial(dns_query, kind="A", at=vm.address, port=vm.port(53), vantage="outside")
+    apex, test = see(ask(ZONE), ask(f"test.{ZONE}"))
+    found = apex.data("A")
+    expected = f"{ZONE} with the VM's address, and an answer there on port {FRONTEND}"
+    if not found or (vm.lab_address and vm.lab_address not in found):
+        return failed(
+            expected=expected,
+            seen=f"from outside {ZONE} is: {apex}",
+            hint="first see to port 53 from outside",
+        )
+    if not see_outside(vm, see):
+        seen = f"{ZONE} is {', '.join(found)}, and nobody answers there on port {FRONTEND}"
+        return failed(expected=expected, seen=seen, hint="first see to the port from outside")
+    others = "resolved for where this is asked from" if apex.recursion else "not resolved for outside"
+    return passed(
+        f"{ZONE} is {', '.join(found)}, and port {FRONTEND} answers there; "
+        f"test.{ZONE} is {test}, which is not your VM; other names are {others}"
+    )
+
+
+CHECKS = (algorithm, cookie, by_own_dns)

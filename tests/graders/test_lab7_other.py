@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from balancers import ALGORITHMS
 from lab7_cases import config
-from world import World, crash_of
+from world import LAB, REFUSED, TARGET, World, crash_of
 
 from labctl.probes.haproxy import Running
 
@@ -153,3 +153,32 @@ def test_the_main_part_costs_no_experiment() -> None:
     world = World()
     world.judge()
     assert not [one for wave in world.asked for one in wave if one.alone]
+
+
+def test_whoever_asks_the_vms_dns_server_finds_the_balancer() -> None:
+    row = World(outside_rcode="NOERROR").told("lb.by-own-dns")
+    assert row.verdict.value == "pass"
+    assert "example.com is 10.77.0.11, and port 7000 answers there" in row.judgement.seen
+    assert "test.example.com is A 93.184.216.34, which is not your VM" in row.judgement.seen
+    assert "other names are not resolved for outside" in row.judgement.seen
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen"),
+    [
+        ({"outside": {"udp": "timeout", "tcp": "timeout"}}, "no answer in time"),
+        ({"door_outside": REFUSED, "outside_rcode": "NOERROR"}, "nobody answers there on port 7000"),
+    ],
+)
+def test_the_way_by_the_vms_dns_server_costs_nothing(changes: dict[str, object], seen: str) -> None:
+    world = World(**changes)  # type: ignore[arg-type]
+    row = world.told("lb.by-own-dns")
+    assert (row.verdict.value, row.score, row.check.points) == ("skip", 0, 0)
+    assert seen in row.judgement.seen
+
+
+def test_a_student_on_the_vm_is_not_told_what_outside_sees() -> None:
+    local = replace(TARGET, is_local=True)
+    applies = next(one.applies for one in LAB.checks if one.id == "lb.by-own-dns")
+    assert applies is not None
+    assert applies(local)
