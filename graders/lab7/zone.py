@@ -122,7 +122,7 @@ def declared(_vm: Target, see: See) -> Judgement:
     question="2d",
     layer="answer on the VM",
     after=("dns.zone",),
-    explained_by=("dns.active", "dns.port"),
+    explained_by=("dns.port",),
 )
 def answers(_vm: Target, see: See) -> Judgement:
     """Your server answers for example.com on the VM itself."""

@@ -29,6 +29,7 @@ TABLE = (
     Socket("tcp", "0.0.0.0", 7001, 950, "haproxy", "haproxy.service", "afs3-callback"),
     Socket("tcp", "127.0.0.1", 8080, 990, "python3", "workers.service", "http-alt"),
     Socket("udp", "0.0.0.0", 40123, 0, "", "", ""),
+    Socket("udp", "0.0.0.0", 45678, 410, "avahi-daemon", "avahi-daemon.service", ""),
     Socket("udp", "0.0.0.0", 837, 400, "rpc.statd", "rpc-statd.service", ""),
 )
 
