@@ -100,6 +100,8 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "expected": judgement.expected[:QUOTE],
         "seen": judgement.seen[:QUOTE],
         "hint": judgement.hint[:QUOTE],
+        "answer": judgement.answer[:QUOTE],
+        "for_staff": judgement.for_staff,
         "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
         "seconds": round(max(took, default=0.0), 3),
         "evidence": [one.id for one in result.used],

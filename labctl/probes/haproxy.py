@@ -98,6 +98,15 @@ class Haproxy:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """What ``haproxy -c`` says of a configuration that is not in use."""
+
+    installed: bool
+    valid: bool
+    message: str
+
+
+@dataclass(frozen=True)
 class _Told:
     installed: bool
     files: tuple[str, ...]
@@ -133,6 +142,22 @@ def servers_in(replies: Replies) -> tuple[ServerState, ...]:
     return (
         parse_state(replies.replies[0].body) if replies.replies and replies.replies[0].status == 200 else ()
     )
+
+
+def sections_of(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """A configuration as its sections: the header and the lines, in order, each with single blanks and without
+    its comment. Lines before the first header have the header "".
+    """
+    found: list[tuple[str, list[str]]] = []
+    for raw in text.splitlines():
+        words = _words(raw)
+        if words and words[0] in _SECTIONS:
+            found.append((" ".join(words), []))
+        elif words:
+            if not found:
+                found.append(("", []))
+            found[-1][1].append(" ".join(words))
+    return tuple((header, tuple(lines)) for header, lines in found)
 
 
 def parse_config(text: str) -> tuple[Proxy, ...]:
@@ -277,6 +302,14 @@ def config_check() -> Request[Haproxy]:
     socket.
     """
     return Request(HAPROXY, {}, deadline=60.0)
+
+
+CANDIDATE = Probe("candidate", Candidate, lambda data: decode(Candidate, data))
+
+
+def candidate_check(text: str) -> Request[Candidate]:
+    """Whether the VM's HAProxy would accept ``text`` as its whole configuration; the one in use stays."""
+    return Request(CANDIDATE, {"text": text}, deadline=60.0)
 
 
 @dataclass(frozen=True)
