@@ -199,7 +199,9 @@ def _asks(query: Query, name: str, kind: str) -> bool:
         return f"{query.name}." == f"{ZONE}."
     full = f"{query.name}." if query.complete else f"{query.name.removesuffix('.' + ZONE)}.{ZONE}."
     right = {full, f"{full}{ZONE}."}
-    return name in right and (query.type in (kind, "ANY") or (kind == "CNAME" and query.type in ("A", "AAAA")))
+    return name in right and (
+        query.type in (kind, "ANY") or (kind == "CNAME" and query.type in ("A", "AAAA"))
+    )
 
 
 CHECKS = (status_command, why_it_works, resolver, records, query_commands)

@@ -27,6 +27,9 @@ _ALGORITHMS = {
     "rdp-cookie": r"\brdp[\s-]cookie",
     "hash": r"(?<!ip)(?<!ip[\s-])\bhash\b",
 }
+#: Names that are not also everyday words; and how long an answer is that is a name and no sentence.
+_NAMES = frozenset({"static-rr", "roundrobin", "leastconn", "url_param", "rdp-cookie"})
+_FEW_WORDS = 4
 _STATUS = re.compile(r"(?<![\w.])[1-5]\d\d(?!\w)")
 
 
@@ -42,7 +45,7 @@ def pattern(vm: Target, see: See, text: str) -> Judgement:
 @answer("3b", after=("lb.frontend",))
 def algorithm(vm: Target, see: See, text: str) -> Judgement:
     """The algorithm that you name is the one that is at work."""
-    named = [name for name, form in _ALGORITHMS.items() if re.search(form, text, re.IGNORECASE)]
+    named = algorithms_in(text)
     if len(named) != 1:
         return failed(
             expected="the name of one algorithm",
@@ -81,7 +84,9 @@ def configuration(_vm: Target, see: See, text: str) -> Judgement:
     if share < 1:
         return failed(
             expected="all that you added: what listens on port 7000, and a backend with six servers",
-            seen="nothing that binds port 7000" if not door else f"a backend with {len(ports)} of the workers",
+            seen="nothing that binds port 7000"
+            if not door
+            else f"a backend with {len(ports)} of the workers",
             hint="part of what you added is not in your answer: copy all of its lines",
             share=share,
         )
@@ -95,27 +100,39 @@ def configuration(_vm: Target, see: See, text: str) -> Judgement:
     )
 
 
+def algorithms_in(text: str) -> list[str]:
+    """The algorithms that an answer names. In a sentence, words that are no names by themselves (first,
+    source, random) do not count beside a real name.
+    """
+    named = [name for name, form in _ALGORITHMS.items() if re.search(form, text, re.IGNORECASE)]
+    plain = [name for name in named if name in _NAMES]
+    return plain if plain and len(text.split()) > _FEW_WORDS else named
+
+
 def _absent(text: str, live: str) -> list[str]:
     """Lines of an answer that are not in the same section of the configuration."""
     have: dict[str, set[str]] = {}
-    for header, lines in sections_of(live):
-        have.setdefault(header, set()).update(lines)
-    anywhere = {line for lines in have.values() for line in lines}
+    for one in sections_of(live):
+        have.setdefault(one.header, set()).update(one.normal)
+    have[""] = {line for lines in have.values() for line in lines}
     absent = []
-    for header, lines in sections_of(text):
-        if header and header not in have:
-            absent.append(header)
-        absent += [line for line in lines if line not in (have.get(header, set()) if header else anywhere)]
+    for one in sections_of(text):
+        if one.header not in have:
+            absent.append(one.header)
+        absent += [line for line in one.normal if line not in have.get(one.header, set())]
     return absent
 
 
 def in_place(text: str, live: str) -> str:
     """The configuration with the answer's sections in the place of its own sections of the same names."""
-    mine = sections_of(text)
-    named = {header for header, _ in mine if header}
-    kept = [one for one in sections_of(live) if one[0] not in named]
-    whole = [*kept, *(one for one in mine if one[0])]
-    return "".join(f"{header}\n" + "".join(f"    {line}\n" for line in lines) for header, lines in whole)
+    mine = [one for one in sections_of(text) if one.header]
+    whole = []
+    for one in sections_of(live):
+        instead = next((other for other in mine if other.header == one.header), one)
+        whole.append(instead)
+        if instead in mine:
+            mine.remove(instead)
+    return "".join(f"{one.header}\n" + "".join(f"    {line}\n" for line in one.lines) for one in whole)
 
 
 @answer("3d")
@@ -141,7 +158,8 @@ def crash(vm: Target, see: See, text: str) -> Judgement:
 def status(_vm: Target, _see: See, text: str) -> Judgement:
     """You know the status when no worker is left."""
     numbers = set(_STATUS.findall(text))
-    if numbers == {"503"} or (not numbers and re.search(r"service\s+unavailable|no server is available", text, re.I)):
+    said = re.search(r"service\s+unavailable|no server is available", text, re.IGNORECASE)
+    if numbers == {"503"} or (said and not numbers):
         return passed("503 Service Unavailable")
     return failed(
         expected="one HTTP status",

@@ -31,7 +31,7 @@ _VERSIONS = frozenset({"", "3", "4", "4.0", "4.1", "4.2"})
 
 
 @answer("1a")
-def mount_command(vm: Target, see: See, text: str) -> Judgement:
+def mount_command(vm: Target, _see: See, text: str) -> Judgement:
     """You know the command that mounts the public directory."""
     command = _only(text, _MOUNTS, "mount")
     said = read_mount(command)

@@ -12,6 +12,7 @@ from pathlib import Path
 from labctl.documents import nearest
 from labctl.errors import CourseError
 from labctl.grading.check import Check
+from labctl.grading.layers import LAYERS, height
 from labctl.grading.rubric import Rubric
 
 
@@ -43,10 +44,18 @@ class Lab:
         for one in checks:
             if one.id in weighed:
                 raise CourseError(f"lab {name}: the check {one.id} stands twice")
-            for needed in one.after:
+            for word, needed in [("after", id) for id in one.after] + [
+                ("explained by", id) for id in one.explained_by
+            ]:
                 if needed not in weighed:
                     why = "comes later in the list" if needed in ids else "does not exist"
-                    raise CourseError(f"lab {name}: {one.id} is after {needed}, which {why}")
+                    raise CourseError(f"lab {name}: {one.id} is {word} {needed}, which {why}")
+                if height(weighed[needed].layer) > height(one.layer):
+                    raise CourseError(
+                        f"lab {name}: {one.id} ({one.layer}) is {word} {needed} ({weighed[needed].layer}), "
+                        "a higher layer",
+                        hint=f"the layers, each resting on those before it: {', '.join(LAYERS)}",
+                    )
             weighed[one.id] = _weighed(name, rubric, one)
         return cls(name, rubric, tuple(weighed.values()))
 
@@ -109,7 +118,16 @@ def _weighed(lab: str, rubric: Rubric, check: Check) -> Check:
             hint=f"add to its checks: `{check.id}: {{points: 1}}`" + (f"; {near} has some" if near else ""),
             place=rubric.place,
         )
-    return check.worth(weight.points)
+    for part in {**weight.parts, **check.parts}:
+        if part not in weight.parts or part not in check.parts:
+            near = nearest(part, check.parts if part in weight.parts else weight.parts)
+            raise CourseError(
+                f"lab {lab}: the part {part!r} of {check.id} is only in "
+                + ("the rubric" if part in weight.parts else "the check, and has no points in the rubric"),
+                hint=f"did you mean {near}?" if near else "rubric.yml and @check name the same parts",
+                place=rubric.place_of(check.id),
+            )
+    return check.worth(weight.points, weight.parts)
 
 
 def list_labs(graders: Path) -> list[str]:

@@ -30,6 +30,13 @@ from labctl.errors import CourseError, Place
 Kind = Literal["command", "commands", "records", "word", "line", "lines", "text"]
 
 
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    if not line:
+        raise ValueError("it must not be empty")
+    return line
+
+
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
@@ -39,7 +46,8 @@ def _pattern(text: str) -> str:
 
 
 Points = Annotated[float, Field(gt=0, le=1000, strict=True, allow_inf_nan=False)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+#: One line, however it is folded in the file.
+Text = Annotated[str, AfterValidator(_one_line)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 
 
@@ -90,9 +98,17 @@ class Question(_Model):
 
 
 class Weight(_Model):
-    """What a check is worth."""
+    """What a check is worth; ``parts``: of that, each of its parts, where a part alone has its points too."""
 
     points: Points
+    parts: dict[str, Points] = {}
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Weight:
+        whole = round(sum(self.parts.values()), 2)
+        if self.parts and whole != self.points:
+            raise ValueError(f"its parts are worth {whole:g} points together, not {self.points:g}")
+        return self
 
 
 class Rubric(_Model):
@@ -161,8 +177,9 @@ def _places(source: Seq, questions: tuple[Question, ...]) -> Iterator[tuple[Ques
 
 
 def _mistake(document: Map, err: ValidationError) -> CourseError:
-    """The first of pydantic's errors, at its place in the file."""
-    first = err.errors(include_url=False)[0]
+    """The first of pydantic's errors, at its place in the file; a misspelt key before what it leaves out."""
+    errors = err.errors(include_url=False)
+    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
     where = first["loc"]
     name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where).lstrip(".")
     hint = ""

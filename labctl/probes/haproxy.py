@@ -144,20 +144,32 @@ def servers_in(replies: Replies) -> tuple[ServerState, ...]:
     )
 
 
-def sections_of(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    """A configuration as its sections: the header and the lines, in order, each with single blanks and without
-    its comment. Lines before the first header have the header "".
+@dataclass(frozen=True)
+class Section:
+    """A section as it is written: its header with single blanks ("" for lines before the first one), and the
+    lines below it without comments and empty ones.
     """
-    found: list[tuple[str, list[str]]] = []
+
+    header: str
+    lines: tuple[str, ...]
+
+    @property
+    def normal(self) -> tuple[str, ...]:
+        """The lines with single blanks and without quotation marks: for comparing."""
+        return tuple(" ".join(_words(line)) for line in self.lines)
+
+
+def sections_of(text: str) -> tuple[Section, ...]:
+    """A configuration as its sections, in order."""
+    found: list[Section] = []
     for raw in text.splitlines():
         words = _words(raw)
         if words and words[0] in _SECTIONS:
-            found.append((" ".join(words), []))
+            found.append(Section(" ".join(words), ()))
         elif words:
-            if not found:
-                found.append(("", []))
-            found[-1][1].append(" ".join(words))
-    return tuple((header, tuple(lines)) for header, lines in found)
+            last = found.pop() if found else Section("", ())
+            found.append(Section(last.header, (*last.lines, raw.strip())))
+    return tuple(found)
 
 
 def parse_config(text: str) -> tuple[Proxy, ...]:

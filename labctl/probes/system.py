@@ -184,8 +184,8 @@ class Addresses:
 
 @dataclass(frozen=True)
 class Resolvers:
-    """Addresses of DNS servers: those in /etc/resolv.conf, which programs ask, and those that systemd-resolved
-    asks for them. ``link`` is the file that resolv.conf is a link to.
+    """Addresses of DNS servers: those in /etc/resolv.conf, which programs ask, and those that
+    systemd-resolved asks for them. ``link`` is the file that resolv.conf is a link to.
     """
 
     configured: tuple[str, ...]

@@ -9,9 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from labctl.errors import InventoryError
 from labctl.grading.answers.reading import Answers
 from labctl.grading.evidence import Evidence
 from labctl.grading.rubric import Rubric
+from labctl.inventory import Host
 from labctl.probes import Observed, Probe, Request
 from labctl.probes.decoding import decode
 
@@ -47,6 +49,24 @@ def written(question: str) -> Request[Written]:
 def compared(question: str) -> Request[Compared]:
     """Whether the answer to a question says the secret that the rubric names for it."""
     return Request(_COMPARED, {"question": question}, vantage="answers")
+
+
+def secrets_for(rubric: Rubric, host: Host, staff: Host | None) -> dict[str, str]:
+    """The secrets that the rubric names, as far as the inventory has them: the VM's own, else the staff's.
+
+    Raises :class:`InventoryError` for a value that is no text.
+    """
+    found: dict[str, str] = {}
+    for question in rubric.questions:
+        name = question.answer.secret if question.answer else ""
+        holder = next((one for one in (host, staff) if name and one and one.value(name) is not None), None)
+        if holder is None:
+            continue
+        value = holder.value(name)
+        if not isinstance(value, str | int) or not str(value).strip():
+            raise InventoryError(f"{holder.name}: {name} must be text")
+        found[name] = str(value)
+    return found
 
 
 def add_answers(evidence: Evidence, answers: Answers, rubric: Rubric, secrets: Mapping[str, str]) -> None:
