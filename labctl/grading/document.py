@@ -135,6 +135,8 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "expected": judgement.expected[:QUOTE],
         "seen": judgement.seen[:QUOTE],
         "hint": judgement.hint[:QUOTE],
+        "answer": judgement.answer[:QUOTE],
+        "for_staff": judgement.for_staff,
         "blocked_by": result.blocked_by or None,
         "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
         "seconds": round(max(took, default=0.0), 3),

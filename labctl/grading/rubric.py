@@ -57,23 +57,26 @@ class _Model(BaseModel):
 
 class Idea(_Model):
     """Something that an answer in the student's own words should say. ``any``: regular expressions, one of
-    which shows it.
+    which shows it; ``unless``: those that take it back. The case of letters does not matter.
     """
 
     name: Text
     points: Points
     any: tuple[Pattern, ...] = Field(min_length=1)
+    unless: tuple[Pattern, ...] = ()
 
 
 class Answer(_Model):
     """What is written down for a question. ``ideas`` only where ``kind`` is text; all of them together are
-    worth ``points`` or more.
+    worth ``points`` or more. ``secret``: the staff's inventory variable that holds the right word, which is
+    compared where the grader runs, and is neither here nor on any VM.
     """
 
     ask: Text
     points: Points
     kind: Kind
     ideas: tuple[Idea, ...] = ()
+    secret: str = ""
 
     @model_validator(mode="after")
     def _ideas_fit(self) -> Answer:
