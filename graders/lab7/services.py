@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labctl.grading import Judgement, See, Target, failed, passed, unjudged
+from labctl.grading.answers import answer
 from labctl.probes import Socket, sockets
 
 #: Programs by other names that people call them: their package's, or what the lab calls them.
@@ -84,7 +85,8 @@ def lasting(listening: Iterable[Socket]) -> frozenset[tuple[int, str]]:
     )
 
 
-def judge_services(_vm: Target, see: See, text: str) -> Judgement:
+@answer("0a")
+def services(_vm: Target, see: See, text: str) -> Judgement:
     """You know which services listen on your VM."""
     listening = see(sockets()).listening
     wanted = lasting(listening)
@@ -122,3 +124,6 @@ def judge_services(_vm: Target, see: See, text: str) -> Judgement:
 
 def _short(claim: Claim) -> str:
     return f"{claim.port}/{claim.proto}" if claim.proto else str(claim.port)
+
+
+CHECKS = (services,)

@@ -130,7 +130,19 @@ class Rubric(_Model):
 
     def place_of(self, check: str) -> Place | None:
         """Where the weight of a check stands in the file."""
-        return self._source["checks"].key_at(check) if self._source else None
+        if self._source is None:
+            return None
+        questions = zip(self._source["questions"], self.questions, strict=True)
+        stands = {f"{ANSWER}{one.id}": (source, "answer") for source, one in questions}
+        holder, key = stands.get(check, (self._source["checks"], check))
+        place: Place = holder.key_at(key)
+        return place
+
+    @property
+    def weighed(self) -> tuple[str, ...]:
+        """The ids of all checks that have a weight here, those of written answers too."""
+        answers = [f"{ANSWER}{one.id}" for one in self.questions if one.answer]
+        return (*self.checks, *answers)
 
     def question(self, id: str) -> Question | None:
         return next((one for one in self.questions if one.id == id), None)

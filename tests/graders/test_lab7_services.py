@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from world import LAB, TARGET
 
-from labctl.grading import Evidence, Judgement, See
+from labctl.grading import Evidence, Judgement, judge
+from labctl.grading.answers import Answers, add_answers
 from labctl.probes import Observed, Socket, Sockets, Unobserved, sockets
 
-# the lab is imported under a name of its own: its modules are beside those of its checks
-services: Any = importlib.import_module(f"{LAB.checks[0].judge.__module__.rpartition('.')[0]}.services")
+(CHECK,) = (one for one in LAB.checks if one.id == "answer.0a")
 
 TABLE = (
     Socket("tcp", "0.0.0.0", 22, 700, "sshd", "ssh.service", "ssh"),
@@ -72,10 +69,15 @@ IN_WORDS = """\
 
 
 def judged(text: str, table: tuple[Socket, ...] = TABLE) -> Judgement:
+    (result,) = judge([CHECK], TARGET, evidence_of(text, Sockets(table)))
+    return result.judgement
+
+
+def evidence_of(text: str, found: Sockets | Unobserved) -> Evidence:
     evidence = Evidence()
-    evidence.add(sockets(), Observed(Sockets(table)))
-    judgement: Judgement = services.judge_services(TARGET, See(evidence), text)
-    return judgement
+    add_answers(evidence, Answers("", {"0a": text}), LAB.rubric, {})
+    evidence.add(sockets(), Observed(found))
+    return evidence
 
 
 @pytest.mark.parametrize(
@@ -153,12 +155,14 @@ def test_a_vm_on_which_nothing_listens_is_for_staff() -> None:
 
 
 def test_what_could_not_be_observed_is_nobodys_fault() -> None:
-    from labctl.grading.evidence import NotObserved
+    (result,) = judge([CHECK], TARGET, evidence_of(BY_HAND, Unobserved("timeout", "too slow")))
+    assert result.verdict.value == "error"
 
-    evidence = Evidence()
-    evidence.add(sockets(), Observed(Unobserved("timeout", "too slow")))
-    with pytest.raises(NotObserved):
-        services.judge_services(TARGET, See(evidence), BY_HAND)
+
+def test_it_is_a_question_of_its_own_and_nothing_without_answers() -> None:
+    assert (LAB.section_of(CHECK), CHECK.points) == ("services", 2)
+    assert CHECK.applies is not None
+    assert "not handed in" in CHECK.applies(TARGET)
 
 
 @given(st.text())
