@@ -41,7 +41,7 @@ def rubric_document(lab: Lab) -> dict[str, Any]:
         "max_answers": sum(one.points for one in answers),
         "intro": lab.rubric.intro,
         "questions": [
-            one.model_dump(mode="json", exclude={"answer": {"ideas": {"__all__": {"any"}}}})
+            one.model_dump(mode="json", exclude={"answer": {"ideas": {"__all__": {"any", "unless"}}}})
             for one in lab.rubric.questions
         ],
         "checks": [
