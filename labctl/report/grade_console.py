@@ -55,7 +55,11 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
             continue
         score = sum(check["score"] or 0 for check in mine)
         _line(console, [])
-        _line(console, [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")])
+        parts: list[Any] = [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")]
+        broken = host.get("first_broken", {}).get(key)
+        if broken:
+            parts.append(f"  begin with: {broken['layer']} ({broken['check']})")
+        _line(console, parts)
         for check in mine:
             _check(console, check, layers)
     _line(console, [])
