@@ -56,7 +56,11 @@ sections: {box: The box}
 questions:
   - id: "1"
     section: box
-    answer: {ask: Which colour?, points: 2, kind: text, ideas: [{name: a colour, points: 2, any: [brown|red]}]}
+    answer:
+      ask: Which colour?
+      points: 2
+      kind: text
+      ideas: [{name: a colour, points: 2, any: [brown|red]}]
   - id: "2"
     section: box
     answer: {ask: Which word?, points: 1, kind: word, secret: box_word}

@@ -98,18 +98,14 @@ def test_a_bomb_is_refused_at_once(tmp_path: Path, text: str) -> None:
     assert time.monotonic() - began < 5
 
 
-@given(
-    st.dictionaries(st.sampled_from(["1a", "1b", "2d"]), st.text(st.characters(codec="utf-8"), max_size=60))
-)
+_texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=60)
+
+
+@given(st.dictionaries(st.sampled_from(["1a", "1b", "2d"]), _texts))
 def test_what_yaml_writes_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, answers: dict[str, str]
 ) -> None:
-    text = yaml.safe_dump(answers, allow_unicode=False)
-    try:
-        found = read(tmp_path_factory.mktemp("answers"), text)
-    except AnswersError as err:
-        assert "NUL" in err.message and any("\0" in one for one in answers.values())  # noqa: PT018
-        return
+    found = read(tmp_path_factory.mktemp("answers"), yaml.safe_dump(answers, allow_unicode=False))
     kept = {key: value.strip("\n").rstrip() for key, value in answers.items()}
     assert found == {key: value for key, value in kept.items() if value}
 
