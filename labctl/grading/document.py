@@ -144,10 +144,18 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "answer": judgement.answer[:QUOTE],
         "for_staff": judgement.for_staff,
         "blocked_by": result.blocked_by or None,
-        "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
+        "vantage": _vantage(result),
         "seconds": round(max(took, default=0.0), 3),
         "evidence": [one.id for one in result.used],
     }
+
+
+def _vantage(result: Result) -> str:
+    """From where a check looked: "outside" when any of it was seen from there; "answers" for words alone."""
+    seen = {one.vantage for one in result.used}
+    if "outside" in seen:
+        return "outside"
+    return "answers" if seen == {"answers"} else "vm"
 
 
 def lost_document(name: str, err: HostError) -> dict[str, Any]:
