@@ -24,12 +24,13 @@ from labctl.cli.options import (
     limit_option,
     vault_options,
 )
-from labctl.errors import CourseError, HostError
+from labctl.errors import CourseError, HostError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labctl.grading import Graded, Lab, Plan
+    from labctl.grading.answers import Answers
     from labctl.inventory import Host
     from labctl.probes import StaffLink
     from labctl.store import Store
@@ -50,6 +51,13 @@ if TYPE_CHECKING:
 @click.option(
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
 )
+@click.option(
+    "--answers",
+    "answers_path",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE|DIR",
+    help="Written answers: one VM's file, or a directory of files named after VMs (alice.yml).",
+)
 @limit_option
 @forks_option
 @database_option
@@ -68,6 +76,7 @@ def grade(
     only: tuple[str, ...],
     no_disrupt: bool,
     deadline: float,
+    answers_path: Path | None,
     limit: tuple[str, ...],
     forks: int,
     database: str | None,
@@ -79,7 +88,8 @@ def grade(
     Without a VM: this machine, as a student checks their own work. What is found of VMs is kept: see
     labctl runs.
     """
-    from labctl.grading import lab_document, load_lab, plan_for, run_document, target_of, time_text
+    from labctl.grading import ANSWER, lab_document, load_lab, plan_for, run_document, target_of, time_text
+    from labctl.grading.answers import secrets_for
     from labctl.inventory import local_host
     from labctl.probes import StaffLink
 
@@ -88,13 +98,18 @@ def grade(
     hosts = chosen(setting, vms, limit) if remote else (local_host(),)
     path = setting.course.graders / (lab_name or setting.course.default_lab)
     lab = load_lab(path)
-    plan = plan_for(lab, only, disrupt=not no_disrupt, deadline=deadline)
+    answers = _answers(setting, lab, hosts, answers_path, remote=remote) if answers_path else None
+    plan = plan_for(lab, only, disrupt=not no_disrupt, deadline=deadline, answers=answers)
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
+    if answers is None and all(one.id.startswith(ANSWER) for one in plan.checks):
+        raise CourseError("only written answers are asked for, and there are none", hint="--answers FILE")
     staff = StaffLink(_staff_host(setting) if remote else None)
     for host in hosts:
         host.validate()
-        target_of(host, staff.host)  # a wrong variable is found before anything connects
+        # a wrong variable is found before anything connects
+        target_of(host, staff.host)
+        secrets_for(lab.rubric, host, staff.host)
     setting.on_the_way(hosts)
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
@@ -121,6 +136,29 @@ def grade(
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in hosts if host.name in again])
     return 3 if keeper.lost else exit_status(document)
+
+
+def _answers(
+    setting: Setting, lab: Lab, hosts: tuple[Host, ...], path: Path, *, remote: bool
+) -> dict[str, Answers]:
+    """The written answers by VM; every file is read before anything is sent."""
+    from labctl.grading.answers import find_answers, read_answers
+
+    names = [host.name for host in hosts]
+    if not path.is_dir():
+        if len(hosts) != 1:
+            raise RequestError(
+                f"{path} holds one student's answers, and {len(hosts)} VMs are named",
+                hint="give a directory with a file for each VM: alice.yml",
+            )
+        return {names[0]: read_answers(path, lab.rubric)}
+    if not remote:
+        raise RequestError(f"{path} is a directory", hint="for this machine give the file: --answers FILE")
+    files = find_answers(path, names, list(setting.inventory.hosts))
+    without = [name for name in names if name not in files]
+    if without:
+        click.echo(f"no answers from {', '.join(without)}: they count as not given", err=True)
+    return {name: read_answers(file, lab.rubric) for name, file in files.items()}
 
 
 def exit_status(document: dict[str, Any]) -> int:
