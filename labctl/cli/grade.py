@@ -24,6 +24,7 @@ from labctl.cli.options import (
     limit_option,
     vault_options,
 )
+from labctl.cli.results import results
 from labctl.errors import CourseError, HostError
 
 if TYPE_CHECKING:
@@ -102,9 +103,7 @@ def grade(
     run = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     store = None
     if remote:
-        from labctl.store import open_store
-
-        store = open_store(database, create=True)
+        store = results(database, create=True)
         store.begin(run, lab_document(lab), time_text(started), [host.name for host in hosts])
     keeper = _Keeper(store, run, lab)
     outcomes = _run(hosts, plan, staff, forks, keeper.keep)

@@ -8,6 +8,7 @@ import sys
 import click
 
 from labctl.cli.options import database_option, json_option
+from labctl.cli.results import results
 from labctl.errors import RequestError
 
 
@@ -30,9 +31,8 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
     from labctl.documents import nearest
     from labctl.report.grade_console import render_scorecard
     from labctl.report.runs_console import render_evidence
-    from labctl.store import open_store
 
-    store = open_store(database)
+    store = results(database)
     name = store.find(run)
     about = store.about(name)
     if vm is not None and vm not in about["hosts"]:

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from labctl.documents import nearest
-from labctl.store.database import StoreError
+from labctl.store.errors import StoreError
 from labctl.store.schema import attempts, evidence, runs
 
 #: A stored document never grows beyond this when it is unpacked: a database may come from elsewhere.
@@ -33,6 +33,7 @@ class RunRow:
     hosts: int
     graded: int
     attempts: int
+    keep: str
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class Store:
         self, connection: Connection, run: str, document: Mapping[str, Any], kind: str, seen: int | None
     ) -> int:
         host = document["host"]
+        # whoever else adds to this run waits here: the numbers have no gaps, and no two are the same
+        connection.execute(select(runs.c.run).where(runs.c.run == run).with_for_update()).one()
         last = connection.execute(
             select(func.max(attempts.c.attempt)).where(attempts.c.run == run, attempts.c.host == host)
         ).scalar_one_or_none()
@@ -155,7 +158,8 @@ class Store:
                     finished=row.finished,
                     hosts=len(row.hosts),
                     graded=row.graded or 0,
-                    attempts=row.attempts or 0,
+                    attempts=int(row.attempts or 0),
+                    keep=row.keep,
                 )
                 for row in connection.execute(query)
             ]
@@ -231,7 +235,7 @@ class _Guarded:
     """A connection in a transaction; what the database says against it becomes a StoreError."""
 
     def __init__(self, engine: Engine, *, write: bool) -> None:
-        self._context = engine.begin() if write else engine.connect()
+        self._context = engine.execution_options(writes=True).begin() if write else engine.connect()
 
     def __enter__(self) -> Connection:
         try:
