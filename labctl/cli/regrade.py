@@ -34,7 +34,7 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
     lab = load_lab(find_course(course).graders / about["lab"])
     changed: list[dict[str, Any]] = []
     untouched = []
-    for attempt in store.latest(name):
+    for attempt in list(store.judgements(name)):
         seen = store.evidence(attempt)
         if seen is None:
             untouched.append(attempt.host)

@@ -39,7 +39,7 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
         near = nearest(vm, about["hosts"])
         hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
         raise RequestError(f"the run {name} has no VM {vm!r}", hint=hint)
-    attempts = list(store.latest(name, vm))
+    attempts = list(store.kept(name, vm))
     if seen is not None:
         if len(attempts) != 1:
             raise RequestError("--evidence is about one VM", hint=f"labctl show {run} VM --evidence {seen}")

@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from labctl.connect.hops import kept_hops
+from labctl.connect.retry import Retry
 from labctl.connect.route import Server, check, route_to
 from labctl.connect.stream import Connection, Stream
 from labctl.deadline import Deadline
 from labctl.inventory import Host
 
-__all__ = ["Connection", "Server", "Stream", "check_configuration", "kept_hops", "open_connection", "way_to"]
+__all__ = [
+    "Connection",
+    "Retry",
+    "Server",
+    "Stream",
+    "check_configuration",
+    "kept_hops",
+    "open_connection",
+    "way_to",
+]
 
 
-def open_connection(host: Host, deadline: Deadline) -> Connection:
-    """Connect to ``host``: over SSH, or to this machine for a local host.
+def open_connection(host: Host, deadline: Deadline, retry: Retry | None = None) -> Connection:
+    """Connect to ``host``: over SSH, or to this machine for a local host. Once, or as ``retry`` says.
 
     Raises :class:`Unreachable`, :class:`HostKeyChanged`, :class:`HostKeyUnknown`,
     :class:`AuthRefused` or :class:`DeadlineExceeded`; :class:`RequestError` when ssh's configuration
@@ -27,7 +37,7 @@ def open_connection(host: Host, deadline: Deadline) -> Connection:
     # fabric and paramiko take a good part of the start-up time: only those who need them pay.
     from labctl.connect.ssh import connect
 
-    return connect(host, deadline)
+    return (retry or Retry(tries=1)).connect(lambda: connect(host, deadline), deadline)
 
 
 def check_configuration(hosts: Sequence[Host]) -> None:

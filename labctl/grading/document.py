@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,29 +17,20 @@ SCHEMA = 1
 QUOTE = 600
 
 
-def outcome_document(name: str, lab: Lab, outcome: Graded | HostError) -> dict[str, Any]:
-    """One VM's part of the run, however it went."""
-    return (
-        lost_document(name, outcome) if isinstance(outcome, HostError) else host_document(name, lab, outcome)
-    )
-
-
 def lab_document(lab: Lab) -> dict[str, Any]:
     """What every document says of its lab: ``lab``, ``title`` and ``sections``."""
     return {"lab": lab.name, "title": lab.title, "sections": dict(lab.sections)}
 
 
-def run_document(
-    run: str, lab: Lab, started: datetime, outcomes: Mapping[str, Graded | HostError]
-) -> dict[str, Any]:
-    """The document for a whole run, hosts in the order given."""
+def run_document(run: str, lab: Lab, started: str, hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The document for a whole run, made of its VMs' documents."""
     return {
         "schema": SCHEMA,
         "run": run,
         **lab_document(lab),
-        "started": time_text(started),
+        "started": started,
         "finished": time_text(datetime.now(UTC)),
-        "hosts": [outcome_document(name, lab, one) for name, one in outcomes.items()],
+        "hosts": list(hosts),
     }
 
 
@@ -60,6 +51,7 @@ def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
         "started": time_text(graded.started),
         "seconds": graded.seconds,
         "restored": graded.restored,
+        "tries": list(graded.tries),
         "connections": graded.connections,
         "round_trips": graded.round_trips,
         "left_out": [{"id": key, "reason": reason} for key, reason in graded.left_out],
@@ -119,6 +111,7 @@ def lost_document(name: str, err: HostError) -> dict[str, Any]:
         "max_score": None,
         "seconds": None,
         "restored": None,
+        "tries": list(err.tries),
         "connections": 0,
         "round_trips": 0,
         "left_out": [],

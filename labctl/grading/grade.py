@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from labctl.agent import Agent, start_agent
+from labctl.connect import Retry
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, DeadlineExceeded, HostError, PythonMissing, SudoRefused
 from labctl.grading import experiments
@@ -26,7 +27,7 @@ from labctl.probes import Observed, Observer, Request, StaffLink, Unobserved
 #: Seconds for one VM, whatever happens on it.
 VM_DEADLINE = 180.0
 #: Seconds for connecting and starting the agent.
-START_DEADLINE = 40.0
+START_DEADLINE = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ class Plan:
 class Graded:
     """One VM's grade. ``left_out`` are the lab's checks that were not run, with the reason.
 
-    ``restored``: None when nothing was broken, else whether everything is as it was before.
+    ``restored``: None when nothing was broken, else whether everything is as it was before. ``tries`` are
+    the tries to connect that failed before one did not.
     """
 
     target: Target
@@ -58,6 +60,7 @@ class Graded:
     started: datetime
     problem: HostError | None = None
     restored: bool | None = None
+    tries: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -84,7 +87,12 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     deadline = Deadline.after(plan.deadline)
     target = target_of(host, staff.host)
     checks, left_out = _applicable(plan, target)
-    agent, problem = _start(host, deadline)
+    retry = Retry(stop=plan.stop)
+    try:
+        agent, problem = _start(host, deadline, retry)
+    except HostError as err:
+        err.tries = tuple(retry.failed)
+        raise
     observer = Observer(agent, staff)
     if problem is not None:
         observer.no_agent = Unobserved(problem.cause, problem.message)
@@ -115,12 +123,13 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         started=started,
         problem=problem,
         restored=bench.restored,
+        tries=tuple(retry.failed),
     )
 
 
-def _start(host: Host, deadline: Deadline) -> tuple[Agent | None, HostError | None]:
+def _start(host: Host, deadline: Deadline, retry: Retry) -> tuple[Agent | None, HostError | None]:
     try:
-        return start_agent(host, deadline.sooner(START_DEADLINE)), None
+        return start_agent(host, deadline.sooner(START_DEADLINE), retry=retry), None
     except (PythonMissing, SudoRefused, AgentFault) as err:
         log.debug("no agent on %s: %s", host.name, err)
         return None, err

@@ -52,11 +52,6 @@ def render_rubric(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
     return _text_of(console)
 
 
-def progress_line(done: int, total: int, host: str, said: str, seconds: float) -> str:
-    """One line for stderr: how far a run is."""
-    return plain(f"[{done}/{total}] {seconds:5.1f} s  {host}: {said}", limit=300, multiline=False)
-
-
 def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]) -> None:
     title = f"{_safe(host['host'])}  {document['lab']} {document.get('title', '')}".rstrip()
     _line(console, [(title, "bold")])

@@ -32,7 +32,7 @@ def store(url: str) -> Iterator[Store]:
 def test_a_document_comes_back_as_it_was_and_its_evidence_beside_it(store: Store) -> None:
     given = document()
     assert store.add("20261121T080000-aaaaaa", given) == 1
-    (found,) = store.latest("20261121T080000-aaaaaa")
+    (found,) = store.kept("20261121T080000-aaaaaa")
     seen = given.pop("evidence")
     assert found.document == given
     assert store.evidence(found) == json.loads(json.dumps(seen))
@@ -41,10 +41,10 @@ def test_a_document_comes_back_as_it_was_and_its_evidence_beside_it(store: Store
 
 def test_judging_again_is_a_new_attempt_over_the_same_evidence(store: Store) -> None:
     store.add("20261121T080000-aaaaaa", document())
-    (first,) = store.latest("20261121T080000-aaaaaa")
+    (first,) = store.kept("20261121T080000-aaaaaa")
     again = {**first.document, "score": 1.0}
     assert store.add_again(first, again) == 2
-    (found,) = store.latest("20261121T080000-aaaaaa")
+    (found,) = store.kept("20261121T080000-aaaaaa")
     assert (found.attempt, found.kind, found.document["score"]) == (2, "regrade", 1.0)
     assert store.evidence(found) == store.evidence(first)
     (row,) = store.runs()
@@ -80,7 +80,7 @@ def test_a_damaged_document_is_an_error_and_not_a_crash(store: Store, url: str) 
         connection.execute(text("update attempts set document = :damaged"), {"damaged": b"\x00\xff"})
     engine.dispose()
     with pytest.raises(StoreError, match="damaged"):
-        list(store.latest("20261121T080000-aaaaaa"))
+        list(store.kept("20261121T080000-aaaaaa"))
 
 
 def test_the_file_is_the_users_alone(tmp_path: Path) -> None:
@@ -93,7 +93,8 @@ import json, sys
 from labctl.store import open_store
 store = open_store(sys.argv[1], create=True)
 document = json.load(sys.stdin)
-store.begin("killed", {"lab": "l", "title": "t", "sections": {}}, "2026-11-21T08:00:00Z", [])
+names = [f"vm{n}" for n in range(10000)]
+store.begin("killed", {"lab": "l", "title": "t", "sections": {}}, "2026-11-21T08:00:00Z", names)
 for number in range(10000):
     store.add("killed", {**document, "host": f"vm{number}"})
     print(number, flush=True)
@@ -111,7 +112,7 @@ def test_what_was_said_to_be_kept_survives_a_kill(url: str) -> None:
         said = [process.stdout.readline() for _ in range(25)]
         os.kill(process.pid, signal.SIGKILL)
     store = open_store(url)
-    kept = [one.host for one in store.latest("killed")]
+    kept = [one.host for one in store.kept("killed")]
     store.close()
     assert kept[:25] == [f"vm{line.strip()}" for line in said]
     assert len(kept) in (25, 26, 27)
@@ -119,7 +120,7 @@ def test_what_was_said_to_be_kept_survives_a_kill(url: str) -> None:
 
 def test_those_that_write_at_once_do_not_lose_anything(url: str) -> None:
     store = open_store(url, create=True)
-    store.begin("both", ABOUT, "2026-11-21T08:00:00Z", [])
+    store.begin("both", ABOUT, "2026-11-21T08:00:00Z", ["student1"])
     line = (
         "import json, sys; from labctl.store import open_store; s = open_store(sys.argv[1]); "
         "d = json.load(sys.stdin); [s.add('both', d) for _ in range(20)]"
@@ -132,6 +133,6 @@ def test_those_that_write_at_once_do_not_lose_anything(url: str) -> None:
     for writer in writers:
         writer.communicate(text, timeout=60)
     assert [writer.returncode for writer in writers] == [0, 0, 0]
-    (last,) = store.latest("both")
+    (last,) = store.kept("both")
     store.close()
     assert last.attempt == 60
