@@ -85,7 +85,7 @@ def grade_hosts(
         if book is not None:
             for lease in leases.values():
                 book.store.give_back(lease)
-    return documents, lost
+    return {host.name: documents[host.name] for host in hosts}, lost
 
 
 def _claim(book: Book, plan: Plan, host: Host) -> Lease:
