@@ -1,0 +1,164 @@
+"""What a class's results say together, and how two runs differ. From documents alone, no VM and no I/O."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
+from typing import Any
+
+#: How many bars a distribution has at most.
+BARS = 10
+
+
+def statistics(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The statistics of a run's VMs, given their documents.
+
+    ``graded`` and ``not_graded`` count VMs, ``scores`` has ``mean``, ``median``, ``lowest``, ``highest``
+    and ``max_score`` (None without a grade), ``distribution`` rows ``{"from", "to", "vms"}`` in points,
+    ``checks`` rows with the verdicts counted and the ``pass_rate`` of those that were judged,
+    ``first_broken`` rows ``{"id", "title", "layer", "vms", "hosts"}``, the most frequent first: the check
+    that each VM has to mend first. ``causes`` groups the VMs by what is between them and full marks.
+    """
+    graded = [host for host in hosts if host["status"] == "graded"]
+    return {
+        "vms": len(hosts),
+        "graded": len(graded),
+        "not_graded": len(hosts) - len(graded),
+        "scores": _scores(graded),
+        "distribution": _distribution(graded),
+        "checks": _checks(hosts),
+        "first_broken": _first_broken(hosts),
+        "causes": _causes(hosts),
+    }
+
+
+def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each VM of either run: ``host``, ``before``, ``after`` (points or None), ``checks``.
+
+    ``checks`` are those that differ. ``error_before`` and ``error_after`` say why there are no points. A VM that is in one run only has
+    ``only_in``: "before" or "after".
+    """
+    from labctl.grading.regrade import differences
+
+    old = {host["host"]: host for host in before}
+    new = {host["host"]: host for host in after}
+    rows = []
+    for name in dict.fromkeys([*old, *new]):
+        was, now = old.get(name), new.get(name)
+        rows.append(
+            {
+                "host": name,
+                "only_in": "after" if was is None else "before" if now is None else None,
+                "before": was and was["score"],
+                "after": now and now["score"],
+                "max_score": (now or was or {}).get("max_score"),
+                "error_before": was and was["error"],
+                "error_after": now and now["error"],
+                "checks": differences(was, now) if was and now else [],
+            }
+        )
+    return rows
+
+
+def duplicates(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Groups of VMs that share what each should have for itself: ``{"what", "hosts"}``.
+
+    ``what`` is host_key or machine_id. One VM is then graded under several names, or was copied from another.
+    """
+    groups: dict[tuple[str, str], list[str]] = {}
+    for host in hosts:
+        for what, value in (host.get("identity") or {}).items():
+            if value:
+                groups.setdefault((what, value), []).append(host["host"])
+    return [{"what": what, "hosts": names} for (what, _), names in groups.items() if len(names) > 1]
+
+
+def first_broken(host: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The check of a VM that is to be mended first: the first in the rubric's order that failed.
+
+    One that was skipped waits for another, and one that could not be judged says nothing of the VM.
+    """
+    return next((check for check in host["checks"] if check["verdict"] == "fail"), None)
+
+
+def _scores(graded: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    if not graded:
+        return None
+    points = [float(host["score"]) for host in graded]
+    return {
+        "mean": round(fmean(points), 2),
+        "median": round(median(points), 2),
+        "lowest": min(points),
+        "highest": max(points),
+        "max_score": max(float(host["max_score"]) for host in graded),
+    }
+
+
+def _distribution(graded: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Bars of equal width from 0 to the highest there can be; full marks fall into the last."""
+    most = max((float(host["max_score"]) for host in graded), default=0.0)
+    if most <= 0:
+        return []
+    bars = min(BARS, max(1, round(most)))
+    counts = Counter(min(bars - 1, int(float(host["score"]) / most * bars)) for host in graded)
+    return [
+        {"from": round(most * n / bars, 2), "to": round(most * (n + 1) / bars, 2), "vms": counts[n]}
+        for n in range(bars)
+    ]
+
+
+def _checks(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each check, in the rubric's order."""
+    rows: dict[str, dict[str, Any]] = {}
+    for host in hosts:
+        for check in host["checks"]:
+            row = rows.setdefault(
+                check["id"],
+                {"id": check["id"], "title": check["title"], "max_score": check["max_score"]}
+                | {"pass": 0, "fail": 0, "skip": 0, "error": 0, "points": 0.0},
+            )
+            row[check["verdict"]] += 1
+            row["points"] = round(row["points"] + (check["score"] or 0.0), 2)
+    for row in rows.values():
+        judged = row["pass"] + row["fail"] + row["skip"]
+        row["pass_rate"] = round(row["pass"] / judged, 4) if judged else None
+    return list(rows.values())
+
+
+def _first_broken(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for host in hosts:
+        check = first_broken(host)
+        if check is not None:
+            row = rows.setdefault(
+                check["id"],
+                {"id": check["id"], "title": check["title"], "layer": _layer(check), "vms": 0, "hosts": []},
+            )
+            row["vms"] += 1
+            row["hosts"].append(host["host"])
+    return sorted(rows.values(), key=lambda row: (-row["vms"], row["id"]))
+
+
+def _layer(check: Mapping[str, Any]) -> str:
+    """The layer that a check's failure was traced to, where the run has that; else its section."""
+    return str(check.get("layer") or check["section"])
+
+
+def _causes(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The VMs by cause: all the checks that failed by themselves, or why there is no grade."""
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for host in hosts:
+        failed = tuple(check["id"] for check in host["checks"] if check["verdict"] == "fail")
+        if host["status"] != "graded":
+            key = (str(host["error_cause"] or "not judged"), failed)
+        elif failed:
+            key = ("failed", failed)
+        else:
+            key = ("nothing", ())
+        groups.setdefault(key, []).append(host["host"])
+    rows = [
+        {"cause": cause, "checks": list(checks), "vms": len(names), "hosts": names}
+        for (cause, checks), names in groups.items()
+    ]
+    return sorted(rows, key=lambda row: (-int(str(row["vms"])), str(row["cause"]), str(row["checks"])))
