@@ -2,19 +2,29 @@
 
 from labctl.grading.check import Check, check, only_from_elsewhere, only_with_staff
 from labctl.grading.class_run import Book, Observer, grade_hosts
-from labctl.grading.document import host_document, lab_document, lost_document, run_document, time_text
+from labctl.grading.document import (
+    host_document,
+    lab_document,
+    lost_document,
+    rubric_document,
+    run_document,
+    time_text,
+)
 from labctl.grading.evidence import Evidence, See
 from labctl.grading.grade import VM_DEADLINE, Graded, Plan, grade_host, plan_for
 from labctl.grading.judge import Result, judge
 from labctl.grading.lab import Lab, list_labs, load_lab
+from labctl.grading.layers import LAYERS, Broken, Layer, first_broken
 from labctl.grading.regrade import differences, regrade
+from labctl.grading.rubric import Answer, Idea, Question, Rubric, Weight, load_rubric
 from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Judgement, Verdict, failed, passed, unjudged
 
 __all__ = [
-    "VM_DEADLINE", "Book", "Check", "Evidence", "Graded", "Judgement", "Lab", "Observer", "Plan",
-    "Result", "See", "Target", "Verdict", "check", "differences", "failed", "grade_host", "grade_hosts",
-    "host_document", "judge", "lab_document", "list_labs", "load_lab", "lost_document",
-    "only_from_elsewhere", "only_with_staff", "passed", "plan_for", "regrade", "run_document",
-    "target_of", "time_text", "unjudged",
+    "LAYERS", "VM_DEADLINE", "Answer", "Book", "Broken", "Check", "Evidence", "Graded", "Idea",
+    "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See", "Target",
+    "Verdict", "Weight", "check", "differences", "failed", "first_broken", "grade_host", "grade_hosts",
+    "host_document", "judge", "lab_document", "list_labs", "load_lab", "load_rubric", "lost_document",
+    "only_from_elsewhere", "only_with_staff", "passed", "plan_for", "regrade", "rubric_document",
+    "run_document", "target_of", "time_text", "unjudged",
 ]  # fmt: skip

@@ -19,7 +19,41 @@ QUOTE = 600
 
 def lab_document(lab: Lab) -> dict[str, Any]:
     """What every document says of its lab: ``lab``, ``title`` and ``sections``."""
-    return {"lab": lab.name, "title": lab.title, "sections": dict(lab.sections)}
+    return {"lab": lab.name, "title": lab.title, "sections": lab.sections}
+
+
+def rubric_document(lab: Lab) -> dict[str, Any]:
+    """What a lab asks and what it gives for it. ``max_score`` is for what a VM shows; answers that are
+    written down are worth ``max_answers`` more.
+    """
+    answers = [one.answer for one in lab.rubric.questions if one.answer]
+    return {
+        "schema": SCHEMA,
+        **lab_document(lab),
+        "max_score": sum(one.points for one in lab.checks if not one.is_answer),
+        "max_answers": sum(one.points for one in answers),
+        "intro": lab.rubric.intro,
+        "questions": [
+            one.model_dump(mode="json", exclude={"answer": {"ideas": {"__all__": {"any"}}}})
+            for one in lab.rubric.questions
+        ],
+        "checks": [
+            {
+                "id": one.id,
+                "section": lab.section_of(one),
+                "question": one.question,
+                "layer": one.layer,
+                "max_score": one.points,
+                "parts": dict(one.parts),
+                "title": one.title,
+                "after": list(one.after),
+                "explained_by": list(one.explained_by),
+                "disruptive": one.disruptive,
+            }
+            for one in lab.checks
+            if not one.is_answer
+        ],
+    }
 
 
 def run_document(run: str, lab: Lab, started: str, hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -85,6 +119,7 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "id": result.check.id,
         "section": lab.section_of(result.check),
         "question": result.check.question,
+        "layer": result.check.layer,
         "title": result.check.title,
         "verdict": judgement.verdict.value,
         "score": None if error else result.score,
@@ -92,6 +127,7 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "expected": judgement.expected[:QUOTE],
         "seen": judgement.seen[:QUOTE],
         "hint": judgement.hint[:QUOTE],
+        "blocked_by": result.blocked_by or None,
         "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
         "seconds": round(max(took, default=0.0), 3),
         "evidence": [one.id for one in result.used],

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 from typing import Any
 
+from labctl.grading.layers import first_broken
+from labctl.grading.regrade import differences
+
 #: How many bars a distribution has at most.
 BARS = 10
 
@@ -17,8 +20,9 @@ def statistics(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     ``graded`` and ``not_graded`` count VMs, ``scores`` has ``mean``, ``median``, ``lowest``, ``highest``
     and ``max_score`` (None without a grade), ``distribution`` rows ``{"from", "to", "vms"}`` in points,
     ``checks`` rows with the verdicts counted and the ``pass_rate`` of those that were judged,
-    ``first_broken`` rows ``{"id", "title", "layer", "vms", "hosts"}``, the most frequent first: the check
-    that each VM has to mend first. ``causes`` groups the VMs by what is between them and full marks.
+    ``first_broken`` rows ``{"section", "layer", "check", "title", "vms", "hosts"}``, the most frequent first:
+    where each VM's services are broken first. ``causes`` groups the VMs by what is between them and full
+    marks: the ``checks`` that failed by themselves, or why there is no grade.
     """
     graded = [host for host in hosts if host["status"] == "graded"]
     return {
@@ -36,11 +40,9 @@ def statistics(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """A row for each VM of either run: ``host``, ``before``, ``after`` (points or None), ``checks``.
 
-    ``checks`` are those that differ. ``error_before`` and ``error_after`` say why there are no points. A VM that is in one run only has
-    ``only_in``: "before" or "after".
+    ``checks`` are those that differ. ``error_before`` and ``error_after`` say why there are no points.
+    A VM that is in one run only has ``only_in``: "before" or "after".
     """
-    from labctl.grading.regrade import differences
-
     old = {host["host"]: host for host in before}
     new = {host["host"]: host for host in after}
     rows = []
@@ -72,14 +74,6 @@ def duplicates(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             if value:
                 groups.setdefault((what, value), []).append(host["host"])
     return [{"what": what, "hosts": names} for (what, _), names in groups.items() if len(names) > 1]
-
-
-def first_broken(host: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The check of a VM that is to be mended first: the first in the rubric's order that failed.
-
-    One that was skipped waits for another, and one that could not be judged says nothing of the VM.
-    """
-    return next((check for check in host["checks"] if check["verdict"] == "fail"), None)
 
 
 def _scores(graded: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
@@ -129,27 +123,35 @@ def _checks(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _first_broken(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for host in hosts:
-        check = first_broken(host)
-        if check is not None:
-            row = rows.setdefault(
-                check["id"],
-                {"id": check["id"], "title": check["title"], "layer": _layer(check), "vms": 0, "hosts": []},
-            )
+        for section in dict.fromkeys(check["section"] for check in host["checks"]):
+            check = _first(host["checks"], section)
+            if check is None:
+                continue
+            told = {"section": section, "layer": check.get("layer"), "check": check["id"]}
+            row = rows.setdefault(check["id"], {**told, "title": check["title"], "vms": 0, "hosts": []})
             row["vms"] += 1
             row["hosts"].append(host["host"])
-    return sorted(rows.values(), key=lambda row: (-row["vms"], row["id"]))
+    return sorted(rows.values(), key=lambda row: (-row["vms"], row["check"]))
 
 
-def _layer(check: Mapping[str, Any]) -> str:
-    """The layer that a check's failure was traced to, where the run has that; else its section."""
-    return str(check.get("layer") or check["section"])
+def _first(checks: Sequence[Mapping[str, Any]], section: str) -> Mapping[str, Any] | None:
+    """The check of a section that is to be mended first: in its lowest broken layer."""
+    broken = first_broken(checks, section)
+    if broken is not None:
+        return next(check for check in checks if check["id"] == broken.check)
+    return next((check for check in checks if check["section"] == section and _by_itself(check)), None)
+
+
+def _by_itself(check: Mapping[str, Any]) -> bool:
+    """Whether a check failed, and not because of another."""
+    return check["verdict"] == "fail" and not check.get("blocked_by")
 
 
 def _causes(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The VMs by cause: all the checks that failed by themselves, or why there is no grade."""
     groups: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for host in hosts:
-        failed = tuple(check["id"] for check in host["checks"] if check["verdict"] == "fail")
+        failed = tuple(check["id"] for check in host["checks"] if _by_itself(check))
         if host["status"] != "graded":
             key = (str(host["error_cause"] or "not judged"), failed)
         elif failed:

@@ -7,6 +7,7 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,12 @@ class Host:
             return render(self.name, name, value, {**self.variables, **names})
         return value
 
-    @property
+    @cached_property
+    def connection_variables(self) -> dict[str, Any]:
+        """What Ansible's variables for the connection come to where the inventory does not give them."""
+        return {"ansible_host": self.address, "ansible_port": self.port, "ansible_user": self.user}
+
+    @cached_property
     def short_name(self) -> str:
         """The name up to its first dot; an address as it is."""
         try:

@@ -13,7 +13,7 @@ _GOOD, _BAD, _PLAIN = "#2a7f4f", "#c0392b", "#4c72b0"
 
 
 def plot_stats(document: Mapping[str, Any], form: str) -> bytes:
-    """The distribution of the points, the pass rate of each check, and what is to be mended first.
+    """The distribution of the points, the pass rate of each check, and where services are broken first.
 
     ``form`` is one of ``FORMATS``. Raises ImportError without matplotlib.
     """
@@ -57,7 +57,8 @@ def _rates(axes: Any, rows: list[Mapping[str, Any]]) -> None:
 
 
 def _broken(axes: Any, rows: list[Mapping[str, Any]]) -> None:
-    axes.barh([row["id"] for row in rows], [row["vms"] for row in rows], color=_BAD)
-    axes.set(title="What is to be mended first", xlabel="VMs")
+    names = [f"{row['check']} ({row['layer']})" if row["layer"] else row["check"] for row in rows]
+    axes.barh(names, [row["vms"] for row in rows], color=_BAD)
+    axes.set(title="Where services are broken first", xlabel="VMs")
     axes.invert_yaxis()
     axes.xaxis.get_major_locator().set_params(integer=True)

@@ -28,11 +28,10 @@ def render_stats(document: Mapping[str, Any]) -> str:
         ]
     lines += ["", *_checks(stats["checks"])] if stats["checks"] else []
     if stats["first_broken"]:
-        lines += ["", "What is to be mended first"]
-        lines += [
-            f"  {row['vms']:>4}  {row['id']} ({_safe(row['layer'])}): {_names(row['hosts'])}"
-            for row in stats["first_broken"]
-        ]
+        lines += ["", "Where services are broken first"]
+        for row in stats["first_broken"]:
+            layer = f" ({_safe(row['layer'])})" if row["layer"] else ""
+            lines.append(f"  {row['vms']:>4}  {row['check']}{layer}: {_names(row['hosts'])}")
     lines += ["", "VMs by cause", *(_cause(row) for row in stats["causes"])]
     return "\n".join([*lines, *duplicate_lines(document.get("duplicates", ())), ""])
 
