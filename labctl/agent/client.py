@@ -76,6 +76,7 @@ class Hello:
     hostname: str
     boot_id: str
     pid: int
+    machine_id: str = ""
 
 
 class Agent:
@@ -199,6 +200,7 @@ def _greet(stream: Stream, host: Host, payload: bytes, nonce: str, deadline: Dea
             hostname=str(frame["hostname"])[:255],
             boot_id=str(frame["boot_id"])[:64],
             pid=int(frame["pid"]),
+            machine_id=str(frame.get("machine_id") or "")[:64],
         )
     except (KeyError, TypeError, ValueError) as err:
         raise _protocol_error(host, "a malformed hello") from err

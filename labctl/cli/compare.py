@@ -18,7 +18,7 @@ from labctl.errors import RequestError
 @json_option
 def compare(before: str, after: str, database: str | None, as_json: bool) -> None:
     """Show whose points changed from one run to another, and by which checks."""
-    from labctl.grading.statistics import compare as differ
+    from labctl.grading import compare as differ
     from labctl.report.stats_console import render_comparison
 
     store = results(database)

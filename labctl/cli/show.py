@@ -29,6 +29,7 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
     RUN is a run's id or the beginning of it, or: last.
     """
     from labctl.documents import nearest
+    from labctl.grading.statistics import duplicates
     from labctl.report.grade_console import render_scorecard
     from labctl.report.runs_console import render_evidence
 
@@ -48,7 +49,7 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
         click.echo(json.dumps(document, indent=2) if as_json else render_evidence(document), nl=as_json)
         return
     hosts = [{**one.document, "attempt": one.attempt, "kind": one.kind} for one in attempts]
-    document = {"schema": 1, **about, "hosts": hosts}
+    document = {"schema": 1, **about, "duplicates": duplicates(hosts), "hosts": hosts}
     if as_json:
         click.echo(json.dumps(document, indent=1))
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from labctl.connect.hops import kept_hops
 from labctl.connect.retry import Retry
@@ -10,6 +11,9 @@ from labctl.connect.route import Server, check, route_to
 from labctl.connect.stream import Connection, Stream
 from labctl.deadline import Deadline
 from labctl.inventory import Host
+
+if TYPE_CHECKING:
+    from labctl.connect.trust import Shown
 
 __all__ = [
     "Connection",
@@ -19,6 +23,8 @@ __all__ = [
     "check_configuration",
     "kept_hops",
     "open_connection",
+    "record_key",
+    "shown_key",
     "way_to",
 ]
 
@@ -43,6 +49,20 @@ def open_connection(host: Host, deadline: Deadline, retry: Retry | None = None) 
 def check_configuration(hosts: Sequence[Host]) -> None:
     """Raise the :class:`RequestError` for a wrong ssh_config, or arguments for ssh, now."""
     check(hosts)
+
+
+def shown_key(host: Host, deadline: Deadline) -> Shown:
+    """The host key that a VM shows, and whether it is on record. Raises a :class:`HostError`."""
+    from labctl.connect import trust
+
+    return trust.shown_key(host, deadline)
+
+
+def record_key(shown: Shown) -> None:
+    """Write the host key of a VM down. Raises :class:`HostError` when the file cannot be written."""
+    from labctl.connect import trust
+
+    trust.record(shown)
 
 
 def way_to(host: Host) -> tuple[Server, ...]:

@@ -33,6 +33,10 @@ class SshConnection:
     def is_root(self) -> bool:
         return self._login.server.user == "root"
 
+    @property
+    def host_key(self) -> str:
+        return str(self._login.transport.get_remote_server_key().fingerprint)
+
     def execute(self, command: str, deadline: Deadline) -> Stream:
         try:
             channel = self._login.transport.open_session(timeout=max(deadline.remaining(), 0.01))

@@ -10,6 +10,7 @@ from labctl.errors import HostError
 from labctl.grading.grade import Graded
 from labctl.grading.judge import Result
 from labctl.grading.lab import Lab
+from labctl.grading.statistics import duplicates
 from labctl.grading.verdict import Verdict
 
 SCHEMA = 1
@@ -64,6 +65,7 @@ def run_document(run: str, lab: Lab, started: str, hosts: Sequence[Mapping[str, 
         **lab_document(lab),
         "started": started,
         "finished": time_text(datetime.now(UTC)),
+        "duplicates": duplicates(hosts),
         "hosts": list(hosts),
     }
 
@@ -90,6 +92,7 @@ def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
         "round_trips": graded.round_trips,
         "left_out": [{"id": key, "reason": reason} for key, reason in graded.left_out],
         "checks": [_check(lab, one, graded) for one in graded.results],
+        "identity": dict(graded.identity),
         "target": graded.target.to_json(),
         "evidence": graded.evidence.to_json(),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -47,7 +47,8 @@ class Graded:
     """One VM's grade. ``left_out`` are the lab's checks that were not run, with the reason.
 
     ``restored``: None when nothing was broken, else whether everything is as it was before. ``tries`` are
-    the tries to connect that failed before one did not.
+    the tries to connect that failed before one did not. ``identity``: ``host_key`` and ``machine_id``, which
+    no two VMs share; empty for this machine and where no agent started.
     """
 
     target: Target
@@ -61,6 +62,7 @@ class Graded:
     problem: HostError | None = None
     restored: bool | None = None
     tries: tuple[str, ...] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -124,6 +126,7 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         problem=problem,
         restored=bench.restored,
         tries=tuple(retry.failed),
+        identity=_identity(agent) if agent and not host.is_local else {},
     )
 
 
@@ -137,6 +140,10 @@ def _start(host: Host, deadline: Deadline, retry: Retry) -> tuple[Agent | None, 
         raise DeadlineExceeded(
             f"no agent within {START_DEADLINE:.0f} s: {err.message}", hint=err.hint
         ) from err
+
+
+def _identity(agent: Agent) -> dict[str, str]:
+    return {"host_key": agent.connection.host_key, "machine_id": agent.hello.machine_id}
 
 
 def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tuple[str, str], ...]]:

@@ -1,4 +1,4 @@
-"""What a class's results say together, and how two runs differ. From documents alone, no VM and no I/O."""
+"""What a class's results say together. From documents alone: no VM, no I/O."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from statistics import fmean, median
 from typing import Any
 
 from labctl.grading.layers import first_broken
-from labctl.grading.regrade import differences
 
 #: How many bars a distribution has at most.
 BARS = 10
@@ -35,32 +34,6 @@ def statistics(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "first_broken": _first_broken(hosts),
         "causes": _causes(hosts),
     }
-
-
-def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """A row for each VM of either run: ``host``, ``before``, ``after`` (points or None), ``checks``.
-
-    ``checks`` are those that differ. ``error_before`` and ``error_after`` say why there are no points.
-    A VM that is in one run only has ``only_in``: "before" or "after".
-    """
-    old = {host["host"]: host for host in before}
-    new = {host["host"]: host for host in after}
-    rows = []
-    for name in dict.fromkeys([*old, *new]):
-        was, now = old.get(name), new.get(name)
-        rows.append(
-            {
-                "host": name,
-                "only_in": "after" if was is None else "before" if now is None else None,
-                "before": was and was["score"],
-                "after": now and now["score"],
-                "max_score": (now or was or {}).get("max_score"),
-                "error_before": was and was["error"],
-                "error_after": now and now["error"],
-                "checks": differences(was, now) if was and now else [],
-            }
-        )
-    return rows
 
 
 def duplicates(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

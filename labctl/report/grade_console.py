@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from labctl.report.stats_console import duplicate_lines
 from labctl.report.text import plain
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def render_scorecard(
         _host(console, document, host)
     if len(document["hosts"]) > 1:
         _overview(console, document["hosts"])
+        for line in duplicate_lines(document.get("duplicates", ())):
+            _line(console, [line])
     return _text_of(console)
 
 

@@ -16,8 +16,8 @@ from vms import labctl
 from world import LAB, World, mount
 
 from labctl.cli import main
-from labctl.grading import lab_document
-from labctl.grading.statistics import compare, duplicates, statistics
+from labctl.grading import compare, lab_document
+from labctl.grading.statistics import duplicates, statistics
 from labctl.report.stats_console import render_comparison, render_stats
 from labctl.report.text import plain
 from labctl.store import open_store
@@ -90,7 +90,7 @@ def test_the_plots_are_pictures_and_the_words_of_an_svg_are_text(tmp_path: Path)
     assert labctl("stats", BEFORE, "--plots", str(png)).returncode == 0
     assert png.read_bytes().startswith(b"\x89PNG")
     assert labctl("stats", BEFORE, "--plots", str(svg)).returncode == 0
-    words = " ".join(ET.fromstring(svg.read_text()).itertext())  # noqa: S314
+    words = " ".join(ET.fromstring(svg.read_text()).itertext())
     assert "Pass rate of each check" in words
     assert "nfs.read-write" in words
     wrong = labctl("stats", BEFORE, "--plots", str(tmp_path / "class.gif"))
@@ -115,9 +115,12 @@ def test_nothing_from_a_vm_reaches_the_terminal_raw(text: str) -> None:
     good = {**document(), "host": text + "x"}
     shown = render_stats(
         {
-            "run": BEFORE, "lab": "lab7", "keep": "last", "statistics": statistics([lost, good]),
+            "run": BEFORE,
+            "lab": "lab7",
+            "keep": "last",
+            "statistics": statistics([lost, good]),
             "duplicates": [{"what": "host_key", "hosts": [text, text]}],
-        }  # fmt: skip
+        }
     )
     rows = compare([lost, good], [good])
     shown += render_comparison({"before": BEFORE, "after": AFTER, "hosts": rows})
