@@ -25,7 +25,7 @@ __all__ = [
     "LAYERS", "VM_DEADLINE", "Answer", "Book", "Broken", "Check", "Evidence", "Graded", "Idea",
     "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See", "Target",
     "Verdict", "Weight", "check", "compare", "differences", "failed", "first_broken", "grade_host",
-    "grade_hosts", "host_document", "judge", "lab_document", "list_labs", "load_lab", "load_rubric", "lost_document",
-    "only_from_elsewhere", "only_with_staff", "passed", "plan_for", "regrade", "rubric_document",
-    "run_document", "target_of", "time_text", "unjudged",
+    "grade_hosts", "host_document", "judge", "lab_document", "list_labs", "load_lab", "load_rubric",
+    "lost_document", "only_from_elsewhere", "only_with_staff", "passed", "plan_for", "regrade",
+    "rubric_document", "run_document", "target_of", "time_text", "unjudged",
 ]  # fmt: skip

@@ -20,10 +20,12 @@ def statistics(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     and ``max_score`` (None without a grade), ``distribution`` rows ``{"from", "to", "vms"}`` in points,
     ``checks`` rows with the verdicts counted and the ``pass_rate`` of those that were judged,
     ``first_broken`` rows ``{"section", "layer", "check", "title", "vms", "hosts"}``, the most frequent first:
-    where each VM's services are broken first. ``causes`` groups the VMs by what is between them and full
+    where each VM's services are broken first, and ``layers`` the same by ``{"section", "layer", "vms"}``.
+    ``causes`` groups the VMs by what is between them and full
     marks: the ``checks`` that failed by themselves, or why there is no grade.
     """
     graded = [host for host in hosts if host["status"] == "graded"]
+    broken = _first_broken(hosts)
     return {
         "vms": len(hosts),
         "graded": len(graded),
@@ -31,7 +33,8 @@ def statistics(hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "scores": _scores(graded),
         "distribution": _distribution(graded),
         "checks": _checks(hosts),
-        "first_broken": _first_broken(hosts),
+        "first_broken": broken,
+        "layers": _layers(broken),
         "causes": _causes(hosts),
     }
 
@@ -105,6 +108,16 @@ def _first_broken(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
             row["vms"] += 1
             row["hosts"].append(host["host"])
     return sorted(rows.values(), key=lambda row: (-row["vms"], row["check"]))
+
+
+def _layers(broken: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    counts: Counter[tuple[str, str]] = Counter()
+    for row in broken:
+        if row["layer"]:
+            counts[row["section"], row["layer"]] += row["vms"]
+    return [
+        {"section": section, "layer": layer, "vms": vms} for (section, layer), vms in counts.most_common()
+    ]
 
 
 def _first(checks: Sequence[Mapping[str, Any]], section: str) -> Mapping[str, Any] | None:

@@ -29,6 +29,10 @@ def render_stats(document: Mapping[str, Any]) -> str:
     lines += ["", *_checks(stats["checks"])] if stats["checks"] else []
     if stats["first_broken"]:
         lines += ["", "Where services are broken first"]
+        lines += [
+            f"  {row['vms']:>4}  {_safe(row['section'])}: {_safe(row['layer'])}" for row in stats["layers"]
+        ]
+        lines += ["", "What to mend first"]
         for row in stats["first_broken"]:
             layer = f" ({_safe(row['layer'])})" if row["layer"] else ""
             lines.append(f"  {row['vms']:>4}  {row['check']}{layer}: {_names(row['hosts'])}")

@@ -55,6 +55,7 @@ def test_stats_say_how_the_class_did_and_what_to_mend_first(capsys: pytest.Captu
     assert (found["vms"], found["graded"], found["not_graded"]) == (4, 3, 1)
     assert (found["scores"]["highest"], found["scores"]["median"] < full) == (full, True)
     assert sum(bar["vms"] for bar in found["distribution"]) == 3
+    assert found["layers"] == [{"section": "nfs", "layer": "config", "vms": 2}]
     (broken,) = [row for row in found["first_broken"] if row["section"] == "nfs"]
     assert (broken["check"], broken["hosts"]) == ("nfs.read-write", ["student2", "student4"])
     rates = {row["id"]: row["pass_rate"] for row in found["checks"]}
