@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -12,18 +12,12 @@ from labctl.grading.grade import Graded
 from labctl.grading.judge import Result
 from labctl.grading.lab import Lab
 from labctl.grading.layers import first_broken
+from labctl.grading.statistics import duplicates
 from labctl.grading.verdict import Verdict
 
 SCHEMA = 1
 #: What a VM wrote is quoted up to so many characters in a verdict; the whole is in the evidence.
 QUOTE = 600
-
-
-def outcome_document(name: str, lab: Lab, outcome: Graded | HostError) -> dict[str, Any]:
-    """One VM's part of the run, however it went."""
-    return (
-        lost_document(name, outcome) if isinstance(outcome, HostError) else host_document(name, lab, outcome)
-    )
 
 
 def lab_document(lab: Lab) -> dict[str, Any]:
@@ -65,17 +59,16 @@ def rubric_document(lab: Lab) -> dict[str, Any]:
     }
 
 
-def run_document(
-    run: str, lab: Lab, started: datetime, outcomes: Mapping[str, Graded | HostError]
-) -> dict[str, Any]:
-    """The document for a whole run, hosts in the order given."""
+def run_document(run: str, lab: Lab, started: str, hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The document for a whole run, made of its VMs' documents."""
     return {
         "schema": SCHEMA,
         "run": run,
         **lab_document(lab),
-        "started": time_text(started),
+        "started": started,
         "finished": time_text(datetime.now(UTC)),
-        "hosts": [outcome_document(name, lab, one) for name, one in outcomes.items()],
+        "duplicates": duplicates(hosts),
+        "hosts": list(hosts),
     }
 
 
@@ -99,11 +92,13 @@ def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
         "started": time_text(graded.started),
         "seconds": graded.seconds,
         "restored": graded.restored,
+        "tries": list(graded.tries),
         "connections": graded.connections,
         "round_trips": graded.round_trips,
         "left_out": [{"id": key, "reason": reason} for key, reason in graded.left_out],
         "checks": checks,
         "first_broken": {key: asdict(one) for key, one in broken.items() if one},
+        "identity": dict(graded.identity),
         "target": graded.target.to_json(),
         "evidence": graded.evidence.to_json(),
     }
@@ -171,6 +166,7 @@ def lost_document(name: str, err: HostError) -> dict[str, Any]:
         "max_score": None,
         "seconds": None,
         "restored": None,
+        "tries": list(err.tries),
         "connections": 0,
         "round_trips": 0,
         "left_out": [],

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from labctl.report.stats_console import duplicate_lines
 from labctl.report.text import plain
 
 if TYPE_CHECKING:
@@ -32,12 +33,9 @@ def render_scorecard(
         _host(console, document, host)
     if len(document["hosts"]) > 1:
         _overview(console, document["hosts"])
+        for line in duplicate_lines(document.get("duplicates", ())):
+            _line(console, [line])
     return _text_of(console)
-
-
-def progress_line(done: int, total: int, host: str, said: str, seconds: float) -> str:
-    """One line for stderr: how far a run is."""
-    return plain(f"[{done}/{total}] {seconds:5.1f} s  {host}: {said}", limit=300, multiline=False)
 
 
 def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]) -> None:
