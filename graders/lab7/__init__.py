@@ -1,13 +1,15 @@
 """Lab 7, Networked Services: an NFS client, a DNS zone, a load balancer."""
 
-from pathlib import Path
+from labctl.grading import Lab
 
-from labctl.grading import Lab, load_rubric
-
-from . import balancing, crash, nfs, outside, zone
+from . import answers_dns, answers_lb, answers_nfs, balancing, crash, nfs, outside, services, zone
+from .facts import RUBRIC
 
 LAB = Lab.of(
     "lab7",
-    load_rubric(Path(__file__).with_name("rubric.yml")),
-    (*nfs.CHECKS, *zone.CHECKS, *outside.CHECKS, *balancing.CHECKS, *crash.CHECKS),
+    RUBRIC,
+    (
+        *(*nfs.CHECKS, *zone.CHECKS, *outside.CHECKS, *balancing.CHECKS, *crash.CHECKS),
+        *(*services.CHECKS, *answers_nfs.CHECKS, *answers_dns.CHECKS, *answers_lb.CHECKS),
+    ),
 )

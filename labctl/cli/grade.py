@@ -27,7 +27,8 @@ from labctl.cli.progress import observing
 from labctl.errors import CourseError, RequestError
 
 if TYPE_CHECKING:
-    from labctl.grading import Observer, Plan
+    from labctl.grading import Lab, Observer, Plan
+    from labctl.grading.answers import Answers
     from labctl.inventory import Host
     from labctl.probes import StaffLink
 
@@ -44,6 +45,13 @@ if TYPE_CHECKING:
 @click.option("--no-disrupt", is_flag=True, help="Only look: no crash experiment, nothing written.")
 @click.option(
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
+)
+@click.option(
+    "--answers",
+    "answers_path",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE|DIR",
+    help="Written answers: one VM's file, or a directory of files named after VMs (alice.yml).",
 )
 @limit_option
 @forks_option
@@ -71,6 +79,7 @@ def grade(
     only: tuple[str, ...],
     no_disrupt: bool,
     deadline: float,
+    answers_path: Path | None,
     limit: tuple[str, ...],
     forks: int,
     resume: bool,
@@ -86,25 +95,32 @@ def grade(
     Without a VM: this machine, as a student checks their own work. What is found of VMs is kept: see
     labctl runs.
     """
-    from labctl.grading import load_lab, plan_for, run_document, target_of
+    from labctl.grading import ANSWER, load_lab, plan_for, run_document, target_of
+    from labctl.grading.answers import secrets_for
     from labctl.probes import StaffLink
 
     setting = Setting.current(inventory, course)
-    asked = Asked(lab_name or setting.course.default_lab, only, not no_disrupt)
     if resume or run_name:
         if lab_name or only or no_disrupt:
             raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
-        run = earlier_run(setting, run_name, vms, limit, database, resume=resume)
+        run = earlier_run(setting, run_name, vms, limit, database, resume=resume, answers=answers_path)
     else:
+        asked = Asked(lab_name or setting.course.default_lab, only, not no_disrupt, answers_path)
         run = new_run(setting, asked, vms, limit, database)
-    lab = load_lab(setting.course.graders / run.asked.lab)
-    plan = plan_for(lab, run.asked.only, disrupt=run.asked.disrupt, deadline=deadline)
+    asked = run.asked
+    lab = load_lab(setting.course.graders / asked.lab)
+    answers = _answers(setting, lab, run.hosts, asked.answers, remote=run.kept) if asked.answers else None
+    plan = plan_for(lab, asked.only, disrupt=asked.disrupt, deadline=deadline, answers=answers)
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
-    staff = StaffLink(_staff_host(setting) if run.store else None)
+    if answers is None and all(one.id.startswith(ANSWER) for one in plan.checks):
+        raise CourseError("only written answers are asked for, and there are none", hint="--answers FILE")
+    staff = StaffLink(_staff_host(setting) if run.kept else None)
     for host in run.hosts:
         host.validate()
-        target_of(host, staff.host)  # a wrong variable is found before anything connects
+        # a wrong variable is found before anything connects
+        target_of(host, staff.host)
+        secrets_for(lab.rubric, host, staff.host)
     setting.on_the_way(run.hosts)
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
@@ -126,6 +142,29 @@ def grade(
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in run.hosts if host.name in again])
     return status
+
+
+def _answers(
+    setting: Setting, lab: Lab, hosts: tuple[Host, ...], path: Path, *, remote: bool
+) -> dict[str, Answers]:
+    """The written answers by VM; every file is read before anything is sent."""
+    from labctl.grading.answers import find_answers, read_answers
+
+    names = [host.name for host in hosts]
+    if not path.is_dir():
+        if len(hosts) != 1:
+            raise RequestError(
+                f"{path} holds one student's answers, and {len(hosts)} VMs are named",
+                hint="give a directory with a file for each VM: alice.yml",
+            )
+        return {names[0]: read_answers(path, lab.rubric)}
+    if not remote:
+        raise RequestError(f"{path} is a directory", hint="for this machine give the file: --answers FILE")
+    files = find_answers(path, names, list(setting.inventory.hosts))
+    without = [name for name in names if name not in files]
+    if without:
+        click.echo(f"no answers from {', '.join(without)}: they count as not given", err=True)
+    return {name: read_answers(file, lab.rubric) for name, file in files.items()}
 
 
 def exit_status(document: dict[str, Any]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ from labctl.errors import HostError
 from labctl.grading.grade import Graded
 from labctl.grading.judge import Result
 from labctl.grading.lab import Lab
+from labctl.grading.layers import first_broken
 from labctl.grading.statistics import duplicates
 from labctl.grading.verdict import Verdict
 
@@ -35,7 +37,7 @@ def rubric_document(lab: Lab) -> dict[str, Any]:
         "max_answers": sum(one.points for one in answers),
         "intro": lab.rubric.intro,
         "questions": [
-            one.model_dump(mode="json", exclude={"answer": {"ideas": {"__all__": {"any"}}}})
+            one.model_dump(mode="json", exclude={"answer": {"ideas": {"__all__": {"any", "unless"}}}})
             for one in lab.rubric.questions
         ],
         "checks": [
@@ -71,10 +73,13 @@ def run_document(run: str, lab: Lab, started: str, hosts: Sequence[Mapping[str, 
 
 
 def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
-    """One VM. ``score`` is null when some check could not be judged: what is known so far is in
+    """One VM. ``first_broken`` has the lowest broken layer of each section in which a check failed, and that
+    check. ``score`` is null when some check could not be judged: what is known so far is in
     ``score_so_far``.
     """
     problem = _problem(graded)
+    checks = [_check(lab, one, graded) for one in graded.results]
+    broken = {key: first_broken(checks, key) for key in lab.sections}
     return {
         "host": name,
         "status": "graded" if graded.complete else "error",
@@ -91,7 +96,8 @@ def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
         "connections": graded.connections,
         "round_trips": graded.round_trips,
         "left_out": [{"id": key, "reason": reason} for key, reason in graded.left_out],
-        "checks": [_check(lab, one, graded) for one in graded.results],
+        "checks": checks,
+        "first_broken": {key: asdict(one) for key, one in broken.items() if one},
         "identity": dict(graded.identity),
         "target": graded.target.to_json(),
         "evidence": graded.evidence.to_json(),
@@ -130,11 +136,21 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "expected": judgement.expected[:QUOTE],
         "seen": judgement.seen[:QUOTE],
         "hint": judgement.hint[:QUOTE],
+        "answer": judgement.answer[:QUOTE],
+        "for_staff": judgement.for_staff,
         "blocked_by": result.blocked_by or None,
-        "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
+        "vantage": _vantage(result),
         "seconds": round(max(took, default=0.0), 3),
         "evidence": [one.id for one in result.used],
     }
+
+
+def _vantage(result: Result) -> str:
+    """From where a check looked: "outside" when any of it was seen from there; "answers" for words alone."""
+    seen = {one.vantage for one in result.used}
+    if "outside" in seen:
+        return "outside"
+    return "answers" if seen == {"answers"} else "vm"
 
 
 def lost_document(name: str, err: HostError) -> dict[str, Any]:

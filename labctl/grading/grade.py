@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,8 @@ from labctl.connect import Retry
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, DeadlineExceeded, HostError, PythonMissing, SudoRefused
 from labctl.grading import experiments
+from labctl.grading.answers.reading import Answers
+from labctl.grading.answers.written import add_answers, secrets_for
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence
 from labctl.grading.judge import Result, judge
@@ -34,11 +36,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does on each VM. ``stop`` is set when the user interrupts it."""
+    """What a run does on each VM. ``stop`` is set when the user interrupts it. ``answers`` are the written
+    ones by VM; None when there are none to judge. A VM that is not among them has answered nothing.
+    """
 
     lab: Lab
     checks: tuple[Check, ...]
     deadline: float = VM_DEADLINE
+    answers: Mapping[str, Answers] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -87,7 +92,8 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     """
     began, started = time.monotonic(), datetime.now(UTC)
     deadline = Deadline.after(plan.deadline)
-    target = target_of(host, staff.host)
+    evidence = Evidence()
+    target = _with_answers(plan, host, staff.host, evidence)
     checks, left_out = _applicable(plan, target)
     retry = Retry(stop=plan.stop)
     try:
@@ -103,7 +109,6 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         "crash": lambda args, until: experiments.crash(bench, args, until),
         "write_trial": lambda args, until: experiments.write(bench, args, until),
     }
-    evidence = Evidence()
 
     def fetch(wave: Sequence[Request[Any]]) -> dict[str, Observed[Any]]:
         bench.check_stop()
@@ -128,6 +133,17 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         tries=tuple(retry.failed),
         identity=_identity(agent) if agent and not host.is_local else {},
     )
+
+
+def _with_answers(plan: Plan, host: Host, staff: Host | None, evidence: Evidence) -> Target:
+    """The target; what its student wrote is put into the evidence."""
+    target = target_of(host, staff)
+    if plan.answers is None:
+        return target
+    rubric = plan.lab.rubric
+    secrets = secrets_for(rubric, host, staff)
+    add_answers(evidence, plan.answers.get(host.name, Answers("", {})), rubric, secrets)
+    return replace(target, answered=True, secrets=tuple(secrets))
 
 
 def _start(host: Host, deadline: Deadline, retry: Retry) -> tuple[Agent | None, HostError | None]:
@@ -163,7 +179,12 @@ def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tu
 
 
 def plan_for(
-    lab: Lab, only: Sequence[str] = (), *, disrupt: bool = True, deadline: float = VM_DEADLINE
+    lab: Lab,
+    only: Sequence[str] = (),
+    *,
+    disrupt: bool = True,
+    deadline: float = VM_DEADLINE,
+    answers: Mapping[str, Answers] | None = None,
 ) -> Plan:
     """The plan for a request; raises :class:`CourseError` for an unknown check."""
-    return Plan(lab, lab.choose(only, disrupt), deadline)
+    return Plan(lab, lab.choose(only, disrupt), deadline, answers)

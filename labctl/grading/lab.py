@@ -32,7 +32,7 @@ class Lab:
         that stand twice, come before what they are after, or belong to no question.
         """
         ids = [one.id for one in checks]
-        for id in rubric.checks:
+        for id in rubric.weighed:
             if id not in ids:
                 near = nearest(id, ids)
                 raise CourseError(

@@ -57,23 +57,26 @@ class _Model(BaseModel):
 
 class Idea(_Model):
     """Something that an answer in the student's own words should say. ``any``: regular expressions, one of
-    which shows it.
+    which shows it; ``unless``: those that take it back. The case of letters does not matter.
     """
 
     name: Text
     points: Points
     any: tuple[Pattern, ...] = Field(min_length=1)
+    unless: tuple[Pattern, ...] = ()
 
 
 class Answer(_Model):
     """What is written down for a question. ``ideas`` only where ``kind`` is text; all of them together are
-    worth ``points`` or more.
+    worth ``points`` or more. ``secret``: the staff's inventory variable that holds the right word, which is
+    compared where the grader runs, and is neither here nor on any VM.
     """
 
     ask: Text
     points: Points
     kind: Kind
     ideas: tuple[Idea, ...] = ()
+    secret: str = ""
 
     @model_validator(mode="after")
     def _ideas_fit(self) -> Answer:
@@ -127,7 +130,19 @@ class Rubric(_Model):
 
     def place_of(self, check: str) -> Place | None:
         """Where the weight of a check stands in the file."""
-        return self._source["checks"].key_at(check) if self._source else None
+        if self._source is None:
+            return None
+        questions = zip(self._source["questions"], self.questions, strict=True)
+        stands = {f"{ANSWER}{one.id}": (source, "answer") for source, one in questions}
+        holder, key = stands.get(check, (self._source["checks"], check))
+        place: Place = holder.key_at(key)
+        return place
+
+    @property
+    def weighed(self) -> tuple[str, ...]:
+        """The ids of all checks that have a weight here, those of written answers too."""
+        answers = [f"{ANSWER}{one.id}" for one in self.questions if one.answer]
+        return (*self.checks, *answers)
 
     def question(self, id: str) -> Question | None:
         return next((one for one in self.questions if one.id == id), None)

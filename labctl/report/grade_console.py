@@ -53,7 +53,11 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
             continue
         score = sum(check["score"] or 0 for check in mine)
         _line(console, [])
-        _line(console, [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")])
+        parts: list[Any] = [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")]
+        broken = host.get("first_broken", {}).get(key)
+        if broken:
+            parts.append(f"  begin with: {broken['layer']} ({broken['check']})")
+        _line(console, parts)
         for check in mine:
             _check(console, check, layers)
     _line(console, [])
@@ -78,8 +82,11 @@ def _check(console: Console, check: Mapping[str, Any], layers: Mapping[str, str 
     if verdict == "fail":
         _labelled(console, "expected", check["expected"])
     if verdict != "skip":  # a bare VM skips most checks: one line each is enough to act on
+        _labelled(console, "wrote", check.get("answer", ""))
         _labelled(console, "seen", check["seen"])
     _labelled(console, "hint", check["hint"])
+    if check.get("for_staff"):
+        _labelled(console, "note", "for staff to read")
     first = check.get("blocked_by")
     if first and verdict == "fail":  # a skip's hint says it already
         layer = layers.get(first)
@@ -112,6 +119,9 @@ def _total(console: Console, host: Mapping[str, Any]) -> None:
     if host["restored"] is False:
         text = "The workers could NOT be shown to run as they did before: look at this VM."
         _line(console, [(text, _STYLES["error"])])
+    to_read = [check["question"] for check in host["checks"] if check.get("for_staff")]
+    if to_read:
+        _wrapped(console, f"For staff to read: {', '.join(to_read)}", "", "  ")
     if host["left_out"]:
         reasons: dict[str, int] = {}
         for one in host["left_out"]:

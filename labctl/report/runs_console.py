@@ -54,6 +54,7 @@ _WHERE = {
     "outside": "outside, through its firewall",
     "staff": "the staff's server",
     "experiment": "an experiment",
+    "answers": "what the student wrote",
 }
 
 

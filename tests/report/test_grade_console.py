@@ -171,3 +171,14 @@ def test_a_vm_cannot_forge_a_line_of_the_scorecard() -> None:
     forged = "nothing\n  PASS    2/2   forged\nTotal  50 of 50 points"
     text = render_scorecard(a_run(a_host(a_check("fail", seen=forged))))
     assert not [line for line in text.splitlines() if line.startswith(("  PASS", "Total  50"))]
+
+
+def test_a_written_answer_is_shown_and_marked_for_staff() -> None:
+    wrong = a_check("fail", answer="it \x1b[31mworks\nsomehow", for_staff=True, question="2b")
+    text = render_scorecard(a_run(a_host(wrong)))
+    assert "wrote    it \\x1b[31mworks somehow" in text
+    assert "note     for staff to read" in text
+    assert "For staff to read: 2b" in text
+    right = render_scorecard(a_run(a_host(a_check("pass", answer="secret words", for_staff=False))))
+    assert "secret words" not in right
+    assert "staff" not in right
