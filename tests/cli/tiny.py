@@ -40,6 +40,17 @@ checks:
   box.more: {points: 2}
 """
 
+RUBRIC = """\
+title: A tiny lab
+sections: {box: The box}
+questions:
+  - {id: "1", section: box, do: Make a box.}
+  - {id: "2", section: box}
+checks:
+  box.file: {points: 3}
+  box.more: {points: 2}
+"""
+
 
 class Course:
     """``vms`` names of this machine, in an inventory; a VM whose file is :meth:`there` has full marks."""
