@@ -19,7 +19,7 @@ LAYERS = (
     ("probes",),
     ("agent", "batch", "sandbox"),
     ("inventory", "connect", "store", "report"),
-    ("deadline", "documents"),
+    ("deadline", "documents", "files"),
     ("vault",),
     ("errors",),
 )
@@ -38,7 +38,7 @@ IMPORTERS = {
     "dns": {"probes"},
     "requests": {"probes"},
     "sqlalchemy": {"store"},
-    "jinja2": {"playbook", "inventory"},
+    "jinja2": {"playbook", "inventory", "report"},
     "click": {"cli"},
     "cryptography": {"vault"},
     "passlib": {"playbook"},

@@ -1,7 +1,14 @@
 """Labs, checks, evidence, verdicts. What a lab's graders need is all here and in ``labctl.probes``."""
 
 from labctl.grading.check import Check, check, only_from_elsewhere, only_with_staff
-from labctl.grading.document import host_document, lab_document, outcome_document, run_document, time_text
+from labctl.grading.document import (
+    host_document,
+    lab_document,
+    lost_document,
+    outcome_document,
+    run_document,
+    time_text,
+)
 from labctl.grading.evidence import Evidence, See
 from labctl.grading.grade import VM_DEADLINE, Graded, Plan, grade_host, plan_for
 from labctl.grading.judge import Result, judge
@@ -13,6 +20,6 @@ from labctl.grading.verdict import Judgement, Verdict, failed, passed, unjudged
 __all__ = [
     "VM_DEADLINE", "Check", "Evidence", "Graded", "Judgement", "Lab", "Plan", "Result", "See", "Target",
     "Verdict", "check", "differences", "failed", "grade_host", "host_document", "judge", "lab_document",
-    "list_labs", "load_lab", "only_from_elsewhere", "only_with_staff", "outcome_document", "passed",
-    "plan_for", "regrade", "run_document", "target_of", "time_text", "unjudged",
+    "list_labs", "load_lab", "lost_document", "only_from_elsewhere", "only_with_staff", "outcome_document",
+    "passed", "plan_for", "regrade", "run_document", "target_of", "time_text", "unjudged",
 ]  # fmt: skip
