@@ -15,6 +15,7 @@ PACKAGE = ROOT / "labctl"
 #: room of a lower layer, except where FORBIDDEN says otherwise.
 LAYERS = (
     ("cli",),
+    ("gradescope",),
     ("grading", "playbook"),
     ("probes",),
     ("agent", "batch", "sandbox"),
@@ -30,6 +31,7 @@ FORBIDDEN = {
     "probes": {"batch", "sandbox"},
     "grading": {"playbook", "sandbox"},
     "playbook": {"probes", "sandbox"},
+    "gradescope": {"playbook", "sandbox"},
     "sandbox": {"inventory", "connect", "report"},
 }
 IMPORTERS = {
@@ -40,7 +42,7 @@ IMPORTERS = {
     "sqlalchemy": {"store"},
     "jinja2": {"playbook", "inventory", "report"},
     "click": {"cli"},
-    "cryptography": {"vault"},
+    "cryptography": {"vault", "gradescope"},
     "passlib": {"playbook"},
 }
 STDLIB_ONLY = PACKAGE / "agent" / "remote"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.context import Setting
+from labctl.cli.gradescope import deliver_run, keys_directory, keys_option
 from labctl.cli.limit import chosen, remember_failed
 from labctl.cli.options import (
     course_option,
@@ -29,6 +30,7 @@ from labctl.errors import CourseError, HostError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from labctl.gradescope import Keys
     from labctl.grading import Graded, Lab, Plan
     from labctl.inventory import Host
     from labctl.probes import StaffLink
@@ -50,6 +52,12 @@ if TYPE_CHECKING:
 @click.option(
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
 )
+@click.option(
+    "--deliver",
+    is_flag=True,
+    help="Sign each complete grade and leave it in the student's home, for Gradescope.",
+)
+@keys_option
 @limit_option
 @forks_option
 @database_option
@@ -68,6 +76,8 @@ def grade(
     only: tuple[str, ...],
     no_disrupt: bool,
     deadline: float,
+    deliver: bool,
+    keys: Path | None,
     limit: tuple[str, ...],
     forks: int,
     database: str | None,
@@ -96,6 +106,7 @@ def grade(
         host.validate()
         target_of(host, staff.host)  # a wrong variable is found before anything connects
     setting.on_the_way(hosts)
+    signing = _signing(keys, whole=remote and not only and not no_disrupt) if deliver else None
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
     started = datetime.now(UTC)
@@ -120,7 +131,22 @@ def grade(
     if remote:
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in hosts if host.name in again])
-    return 3 if keeper.lost else exit_status(document)
+    delivered = 0
+    if signing and store:
+        delivered = deliver_run(store, run, setting, signing, forks)
+    return 3 if keeper.lost or delivered else exit_status(document)
+
+
+def _signing(keys: Path | None, *, whole: bool) -> Keys:
+    """The keys to sign receipts with, before anything connects."""
+    from labctl.gradescope import open_keys
+
+    if not whole:
+        raise CourseError(
+            "--deliver signs what a lab's whole run found on students' VMs",
+            hint="name the VMs, and leave out --only and --no-disrupt",
+        )
+    return open_keys(keys_directory(keys))
 
 
 def exit_status(document: dict[str, Any]) -> int:

@@ -13,8 +13,8 @@ from labctl.report.text import plain
 
 #: A results.json never grows beyond this, in bytes. Gradescope names no limit; pages of this size load.
 MAX_BYTES = 512 << 10
-#: What is quoted of one text, in characters: the first of these with which the file is small enough.
-_QUOTES = (600, 200, 60, 0)
+#: What a test tells, in characters: the first of these with which the file is small enough.
+_TOLD = (2000, 400, 100, 0)
 _LABEL = "{:10}{}"
 
 
@@ -23,15 +23,29 @@ def render_gradescope(run: Mapping[str, Any]) -> str:
     is not known must not be published as one.
     """
     (host,) = run["hosts"]
-    for quote in _QUOTES:
-        text = json.dumps(gradescope_results(run, host, quote), indent=1, ensure_ascii=False) + "\n"
+    return results_text(gradescope_results(run, host))
+
+
+def results_text(results: Mapping[str, Any]) -> str:
+    """The file for these results; what tests tell is cut until it is small enough."""
+    for limit in _TOLD:
+        tests = [_cut(test, limit) for test in results.get("tests", [])]
+        text = json.dumps({**results, "tests": tests}, indent=1, ensure_ascii=False) + "\n"
         if len(text.encode()) <= MAX_BYTES:
             return text
-    raise ValueError(f"{host['host']}: the results do not fit into {MAX_BYTES} bytes")
+    raise ValueError(f"the results do not fit into {MAX_BYTES} bytes")
 
 
-def gradescope_results(run: Mapping[str, Any], host: Mapping[str, Any], quote: int = 600) -> dict[str, Any]:
-    """The same as a dictionary. Texts are plain ones for Gradescope: ``output_format`` is ``text``."""
+def _cut(test: Mapping[str, Any], limit: int) -> dict[str, Any]:
+    told = test.get("output") or ""
+    return {**test, "output": f"{told[:limit]}…"} if len(told) > limit else dict(test)
+
+
+def gradescope_results(run: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, Any]:
+    """The same as a dictionary. Texts are plain ones for Gradescope: ``output_format`` is ``text``.
+
+    Raises ``ValueError`` for a grade that is not complete.
+    """
     if host["score"] is None:
         raise ValueError(f"{host['host']}: {host['error'] or 'the grade is not complete'}")
     told = [f"{host['score']:g} of {host['max_score']:g} points, as {run['lab']} was at {host['started']}."]
@@ -44,11 +58,11 @@ def gradescope_results(run: Mapping[str, Any], host: Mapping[str, Any], quote: i
         "visibility": "visible",
         "stdout_visibility": "hidden",
         "extra_data": {"lab": _text(run["lab"]), "run": _text(run["run"]), "host": _text(host["host"])},
-        "tests": [_test(run, check, quote) for check in host["checks"]],
+        "tests": [_test(run, check) for check in host["checks"]],
     }
 
 
-def _test(run: Mapping[str, Any], check: Mapping[str, Any], quote: int) -> dict[str, Any]:
+def _test(run: Mapping[str, Any], check: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "score": check["score"],
         "max_score": check["max_score"],
@@ -56,7 +70,7 @@ def _test(run: Mapping[str, Any], check: Mapping[str, Any], quote: int) -> dict[
         "name": _text(check["title"], 300),
         "name_format": "text",
         "number": _text(check["question"], 20),
-        "output": _output(check, quote),
+        "output": _output(check),
         "output_format": "text",
         "tags": [_text(run["sections"].get(check["section"], check["section"]), 100)],
         "visibility": "visible",
@@ -64,12 +78,12 @@ def _test(run: Mapping[str, Any], check: Mapping[str, Any], quote: int) -> dict[
     }
 
 
-def _output(check: Mapping[str, Any], quote: int) -> str:
-    if check["verdict"] == "pass" or quote == 0:
+def _output(check: Mapping[str, Any]) -> str:
+    if check["verdict"] == "pass":
         return ""
-    rows = [(label, _text(check[label], quote)) for label in ("expected", "seen", "hint")]
+    rows = [(label, _text(check[label], 600)) for label in ("expected", "seen", "hint")]
     if check["verdict"] == "skip":
-        rows = [("skipped", _text(check["seen"], quote)), rows[2]]
+        rows = [("skipped", _text(check["seen"], 600)), rows[2]]
     return "\n".join(_LABEL.format(label, text) for label, text in rows if text)
 
 
