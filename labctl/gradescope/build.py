@@ -46,7 +46,7 @@ def build(settings: Settings, graders: Path, access: Access | None = None) -> by
             _put(archive, name, (_CONTAINER / name).read_bytes(), 0o755)
         _put(archive, NAME, settings.to_json().encode())
         _put(archive, "requirements.txt", "".join(f"{line}\n" for line in requirements()).encode())
-        for name, path in _tree(_PACKAGE, without=("course", "sandbox")):
+        for name, path in _tree(_PACKAGE, without=("course",)):
             _put(archive, f"python/labctl/{name}", path.read_bytes())
         for name, path in _tree(graders / settings.lab):
             _put(archive, f"{live.COURSE}/graders/{settings.lab}/{name}", path.read_bytes())
