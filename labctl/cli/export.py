@@ -11,6 +11,7 @@ import click
 
 from labctl.cli.context import Setting
 from labctl.cli.options import course_option, database_option, inventory_option, vault_options
+from labctl.cli.results import results
 from labctl.errors import HostError, RequestError
 from labctl.report.formats import FORMATS, only
 
@@ -55,9 +56,7 @@ def export(
     RUN is a run's id or the beginning of it, or: last. The class list, when the inventory has one, gives
     the students' names, addresses and numbers.
     """
-    from labctl.store import open_store
-
-    store = open_store(database)
+    store = results(database)
     document = run_of(store, store.find(run), vm, Setting.current(inventory, course).inventory)
     form = FORMATS[name]
     missing = [host["host"] for host in document["hosts"] if host["score"] is None]
@@ -85,7 +84,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict
         near = nearest(vm, about["hosts"])
         hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
         raise RequestError(f"the run {run} has no VM {vm!r}", hint=hint)
-    attempts = {one.host: one for one in store.latest(run, vm)}
+    attempts = {one.host: one for one in store.kept(run, vm)}
     students = {host.name: student for host in inventory.hosts.values() if (student := student_of(host))}
     hosts = []
     for name in about["hosts"] if vm is None else [vm]:

@@ -16,6 +16,7 @@ from labctl.cli.options import (
     inventory_option,
     vault_options,
 )
+from labctl.cli.results import results
 from labctl.errors import HostError, RequestError
 
 if TYPE_CHECKING:
@@ -77,9 +78,8 @@ def deliver(
     RUN is a run's id or the beginning of it, or: last.
     """
     from labctl.gradescope import open_keys
-    from labctl.store import open_store
 
-    store = open_store(database)
+    store = results(database)
     setting = Setting.current(inventory, course)
     return deliver_run(store, store.find(run), setting, open_keys(keys_directory(keys)), forks, vms)
 
@@ -94,7 +94,7 @@ def deliver_run(
     from labctl.report.text import plain
 
     about = store.about(run)
-    attempts = {one.host: one for one in store.latest(run)}
+    attempts = {one.host: one for one in store.kept(run)}
     asked = {host.name for host in setting.select(vms)} if vms else set(about["hosts"])
     names = [name for name in about["hosts"] if name in asked]
     if not names:
