@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.context import Setting
+from labctl.cli.gradescope import deliver_run, keys_directory, keys_option
 from labctl.cli.grading_run import Asked, GradingRun, earlier_run, new_run
 from labctl.cli.limit import remember_failed
 from labctl.cli.options import (
@@ -27,6 +28,7 @@ from labctl.cli.progress import observing
 from labctl.errors import CourseError, RequestError
 
 if TYPE_CHECKING:
+    from labctl.gradescope import Keys
     from labctl.grading import Lab, Observer, Plan
     from labctl.grading.answers import Answers
     from labctl.inventory import Host
@@ -53,6 +55,12 @@ if TYPE_CHECKING:
     metavar="FILE|DIR",
     help="Written answers: one VM's file, or a directory of files named after VMs (alice.yml).",
 )
+@click.option(
+    "--deliver",
+    is_flag=True,
+    help="Sign each complete grade and leave it in the student's home, for Gradescope.",
+)
+@keys_option
 @limit_option
 @forks_option
 @click.option("--resume", is_flag=True, help="Go on with the last run that was broken off, or with --run's.")
@@ -80,6 +88,8 @@ def grade(
     no_disrupt: bool,
     deadline: float,
     answers_path: Path | None,
+    deliver: bool,
+    keys: Path | None,
     limit: tuple[str, ...],
     forks: int,
     resume: bool,
@@ -122,6 +132,7 @@ def grade(
         target_of(host, staff.host)
         secrets_for(lab.rubric, host, staff.host)
     setting.on_the_way(run.hosts)
+    signing = _signing(keys, run) if deliver else None
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
     run.begin(setting, lab, keep)
@@ -141,7 +152,21 @@ def grade(
     if run.store:
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in run.hosts if host.name in again])
+    if signing and run.store and deliver_run(run.store, run.name, setting, signing, forks):
+        return 3
     return status
+
+
+def _signing(keys: Path | None, run: GradingRun) -> Keys:
+    """The keys to sign receipts with, before anything connects."""
+    from labctl.gradescope import open_keys
+
+    if not run.store or run.asked.only or not run.asked.disrupt:
+        raise CourseError(
+            "--deliver signs what a lab's whole run found on students' VMs",
+            hint="name the VMs, and leave out --only and --no-disrupt",
+        )
+    return open_keys(keys_directory(keys))
 
 
 def _answers(
