@@ -7,7 +7,7 @@ import secrets
 import signal
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,7 @@ from labctl.cli.options import (
     limit_option,
     vault_options,
 )
-from labctl.errors import CourseError, HostError
+from labctl.errors import CourseError, HostError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 )
 @click.option("--no-disrupt", is_flag=True, help="Only look: no crash experiment, nothing written.")
 @click.option(
+    "--watch", "watching", is_flag=True, help="Stay, and look again when something changes on the VM."
+)
+@click.option(
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
 )
 @limit_option
@@ -67,6 +70,7 @@ def grade(
     lab_name: str | None,
     only: tuple[str, ...],
     no_disrupt: bool,
+    watching: bool,
     deadline: float,
     limit: tuple[str, ...],
     forks: int,
@@ -85,6 +89,8 @@ def grade(
 
     setting = Setting.current(inventory, course)
     remote = bool(vms or limit)
+    if watching and (as_json or output):
+        raise RequestError("--watch shows what changes to a person: leave --json and -o out")
     hosts = chosen(setting, vms, limit) if remote else (local_host(),)
     path = setting.course.graders / (lab_name or setting.course.default_lab)
     lab = load_lab(path)
@@ -98,7 +104,11 @@ def grade(
     setting.on_the_way(hosts)
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
-    started = datetime.now(UTC)
+    if watching:
+        from labctl.cli.watch import watch
+
+        return watch(_the_one(hosts), plan, staff)
+    started = datetime.now(timezone.utc)
     run = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     store = None
     if remote:
@@ -121,6 +131,12 @@ def grade(
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in hosts if host.name in again])
     return 3 if keeper.lost else exit_status(document)
+
+
+def _the_one(hosts: tuple[Host, ...]) -> Host:
+    if len(hosts) != 1:
+        raise RequestError(f"--watch looks at one VM, not at {len(hosts)}", hint="name one of them")
+    return hosts[0]
 
 
 def exit_status(document: dict[str, Any]) -> int:
@@ -153,11 +169,11 @@ class _Keeper:
         self.lost: list[str] = []
 
     def keep(self, host: Host, outcome: Graded | HostError) -> None:
+        if self._store is None:
+            return
         from labctl.grading import outcome_document
         from labctl.store import StoreError
 
-        if self._store is None:
-            return
         try:
             self._store.add(self._run, outcome_document(host.name, self._lab, outcome))
         except StoreError as err:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from labctl.errors import HostError
@@ -38,7 +38,7 @@ def run_document(
         "run": run,
         **lab_document(lab),
         "started": time_text(started),
-        "finished": time_text(datetime.now(UTC)),
+        "finished": time_text(datetime.now(timezone.utc)),
         "hosts": [outcome_document(name, lab, one) for name, one in outcomes.items()],
     }
 
@@ -127,5 +127,5 @@ def lost_document(name: str, err: HostError) -> dict[str, Any]:
 
 
 def time_text(moment: datetime) -> str:
-    """How documents write a time: UTC, ISO 8601."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """How documents write a time: timezone.utc, ISO 8601."""
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -6,8 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from typing import Any
 
 from labctl.agent import Agent, start_agent
@@ -80,14 +80,28 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     reached and on which no agent starts is judged by what is seen from outside; the rest of its checks are
     ERROR.
     """
-    began, started = time.monotonic(), datetime.now(UTC)
+    began, started = time.monotonic(), datetime.now(timezone.utc)
     deadline = Deadline.after(plan.deadline)
-    target = target_of(host, staff.host)
-    checks, left_out = _applicable(plan, target)
     agent, problem = _start(host, deadline)
     observer = Observer(agent, staff)
     if problem is not None:
         observer.no_agent = Unobserved(problem.cause, problem.message)
+    try:
+        graded = grade_through(observer, host, plan, deadline)
+    finally:
+        if observer.agent is not None:
+            observer.agent.close()
+    return replace(graded, problem=problem, started=started, seconds=round(time.monotonic() - began, 2))
+
+
+def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline) -> Graded:
+    """Grade one VM through an observer that is there already. Its agent stays open; it has none when that
+    one was lost.
+    """
+    began, started = time.monotonic(), datetime.now(timezone.utc)
+    target = target_of(host, observer.staff.host)
+    checks, left_out = _applicable(plan, target)
+    agent = observer.agent
     bench = experiments.Bench(observer, plan.stop, agents=[agent] if agent else [])
     observer.experiments = {
         "crash": lambda args, until: experiments.crash(bench, args, until),
@@ -99,11 +113,7 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         bench.check_stop()
         return observer.fetch(wave, deadline)
 
-    try:
-        results = judge(checks, target, evidence, fetch)
-    finally:
-        if observer.agent is not None:
-            observer.agent.close()
+    results = judge(checks, target, evidence, fetch)
     return Graded(
         target=target,
         results=tuple(results),
@@ -113,7 +123,6 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         connections=sum(one.connections for one in bench.agents),
         round_trips=sum(one.round_trips for one in bench.agents),
         started=started,
-        problem=problem,
         restored=bench.restored,
     )
 

@@ -35,6 +35,22 @@ def render_scorecard(
     return _text_of(console)
 
 
+def render_changes(
+    head: str,
+    changes: Iterable[tuple[Mapping[str, Any], str]],
+    *,
+    tty: bool = False,
+    width: int = WIDTH,
+) -> str:
+    """A line ``head``, and each check of which there is something new to say with its verdict before."""
+    console = _console(width, tty and not os.environ.get("NO_COLOR"))
+    _line(console, [(_safe(head), "bold")])
+    for check, was in changes:
+        news = f" (was {was.upper()})" if was != check["verdict"] else ""
+        _check(console, {**check, "title": f"{check['title']}{news}"})
+    return _text_of(console)
+
+
 def render_rubric(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
     """What a lab gives points for: ``lab show``'s document as text."""
     console = _console(width, False)
