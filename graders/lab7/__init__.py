@@ -1,12 +1,13 @@
 """Lab 7, Networked Services: an NFS client, a DNS zone, a load balancer."""
 
-from labctl.grading import Lab
+from pathlib import Path
+
+from labctl.grading import Lab, load_rubric
 
 from . import balancing, crash, nfs, outside, zone
 
-LAB = Lab(
-    name="lab7",
-    title="Networked Services",
-    sections=(("nfs", "NFS"), ("dns", "DNS"), ("lb", "Load balancing")),
-    checks=(*nfs.CHECKS, *zone.CHECKS, *outside.CHECKS, *balancing.CHECKS, *crash.CHECKS),
+LAB = Lab.of(
+    "lab7",
+    load_rubric(Path(__file__).with_name("rubric.yml")),
+    (*nfs.CHECKS, *zone.CHECKS, *outside.CHECKS, *balancing.CHECKS, *crash.CHECKS),
 )

@@ -51,7 +51,7 @@ def show(name: str | None, course: Path | None, as_json: bool) -> None:
         "schema": 1,
         "lab": one.name,
         "title": one.title,
-        "sections": dict(one.sections),
+        "sections": one.sections,
         "max_score": sum(check.points for check in one.checks),
         "checks": [
             {

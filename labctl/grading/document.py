@@ -26,7 +26,7 @@ def outcome_document(name: str, lab: Lab, outcome: Graded | HostError) -> dict[s
 
 def lab_document(lab: Lab) -> dict[str, Any]:
     """What every document says of its lab: ``lab``, ``title`` and ``sections``."""
-    return {"lab": lab.name, "title": lab.title, "sections": dict(lab.sections)}
+    return {"lab": lab.name, "title": lab.title, "sections": lab.sections}
 
 
 def run_document(
@@ -93,6 +93,7 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "id": result.check.id,
         "section": lab.section_of(result.check),
         "question": result.check.question,
+        "layer": result.check.layer,
         "title": result.check.title,
         "verdict": judgement.verdict.value,
         "score": None if error else result.score,
@@ -100,6 +101,7 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "expected": judgement.expected[:QUOTE],
         "seen": judgement.seen[:QUOTE],
         "hint": judgement.hint[:QUOTE],
+        "blocked_by": result.blocked_by or None,
         "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
         "seconds": round(max(took, default=0.0), 3),
         "evidence": [one.id for one in result.used],

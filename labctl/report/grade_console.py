@@ -81,6 +81,7 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
         _hint(console, host.get("error_hint") or "")
         _line(console, [])
         return
+    layers = {check["id"]: check.get("layer") for check in host["checks"]}
     for key, heading in document["sections"].items():
         mine = [check for check in host["checks"] if check["section"] == key]
         if not mine:
@@ -89,14 +90,14 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
         _line(console, [])
         _line(console, [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")])
         for check in mine:
-            _check(console, check)
+            _check(console, check, layers)
     _line(console, [])
     _total(console, host)
     _next(console, host)
     _line(console, [])
 
 
-def _check(console: Console, check: Mapping[str, Any]) -> None:
+def _check(console: Console, check: Mapping[str, Any], layers: Mapping[str, str | None]) -> None:
     verdict = str(check["verdict"])
     points = "-" if check["score"] is None else f"{check['score']:g}"
     text = f"{points:>4}/{check['max_score']:<3g} "
@@ -114,6 +115,10 @@ def _check(console: Console, check: Mapping[str, Any]) -> None:
     if verdict != "skip":  # a bare VM skips most checks: one line each is enough to act on
         _labelled(console, "seen", check["seen"])
     _labelled(console, "hint", check["hint"])
+    first = check.get("blocked_by")
+    if first and verdict == "fail":  # a skip's hint says it already
+        layer = layers.get(first)
+        _labelled(console, "first", f"see to {first}" + (f" ({layer})" if layer else ""))
 
 
 def _labelled(console: Console, label: str, text: str) -> None:
