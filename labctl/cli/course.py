@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tomllib
-
 from labctl.documents import nearest
 from labctl.errors import CourseError, Place
 from labctl.inventory import RosterSettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # labctl.pyz on Ubuntu 22.04
+    import tomli as tomllib
 
 SETTINGS = "labctl.toml"
 _SECTIONS: dict[str, dict[str, type]] = {

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.context import Setting
+from labctl.cli.context import Setting, program
+from labctl.cli.course import find_course
 from labctl.cli.limit import chosen, remember_failed
 from labctl.cli.options import (
     course_option,
@@ -87,21 +88,21 @@ def grade(
     from labctl.inventory import local_host
     from labctl.probes import StaffLink
 
-    setting = Setting.current(inventory, course)
-    remote = bool(vms or limit)
+    setting = Setting.current(inventory, course) if vms or limit else None
+    used = setting.course if setting else find_course(course)
     if watching and (as_json or output):
         raise RequestError("--watch shows what changes to a person: leave --json and -o out")
-    hosts = chosen(setting, vms, limit) if remote else (local_host(),)
-    path = setting.course.graders / (lab_name or setting.course.default_lab)
-    lab = load_lab(path)
+    hosts = chosen(setting, vms, limit) if setting else (local_host(),)
+    lab = load_lab(used.graders / (lab_name or used.default_lab))
     plan = plan_for(lab, only, disrupt=not no_disrupt, deadline=deadline)
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
-    staff = StaffLink(_staff_host(setting) if remote else None)
+    staff = StaffLink(_staff_host(setting) if setting else None)
     for host in hosts:
         host.validate()
         target_of(host, staff.host)  # a wrong variable is found before anything connects
-    setting.on_the_way(hosts)
+    if setting:
+        setting.on_the_way(hosts)
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
     if watching:
@@ -111,7 +112,7 @@ def grade(
     started = datetime.now(timezone.utc)
     run = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     store = None
-    if remote:
+    if setting:
         from labctl.store import open_store
 
         store = open_store(database, create=True)
@@ -127,7 +128,7 @@ def grade(
         click.echo(text)
     else:
         _show(document)
-    if remote:
+    if setting:
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in hosts if host.name in again])
     return 3 if keeper.lost else exit_status(document)
@@ -227,4 +228,5 @@ def _run(
 def _show(document: dict[str, Any]) -> None:
     from labctl.report.grade_console import render_scorecard
 
-    click.echo(render_scorecard(document, tty=sys.stdout.isatty()), nl=False, color=True)
+    text = render_scorecard(document, tty=sys.stdout.isatty(), program=program())
+    click.echo(text, nl=False, color=True)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.batch import fan_out
+from labctl.cli.context import program
 from labctl.cli.keys import Keys
 from labctl.cli.leaving import leave
 from labctl.errors import HostError
@@ -136,7 +137,7 @@ class _Screen:
 
     def _show_all(self, document: dict[str, Any], keys: Keys) -> None:
         whole = {**lab_document(self.plan.lab), "hosts": [document]}
-        click.echo(render_scorecard(whole, tty=sys.stdout.isatty()), nl=False, color=True)
+        click.echo(render_scorecard(whole, tty=sys.stdout.isatty(), program=program()), nl=False, color=True)
         told = f"Watching {self.host.name}: what changes is shown here. "
         if keys.there:
             told += "d: judge what changes the VM too; " if self.later else ""
@@ -158,8 +159,9 @@ class _Screen:
         right = all(id in self.later for id in self.account.open)
         if right and not self._told_right:
             rest = ""
+            where = "" if self.host.is_local else f" {self.host.name}"
             if self.later - {id for id, row in self.account.rows.items() if row["verdict"] == "pass"}:
-                how = "press d" if keys.there else f"run labctl grade {self.host.name}"
+                how = "press d" if keys.there else f"run {program()} grade{where}"
                 rest = f"; for the {len(self.later)} checks that change the VM for a while, {how}"
             self._say(f"everything that looking can tell is right{rest}")
         self._told_right = right

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -128,6 +129,18 @@ def _weighed(lab: str, rubric: Rubric, check: Check) -> Check:
                 place=rubric.place_of(check.id),
             )
     return check.worth(weight.points, weight.parts)
+
+
+def staff_checks(package: str) -> tuple[Check, ...]:
+    """The CHECKS of the module ``staff`` in a lab's package: none where students have the lab without it."""
+    name = f"{package}.staff"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as err:
+        if err.name != name:
+            raise
+        return ()
+    return tuple(module.CHECKS)
 
 
 def list_labs(graders: Path) -> list[str]:

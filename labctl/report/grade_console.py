@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from labctl.report.text import plain
@@ -22,14 +23,22 @@ _INDENT = 15
 
 
 def render_scorecard(
-    document: Mapping[str, Any], *, tty: bool = False, width: int = WIDTH, colour: bool | None = None
+    document: Mapping[str, Any],
+    *,
+    tty: bool = False,
+    width: int = WIDTH,
+    colour: bool | None = None,
+    program: str = "labctl",
 ) -> str:
-    """All hosts of a run. ``colour`` None: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    """All hosts of a run. ``colour`` None: on a terminal, unless NO_COLOR is set (https://no-color.org).
+
+    ``program`` is what the reader types for labctl.
+    """
     if colour is None:
         colour = tty and not os.environ.get("NO_COLOR")
     console = _console(width, colour)
     for host in document["hosts"]:
-        _host(console, document, host)
+        _host(console, document, host, program)
     if len(document["hosts"]) > 1:
         _overview(console, document["hosts"])
     return _text_of(console)
@@ -44,10 +53,12 @@ def render_changes(
 ) -> str:
     """A line ``head``, and each check of which there is something new to say with its verdict before."""
     console = _console(width, tty and not os.environ.get("NO_COLOR"))
+    rows = list(changes)
+    layers = {check["id"]: check.get("layer") for check, _ in rows}
     _line(console, [(_safe(head), "bold")])
-    for check, was in changes:
+    for check, was in rows:
         news = f" (was {was.upper()})" if was != check["verdict"] else ""
-        _check(console, {**check, "title": f"{check['title']}{news}"})
+        _check(console, {**check, "title": f"{check['title']}{news}"}, layers)
     return _text_of(console)
 
 
@@ -73,7 +84,7 @@ def progress_line(done: int, total: int, host: str, said: str, seconds: float) -
     return plain(f"[{done}/{total}] {seconds:5.1f} s  {host}: {said}", limit=300, multiline=False)
 
 
-def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]) -> None:
+def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any], program: str) -> None:
     title = f"{_safe(host['host'])}  {document['lab']} {document.get('title', '')}".rstrip()
     _line(console, [(title, "bold")])
     if not host["checks"]:
@@ -89,22 +100,29 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
         score = sum(check["score"] or 0 for check in mine)
         _line(console, [])
         _line(console, [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")])
-        for check in mine:
-            _check(console, check, layers)
+        for check, following in zip_longest(mine, mine[1:]):
+            same = following and (check["verdict"], check["hint"]) == (
+                following["verdict"],
+                following["hint"],
+            )
+            _check(console, check, layers, last=not same)
     _line(console, [])
     _total(console, host)
-    _next(console, host)
+    _next(console, host, program)
     _line(console, [])
 
 
-def _check(console: Console, check: Mapping[str, Any], layers: Mapping[str, str | None]) -> None:
+def _check(
+    console: Console, check: Mapping[str, Any], layers: Mapping[str, str | None], last: bool = True
+) -> None:
+    """One check. Of skips in a row for one reason only the ``last`` says it."""
     verdict = str(check["verdict"])
     points = "-" if check["score"] is None else f"{check['score']:g}"
     text = f"{points:>4}/{check['max_score']:<3g} "
     style = _STYLES.get(verdict, "")
     _wrapped(
         console,
-        _safe(check["title"]),
+        _safe(check["title"] + (f" [{check['id']}]" if verdict in ("fail", "error") else "")),
         first=[("  ", ""), (f"{verdict.upper():5}", style), (text, "")],
         rest=" " * (_INDENT + 1),
     )
@@ -114,7 +132,8 @@ def _check(console: Console, check: Mapping[str, Any], layers: Mapping[str, str 
         _labelled(console, "expected", check["expected"])
     if verdict != "skip":  # a bare VM skips most checks: one line each is enough to act on
         _labelled(console, "seen", check["seen"])
-    _labelled(console, "hint", check["hint"])
+    if verdict != "skip" or last:
+        _labelled(console, "hint", check["hint"])
     first = check.get("blocked_by")
     if first and verdict == "fail":  # a skip's hint says it already
         layer = layers.get(first)
@@ -155,7 +174,7 @@ def _total(console: Console, host: Mapping[str, Any]) -> None:
         _wrapped(console, f"{len(host['left_out'])} checks left out: {told}", "", "  ")
 
 
-def _next(console: Console, host: Mapping[str, Any]) -> None:
+def _next(console: Console, host: Mapping[str, Any], program: str) -> None:
     open_ones = [check for check in host["checks"] if check["verdict"] in ("fail", "error")]
     if not open_ones:
         if host["status"] == "graded" and host["score"] == host["max_score"]:
@@ -164,7 +183,7 @@ def _next(console: Console, host: Mapping[str, Any]) -> None:
     first = next((one for one in open_ones if one["verdict"] == "fail"), open_ones[0])
     where = "" if host["host"] == "localhost" else f" {host['host']}"
     _wrapped(console, _safe(f"Next: mend {first['id']}, then look again:"), "", "      ")
-    _line(console, ["      ", _safe(f"labctl grade{where} --only {first['id']}")])
+    _line(console, ["      ", _safe(f"{program} grade{where} --only {first['id']}")])
 
 
 def _overview(console: Console, hosts: Iterable[Mapping[str, Any]]) -> None:
