@@ -15,7 +15,7 @@ from labctl.batch import fan_out
 from labctl.cli.context import program
 from labctl.cli.keys import Keys
 from labctl.cli.leaving import leave
-from labctl.errors import HostError
+from labctl.errors import AgentFault, DeadlineExceeded, HostError, Unreachable
 from labctl.grading import host_document, lab_document
 from labctl.grading.watch import Account, Change, Pace, Watched
 from labctl.report.grade_console import render_changes, render_scorecard
@@ -92,7 +92,7 @@ class _Screen:
                 self._back()
                 if self.pace.due(time.monotonic(), signs):
                     self._look(signs, keys)
-            except HostError as err:
+            except (Unreachable, DeadlineExceeded, AgentFault) as err:
                 self._lost(err)
                 pause = AGAIN
 

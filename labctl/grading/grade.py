@@ -131,6 +131,8 @@ def _start(host: Host, deadline: Deadline) -> tuple[Agent | None, HostError | No
     try:
         return start_agent(host, deadline.sooner(START_DEADLINE)), None
     except (PythonMissing, SudoRefused, AgentFault) as err:
+        if host.is_local:
+            raise  # no view from outside is left to judge by
         log.debug("no agent on %s: %s", host.name, err)
         return None, err
     except DeadlineExceeded as err:

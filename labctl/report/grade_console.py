@@ -182,7 +182,8 @@ def _next(console: Console, host: Mapping[str, Any], program: str) -> None:
         return
     first = next((one for one in open_ones if one["verdict"] == "fail"), open_ones[0])
     where = "" if host["host"] == "localhost" else f" {host['host']}"
-    _wrapped(console, _safe(f"Next: mend {first['id']}, then look again:"), "", "      ")
+    mend = f"mend {first['id']}, then " if first["verdict"] == "fail" else ""
+    _wrapped(console, _safe(f"Next: {mend}look again:"), "", "      ")
     _line(console, ["      ", _safe(f"{program} grade{where} --only {first['id']}")])
 
 
