@@ -2,7 +2,7 @@
 
 from labctl.grading import Lab
 
-from . import answers_dns, answers_lb, answers_nfs, balancing, crash, nfs, outside, services, zone
+from . import answers_dns, answers_lb, answers_nfs, answers_services, balancing, crash, nfs, outside, zone
 from .facts import RUBRIC
 
 LAB = Lab.of(
@@ -10,6 +10,6 @@ LAB = Lab.of(
     RUBRIC,
     (
         *(*nfs.CHECKS, *zone.CHECKS, *outside.CHECKS, *balancing.CHECKS, *crash.CHECKS),
-        *(*services.CHECKS, *answers_nfs.CHECKS, *answers_dns.CHECKS, *answers_lb.CHECKS),
+        *(*answers_services.CHECKS, *answers_nfs.CHECKS, *answers_dns.CHECKS, *answers_lb.CHECKS),
     ),
 )

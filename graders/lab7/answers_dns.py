@@ -147,7 +147,7 @@ def query_commands(vm: Target, see: See, text: str) -> Judgement:
     if not queries:
         raise Unreadable("there is no dig, host or nslookup command here")
     here = _own_names(vm, see)
-    local = [one for one in queries if one.server in here and one.port == vm.port(53)]
+    local = [one for one in queries if one.server in here and one.port in (53, vm.port(53))]
     wanted = list(dict.fromkeys((one.name, one.type) for one in own))
     missing = [one for one in wanted if not any(_asks(query, *one) for query in local)]
     if not missing:
@@ -178,11 +178,15 @@ def added(text: str) -> tuple[list[Record], list[str]]:
 
 def _served(record: Record, see: See) -> bool:
     """As it is written, or with the full names read as such where the dot at their end was left out."""
-    doubled = f".{ZONE}.{ZONE}."
-    names = {record.name, record.name.replace(doubled, f".{ZONE}.")}
-    data = {record.data, record.data.replace(doubled, f".{ZONE}.")}
+    names = {record.name, _undoubled(record.name)}
+    data = {record.data, _undoubled(record.data)}
     asked: list[Request[DnsAnswer]] = [dns_query(name, record.type) for name in sorted(names)]
     return any(data & set(reply.data(record.type)) for reply in see.all(asked))
+
+
+def _undoubled(text: str) -> str:
+    """A name to which the zone was added although it stood there, without the second one."""
+    return text.replace(f".{ZONE}.{ZONE}.", f".{ZONE}.")
 
 
 def _own_names(vm: Target, see: See) -> set[str]:
@@ -198,8 +202,7 @@ def _asks(query: Query, name: str, kind: str) -> bool:
     if query.type == "AXFR":
         return f"{query.name}." == f"{ZONE}."
     full = f"{query.name}." if query.complete else f"{query.name.removesuffix('.' + ZONE)}.{ZONE}."
-    right = {full, f"{full}{ZONE}."}
-    return name in right and (
+    return full in (name, _undoubled(name)) and (
         query.type in (kind, "ANY") or (kind == "CNAME" and query.type in ("A", "AAAA"))
     )
 

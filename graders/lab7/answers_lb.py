@@ -27,6 +27,11 @@ _ALGORITHMS = {
     "rdp-cookie": r"\brdp[\s-]cookie",
     "hash": r"(?<!ip)(?<!ip[\s-])\bhash\b",
 }
+#: What is to be said of an order that does not go round.
+_OTHER_PATTERNS = {
+    "no fixed order": r"\brandom|\bno (?:\w+ ){0,2}(?:pattern|order)",
+    "always the same": r"\balways\b|\bsame\b|\bonly one\b",
+}
 #: Names that are not also everyday words; and how long an answer is that is a name and no sentence.
 _NAMES = frozenset({"static-rr", "roundrobin", "leastconn", "url_param", "rdp-cookie"})
 _FEW_WORDS = 4
@@ -39,7 +44,12 @@ def pattern(vm: Target, see: See, text: str) -> Judgement:
     _, up, (replies, _) = setting(vm, see)
     order = observe(replies, tuple(port - WORKERS.start for port in up))
     ids = " ".join(str(one) for one in order.ids[:12])
-    return in_own_words(find_ideas(text, answer_of("3a")), f"{order.name}: {ids}" if ids else order.name)
+    beside = f"{order.name}: {ids}" if ids else order.name
+    # with another algorithm than the lab's there is another pattern, or none
+    other = _OTHER_PATTERNS.get(order.name)
+    if other and re.search(other, text, re.IGNORECASE):
+        return passed(beside)
+    return in_own_words(find_ideas(text, answer_of("3a")), beside)
 
 
 @answer("3b", after=("lb.frontend",))
