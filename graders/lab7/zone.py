@@ -19,6 +19,8 @@ from labctl.probes import (
 from .facts import TEST_ADDRESS, ZONE
 
 APEX = f"{ZONE}."
+#: What the lab's own file holds.
+GIVEN = frozenset({(APEX, "SOA"), (APEX, "NS"), (APEX, "A"), (f"test.{APEX}", "A")})
 #: Each (name, type) of the zone costs a query; a student's zone has a dozen.
 MAX_QUERIES = 40
 
@@ -122,7 +124,7 @@ def declared(_vm: Target, see: See) -> Judgement:
     question="2d",
     layer="answer on the VM",
     after=("dns.zone",),
-    explained_by=("dns.active", "dns.port"),
+    explained_by=("dns.port",),
 )
 def answers(_vm: Target, see: See) -> Judgement:
     """Your server answers for example.com on the VM itself."""
@@ -245,8 +247,7 @@ def local(kind: str) -> Request[DnsAnswer]:
 
 def additions(disk: Bind) -> tuple[Record, ...]:
     """The student's own records: all but those that the lab's own file has."""
-    given = {(APEX, "SOA"), (APEX, "NS"), (APEX, "A"), (f"test.{APEX}", "A")}
-    return tuple(record for record in disk.records if (record.name, record.type) not in given)
+    return tuple(record for record in disk.records if (record.name, record.type) not in GIVEN)
 
 
 def served(see: See, records: list[Record]) -> list[Record]:

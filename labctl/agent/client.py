@@ -226,7 +226,9 @@ def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
     last = said.splitlines()[-1] if said else ""
     missing = "not found" in said or "No such file" in said
     if missing and "sudo: " in said and not said.startswith("sudo: "):
-        return SudoRefused("there is no sudo", hint="start labctl as root" if host.is_local else "log in as root")
+        return SudoRefused(
+            "there is no sudo", hint="start labctl as root" if host.is_local else "log in as root"
+        )
     if (host.python in said and missing) or status == 127:
         return PythonMissing(
             f"there is no {host.python} on the VM", hint="on the VM: sudo apt install python3"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labctl.grading import Graded, Lab, Plan
+    from labctl.grading.answers import Answers
     from labctl.inventory import Host
     from labctl.probes import StaffLink
     from labctl.store import Store
@@ -54,6 +55,13 @@ if TYPE_CHECKING:
 @click.option(
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
 )
+@click.option(
+    "--answers",
+    "answers_path",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE|DIR",
+    help="Written answers: one VM's file, or a directory of files named after VMs (alice.yml).",
+)
 @limit_option
 @forks_option
 @database_option
@@ -73,6 +81,7 @@ def grade(
     no_disrupt: bool,
     watching: bool,
     deadline: float,
+    answers_path: Path | None,
     limit: tuple[str, ...],
     forks: int,
     database: str | None,
@@ -84,7 +93,8 @@ def grade(
     Without a VM: this machine, as a student checks their own work. What is found of VMs is kept: see
     labctl runs.
     """
-    from labctl.grading import lab_document, load_lab, plan_for, run_document, target_of, time_text
+    from labctl.grading import ANSWER, lab_document, load_lab, plan_for, run_document, target_of, time_text
+    from labctl.grading.answers import secrets_for
     from labctl.inventory import local_host
     from labctl.probes import StaffLink
 
@@ -94,13 +104,18 @@ def grade(
         raise RequestError("--watch shows what changes to a person: leave --json and -o out")
     hosts = chosen(setting, vms, limit) if setting else (local_host(),)
     lab = load_lab(used.graders / (lab_name or used.default_lab))
-    plan = plan_for(lab, only, disrupt=not no_disrupt, deadline=deadline)
+    answers = _answers(setting, lab, hosts, answers_path) if answers_path else None
+    plan = plan_for(lab, only, disrupt=not no_disrupt, deadline=deadline, answers=answers)
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
+    if answers is None and all(one.id.startswith(ANSWER) for one in plan.checks):
+        raise CourseError("only written answers are asked for, and there are none", hint="--answers FILE")
     staff = StaffLink(_staff_host(setting) if setting else None)
     for host in hosts:
         host.validate()
-        target_of(host, staff.host)  # a wrong variable is found before anything connects
+        # a wrong variable is found before anything connects
+        target_of(host, staff.host)
+        secrets_for(lab.rubric, host, staff.host)
     if setting:
         setting.on_the_way(hosts)
     if output is not None and not output.parent.is_dir():
@@ -138,6 +153,27 @@ def _the_one(hosts: tuple[Host, ...]) -> Host:
     if len(hosts) != 1:
         raise RequestError(f"--watch looks at one VM, not at {len(hosts)}", hint="name one of them")
     return hosts[0]
+
+
+def _answers(setting: Setting | None, lab: Lab, hosts: tuple[Host, ...], path: Path) -> dict[str, Answers]:
+    """The written answers by VM; every file is read before anything is sent."""
+    from labctl.grading.answers import find_answers, read_answers
+
+    names = [host.name for host in hosts]
+    if not path.is_dir():
+        if len(hosts) != 1:
+            raise RequestError(
+                f"{path} holds one student's answers, and {len(hosts)} VMs are named",
+                hint="give a directory with a file for each VM: alice.yml",
+            )
+        return {names[0]: read_answers(path, lab.rubric)}
+    if setting is None:
+        raise RequestError(f"{path} is a directory", hint="for this machine give the file: --answers FILE")
+    files = find_answers(path, names, list(setting.inventory.hosts))
+    without = [name for name in names if name not in files]
+    if without:
+        click.echo(f"no answers from {', '.join(without)}: they count as not given", err=True)
+    return {name: read_answers(file, lab.rubric) for name, file in files.items()}
 
 
 def exit_status(document: dict[str, Any]) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from labctl.errors import CourseError
 from labctl.grading.evidence import See
 from labctl.grading.layers import LAYERS, Layer
+from labctl.grading.rubric import ANSWER
 from labctl.grading.target import Target
 from labctl.grading.verdict import Judgement
 
@@ -44,6 +45,11 @@ class Check:
     hint: str = ""
     points: float = 0.0
     parts: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def is_answer(self) -> bool:
+        """It judges what the student wrote down, not the VM alone."""
+        return self.id.startswith(ANSWER)
 
     def worth(self, points: float, parts: Mapping[str, float] | None = None) -> Check:
         """The same check with what the rubric gives for it."""

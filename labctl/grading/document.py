@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any
 
@@ -10,6 +11,7 @@ from labctl.errors import HostError
 from labctl.grading.grade import Graded
 from labctl.grading.judge import Result
 from labctl.grading.lab import Lab
+from labctl.grading.rubric import Answer
 from labctl.grading.verdict import Verdict
 
 SCHEMA = 1
@@ -29,6 +31,40 @@ def lab_document(lab: Lab) -> dict[str, Any]:
     return {"lab": lab.name, "title": lab.title, "sections": lab.sections}
 
 
+def rubric_document(lab: Lab) -> dict[str, Any]:
+    """What a lab asks and what it gives for it. ``max_score`` is for what a VM shows; answers that are
+    written down are worth ``max_answers`` more.
+    """
+    answers = [one.answer for one in lab.rubric.questions if one.answer]
+    return {
+        "schema": SCHEMA,
+        **lab_document(lab),
+        "max_score": sum(one.points for one in lab.checks if not one.is_answer),
+        "max_answers": sum(one.points for one in answers),
+        "intro": lab.rubric.intro,
+        "questions": [
+            {"id": one.id, "section": one.section, "do": one.do, "answer": _asked(one.answer)}
+            for one in lab.rubric.questions
+        ],
+        "checks": [
+            {
+                "id": one.id,
+                "section": lab.section_of(one),
+                "question": one.question,
+                "layer": one.layer,
+                "max_score": one.points,
+                "parts": dict(one.parts),
+                "title": one.title,
+                "after": list(one.after),
+                "explained_by": list(one.explained_by),
+                "disruptive": one.disruptive,
+            }
+            for one in lab.checks
+            if not one.is_answer
+        ],
+    }
+
+
 def run_document(
     run: str, lab: Lab, started: datetime, outcomes: Mapping[str, Graded | HostError]
 ) -> dict[str, Any]:
@@ -41,6 +77,14 @@ def run_document(
         "finished": time_text(datetime.now(timezone.utc)),
         "hosts": [outcome_document(name, lab, one) for name, one in outcomes.items()],
     }
+
+
+def _asked(answer: Answer | None) -> dict[str, Any] | None:
+    """What is asked, and which ideas give points; not how they are found."""
+    if answer is None:
+        return None
+    ideas = [{"name": one.name, "points": one.points} for one in answer.ideas]
+    return {**asdict(answer), "ideas": ideas}
 
 
 def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
@@ -101,6 +145,8 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "expected": judgement.expected[:QUOTE],
         "seen": judgement.seen[:QUOTE],
         "hint": judgement.hint[:QUOTE],
+        "answer": judgement.answer[:QUOTE],
+        "for_staff": judgement.for_staff,
         "blocked_by": result.blocked_by or None,
         "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
         "seconds": round(max(took, default=0.0), 3),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -14,6 +14,8 @@ from labctl.agent import Agent, start_agent
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, DeadlineExceeded, HostError, PythonMissing, SudoRefused
 from labctl.grading import experiments
+from labctl.grading.answers.reading import Answers
+from labctl.grading.answers.written import add_answers, secrets_for
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence
 from labctl.grading.judge import Result, judge
@@ -33,11 +35,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does on each VM. ``stop`` is set when the user interrupts it."""
+    """What a run does on each VM. ``stop`` is set when the user interrupts it. ``answers`` are the written
+    ones by VM; None when there are none to judge. A VM that is not among them has answered nothing.
+    """
 
     lab: Lab
     checks: tuple[Check, ...]
     deadline: float = VM_DEADLINE
+    answers: Mapping[str, Answers] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -99,7 +104,8 @@ def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline
     one was lost.
     """
     began, started = time.monotonic(), datetime.now(timezone.utc)
-    target = target_of(host, observer.staff.host)
+    evidence = Evidence()
+    target = _with_answers(plan, host, observer.staff.host, evidence)
     checks, left_out = _applicable(plan, target)
     agent = observer.agent
     bench = experiments.Bench(observer, plan.stop, agents=[agent] if agent else [])
@@ -107,7 +113,6 @@ def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline
         "crash": lambda args, until: experiments.crash(bench, args, until),
         "write_trial": lambda args, until: experiments.write(bench, args, until),
     }
-    evidence = Evidence()
 
     def fetch(wave: Sequence[Request[Any]]) -> dict[str, Observed[Any]]:
         bench.check_stop()
@@ -125,6 +130,17 @@ def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline
         started=started,
         restored=bench.restored,
     )
+
+
+def _with_answers(plan: Plan, host: Host, staff: Host | None, evidence: Evidence) -> Target:
+    """The target; what its student wrote is put into the evidence."""
+    target = target_of(host, staff)
+    if plan.answers is None:
+        return target
+    rubric = plan.lab.rubric
+    secrets = secrets_for(rubric, host, staff)
+    add_answers(evidence, plan.answers.get(host.name, Answers("", {})), rubric, secrets)
+    return replace(target, answered=True, secrets=tuple(secrets))
 
 
 def _start(host: Host, deadline: Deadline) -> tuple[Agent | None, HostError | None]:
@@ -159,7 +175,12 @@ def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tu
 
 
 def plan_for(
-    lab: Lab, only: Sequence[str] = (), *, disrupt: bool = True, deadline: float = VM_DEADLINE
+    lab: Lab,
+    only: Sequence[str] = (),
+    *,
+    disrupt: bool = True,
+    deadline: float = VM_DEADLINE,
+    answers: Mapping[str, Answers] | None = None,
 ) -> Plan:
     """The plan for a request; raises :class:`CourseError` for an unknown check."""
-    return Plan(lab, lab.choose(only, disrupt), deadline)
+    return Plan(lab, lab.choose(only, disrupt), deadline, answers)

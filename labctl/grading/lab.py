@@ -33,7 +33,7 @@ class Lab:
         that stand twice, come before what they are after, or belong to no question.
         """
         ids = [one.id for one in checks]
-        for id in rubric.checks:
+        for id in rubric.weighed:
             if id not in ids:
                 near = nearest(id, ids)
                 raise CourseError(
@@ -148,18 +148,22 @@ def list_labs(graders: Path) -> list[str]:
     return sorted(path.parent.name for path in graders.glob("*/__init__.py"))
 
 
+def package_of(path: Path) -> str:
+    """The name under which :func:`load_lab` imports a lab: two courses' labs do not meet."""
+    return f"labctl_lab_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+
+
 def load_lab(path: Path) -> Lab:
     """The lab in the package directory ``path``, for example ``graders/lab7``: its ``LAB``.
 
-    The package is imported under a name made from its path, so that two courses' labs do not meet. Raises
-    :class:`CourseError` when there is none, or when it cannot be imported.
+    Raises :class:`CourseError` when there is none, or when it cannot be imported.
     """
     if not (path / "__init__.py").is_file():
         known = list_labs(path.parent) if path.parent.is_dir() else []
         near = nearest(path.name, known)
         hint = f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}"
         raise CourseError(f"there is no lab {path.name!r} in {path.parent}", hint=hint)
-    name = f"labctl_lab_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = package_of(path)
     module = sys.modules.get(name)
     if module is None:
         spec = importlib.util.spec_from_file_location(

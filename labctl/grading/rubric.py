@@ -51,10 +51,11 @@ def _points(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> Any:
-    if isinstance(value, str) and not value.strip():
-        raise ValueError("there is no text")
-    return value.strip() if isinstance(value, str) else value
+def _one_line(value: Any) -> Any:
+    line = " ".join(value.split()) if isinstance(value, str) else value
+    if line == "":
+        raise ValueError("it must not be empty")
+    return line
 
 
 def _pattern(value: Any) -> Any:
@@ -78,31 +79,35 @@ def _some(value: Any) -> Any:
 
 
 Points = Annotated[float, _Checked(_points)]
-Text = Annotated[str, _Checked(_text)]
+#: One line, however it is folded in the file.
+Text = Annotated[str, _Checked(_one_line)]
 Pattern = Annotated[str, _Checked(_pattern)]
 
 
 @dataclass(frozen=True)
 class Idea:
     """Something that an answer in the student's own words should say. ``any``: regular expressions, one of
-    which shows it.
+    which shows it; ``unless``: those that take it back. The case of letters does not matter.
     """
 
     name: Text
     points: Points
     any: Annotated[tuple[Pattern, ...], _Checked(_some)]
+    unless: tuple[Pattern, ...] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
     """What is written down for a question. ``ideas`` only where ``kind`` is text; all of them together are
-    worth ``points`` or more.
+    worth ``points`` or more. ``secret``: the staff's inventory variable that holds the right word, which is
+    compared where the grader runs, and is neither here nor on any VM.
     """
 
     ask: Text
     points: Points
     kind: Kind
     ideas: tuple[Idea, ...] = ()
+    secret: str = ""
 
     def __post_init__(self) -> None:
         if self.ideas and self.kind != "text":
@@ -139,7 +144,7 @@ class Weight:
 class Rubric:
     """``sections`` maps a key to a heading, in the order of the scorecard; ``checks`` a check's id to its
     weight. ``intro`` is the beginning of the student's page, as Markdown. ``by_staff`` are checks that only
-    staff have, and their points: in the rubric that students get.
+    staff have, and their points: in the rubric that students get, and only there.
     """
 
     title: Text
@@ -157,7 +162,19 @@ class Rubric:
 
     def place_of(self, check: str) -> Place | None:
         """Where the weight of a check stands in the file."""
-        return self._source["checks"].key_at(check) if self._source else None
+        if self._source is None:
+            return None
+        questions = zip(self._source["questions"], self.questions, strict=True)
+        stands = {f"{ANSWER}{one.id}": (source, "answer") for source, one in questions}
+        holder, key = stands.get(check, (self._source["checks"], check))
+        place: Place = holder.key_at(key)
+        return place
+
+    @property
+    def weighed(self) -> tuple[str, ...]:
+        """The ids of all checks that have a weight here, those of written answers too."""
+        answers = [f"{ANSWER}{one.id}" for one in self.questions if one.answer]
+        return (*self.checks, *(one for one in answers if one not in self.by_staff))
 
     def question(self, id: str) -> Question | None:
         return next((one for one in self.questions if one.id == id), None)
@@ -207,13 +224,14 @@ def for_students(rubric: Rubric, by_staff: Collection[str]) -> str:
     ``by_staff`` are the ids of the checks that students do not have.
     """
     questions = [
-        replace(one, answer=replace(one.answer, ideas=()) if one.answer else None) for one in rubric.questions
+        replace(one, answer=replace(one.answer, ideas=(), secret="") if one.answer else None)
+        for one in rubric.questions
     ]
     mine = replace(
         rubric,
         questions=tuple(questions),
         checks={id: one for id, one in rubric.checks.items() if id not in by_staff},
-        by_staff={id: one.points for id, one in rubric.checks.items() if id in by_staff},
+        by_staff={id: one.points for id in rubric.weighed if id in by_staff and (one := rubric.weight(id))},
     )
     return json.dumps(asdict(mine), ensure_ascii=False, indent=1)
 
@@ -248,15 +266,20 @@ def _places(source: Seq, questions: tuple[Question, ...]) -> Iterator[tuple[Ques
     return ((one, source.at(at)) for at, one in enumerate(questions))
 
 
+#: What pydantic calls a key that is not known.
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+
+
 def _mistake(document: Map, err: ValidationError) -> CourseError:
-    """The first of pydantic's errors, at its place in the file."""
-    first = err.errors(include_url=False)[0]
+    """The first of pydantic's errors, at its place in the file; a misspelt key before what it leaves out."""
+    errors = err.errors(include_url=False)
+    first = next((one for one in errors if one["type"] in _UNKNOWN), errors[0])
     where = first["loc"]
     name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where).lstrip(".")
     hint = ""
     if first["type"] == "missing":
         message = f"{name} is missing"
-    elif first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+    elif first["type"] in _UNKNOWN:
         known = [one.name for one in fields(_model_at(where[:-1]))]
         near = nearest(str(where[-1]), known)
         message = f"{name} is not known here"

@@ -62,23 +62,6 @@ def render_changes(
     return _text_of(console)
 
 
-def render_rubric(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
-    """What a lab gives points for: ``lab show``'s document as text."""
-    console = _console(width, False)
-    _line(console, [f"{document['lab']}: {document['title']}, {document['max_score']:g} points"])
-    for key, heading in document["sections"].items():
-        mine = [check for check in document["checks"] if check["section"] == key]
-        _line(console, [])
-        _line(console, [f"{heading} ({sum(one['max_score'] for one in mine):g} points)"])
-        for one in mine:
-            mark = "*" if one["disruptive"] else " "
-            head = f"  {one['id']:22}{mark} {one['question']:3} {one['max_score']:>3g}  "
-            _wrapped(console, one["title"], first=head, rest=" " * len(head))
-    _line(console, [])
-    _wrapped(console, "* changes the VM for a while and puts it back; left out by --no-disrupt", "", "  ")
-    return _text_of(console)
-
-
 def progress_line(done: int, total: int, host: str, said: str, seconds: float) -> str:
     """One line for stderr: how far a run is."""
     return plain(f"[{done}/{total}] {seconds:5.1f} s  {host}: {said}", limit=300, multiline=False)
@@ -131,9 +114,12 @@ def _check(
     if verdict == "fail":
         _labelled(console, "expected", check["expected"])
     if verdict != "skip":  # a bare VM skips most checks: one line each is enough to act on
+        _labelled(console, "wrote", check.get("answer", ""))
         _labelled(console, "seen", check["seen"])
     if verdict != "skip" or last:
         _labelled(console, "hint", check["hint"])
+    if check.get("for_staff"):
+        _labelled(console, "note", "for staff to read")
     first = check.get("blocked_by")
     if first and verdict == "fail":  # a skip's hint says it already
         layer = layers.get(first)
@@ -166,6 +152,9 @@ def _total(console: Console, host: Mapping[str, Any]) -> None:
     if host["restored"] is False:
         text = "The workers could NOT be shown to run as they did before: look at this VM."
         _line(console, [(text, _STYLES["error"])])
+    to_read = [check["question"] for check in host["checks"] if check.get("for_staff")]
+    if to_read:
+        _wrapped(console, f"For staff to read: {', '.join(to_read)}", "", "  ")
     if host["left_out"]:
         reasons: dict[str, int] = {}
         for one in host["left_out"]:

@@ -21,7 +21,8 @@ from pathlib import Path
 import tomllib
 
 from labctl import __version__
-from labctl.grading import for_students, load_lab
+from labctl.grading import for_students, load_lab, staff_checks
+from labctl.grading.lab import package_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -38,8 +39,8 @@ ON_OLD_PYTHON = ("exceptiongroup>=1.2", "tomli>=2")
 #: Rich uses them for Markdown and for colouring source code, which labctl does not show.
 NOT_USED = {"markdown_it_py", "markdown_it", "mdurl", "pygments", "bin"}
 SUFFIXES = {".py", ".pem"}
-#: What only staff have, in a lab's directory: a file or a directory of this name.
-STAFF = "staff"
+#: What only staff have, in a lab's directory: files and directories whose names begin so.
+STAFF = ("staff", "answers")
 #: The earliest time that a zip archive can tell: the same sources make the same file.
 TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -58,7 +59,7 @@ def course_files(course: Path, labs: list[str]) -> Iterator[tuple[str, bytes]]:
         home = course / "graders" / name
         for path in sorted(home.rglob("*.py")):
             inside = path.relative_to(home)
-            if STAFF not in (one.partition(".")[0] for one in inside.parts):
+            if not any(part.startswith(STAFF) for part in inside.parts):
                 yield f"labctl/course/graders/{name}/{inside}", path.read_bytes()
         yield f"labctl/course/graders/{name}/rubric.json", student_rubric(home).encode()
 
@@ -66,7 +67,7 @@ def course_files(course: Path, labs: list[str]) -> Iterator[tuple[str, bytes]]:
 def student_rubric(home: Path) -> str:
     """What students get of a lab's rubric: it was checked here, and is not checked again."""
     lab = load_lab(home)
-    by_staff = [one.id for one in lab.checks if STAFF in one.judge.__module__.split(".")]
+    by_staff = [one.id for one in staff_checks(package_of(home))]
     return for_students(lab.rubric, by_staff)
 
 

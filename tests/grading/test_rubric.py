@@ -67,7 +67,7 @@ def test_checks_are_worth_what_the_rubric_says_and_answers_what_their_question_s
     ("old", "new", "line", "said", "hint"),
     [
         ("title: A lab\n", "", 1, "title is missing", ""),
-        ("title: A lab", "titel: A lab\ntitle: A lab", 1, "titel is not known here", "did you mean title?"),
+        ("title: A lab", "titel: A lab", 1, "titel is not known here", "did you mean title?"),
         ("      ask: Why?\n", "", 9, "questions[0].answer.ask is missing", ""),
         ("kind: text", "kind: txt", 11, "questions[0].answer.kind: input should be 'command'", ""),
         ("kind: text", "kind: word", 9, "not word", ""),
@@ -76,9 +76,10 @@ def test_checks_are_worth_what_the_rubric_says_and_answers_what_their_question_s
         ("points: 1.5", "points: .nan", 10, "finite", ""),
         ("points: 1.5", "points: -1", 10, "greater than 0", ""),
         ('["because", ', '["(because", ', 15, "'(because' is not a regular expression", ""),
-        ("any: [how]", "all: [how]", 16, "ideas[1].any is missing", ""),
+        ("any: [how]", "ayn: [how]", 16, "ideas[1].ayn is not known here", "did you mean any?"),
         ("a.one: {points: 2}", "a.one: {pionts: 2, points: 1}", 19, "pionts", "did you mean points?"),
         ("a.one: {points: 2}", "a.one: 2", 19, "checks.a.one", ""),
+        ("ask: Why?", "ask: ' '", 9, "questions[0].answer.ask: it must not be empty", ""),
         ("b.two: {points: 0.5}", "b.two: {points: 1, parts: {x: 0.5}}", 20, "0.5 points together, not 1", ""),
         ("id: 2a, section: b", "id: 1a, section: b", 17, "1a stands twice (first in line 5)", ""),
         ("id: 2a, section: b", "id: 2a, section: bb", 17, "no section 'bb'", "did you mean b?"),
@@ -108,24 +109,31 @@ def test_a_file_that_is_no_rubric_is_refused(file: Path, text: str) -> None:
 
 def test_a_weight_without_a_check_is_told_where_it_stands(file: Path) -> None:
     with pytest.raises(CourseError, match=r"no check b\.two") as caught:
-        Lab.of("lab", load_rubric(file), (ONE, make("b.too", "2a")))
+        Lab.of("lab", load_rubric(file), (ONE, WRITTEN, make("b.too", "2a")))
     assert (caught.value.place and caught.value.place.line, caught.value.hint) == (20, "did you mean b.too?")
+
+
+def test_an_answer_that_nothing_judges_is_told_where_it_stands(file: Path) -> None:
+    with pytest.raises(CourseError, match=r"no check answer\.1a") as caught:
+        Lab.of("lab", load_rubric(file), (ONE, TWO))
+    assert caught.value.place is not None
+    assert caught.value.place.line == 8
 
 
 def test_a_check_without_a_weight_is_told_where_it_belongs(file: Path) -> None:
     with pytest.raises(CourseError, match=r"no points for the check b\.tow") as caught:
-        Lab.of("lab", load_rubric(file), (ONE, TWO, make("b.tow", "2a")))
+        Lab.of("lab", load_rubric(file), (ONE, WRITTEN, TWO, make("b.tow", "2a")))
     assert caught.value.place is not None
     assert caught.value.place.line == 18
     assert "b.two" in caught.value.hint
     # an answer's weight stands with its question, which has none here
     with pytest.raises(CourseError, match=r"answer\.2a"):
-        Lab.of("lab", load_rubric(file), (ONE, TWO, make("answer.2a", "2a")))
+        Lab.of("lab", load_rubric(file), (ONE, TWO, WRITTEN, make("answer.2a", "2a")))
 
 
 def test_a_check_of_no_question_is_refused(file: Path) -> None:
     with pytest.raises(CourseError, match="question 2b") as caught:
-        Lab.of("lab", load_rubric(file), (ONE, make("b.two", "2b")))
+        Lab.of("lab", load_rubric(file), (ONE, WRITTEN, make("b.two", "2b")))
     assert caught.value.hint == "it asks: 1a, 2a"
 
 

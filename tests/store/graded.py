@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from world import LAB, TARGET, World
+from world import LAB, TARGET, World, applicable
 
 from labctl.grading import Evidence, Graded, host_document, judge
 
@@ -18,7 +18,7 @@ def document(host: str = "student1", world: World | None = None) -> dict[str, An
     made = world or World()
     target = replace(TARGET, name=host)
     evidence = Evidence()
-    results = judge(LAB.checks, target, evidence, made.fetch)
+    results = judge(applicable(target), target, evidence, made.fetch)
     graded = Graded(
         target=target,
         results=tuple(results),
