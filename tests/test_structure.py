@@ -38,6 +38,7 @@ IMPORTERS = {
     "dns": {"probes"},
     "requests": {"probes"},
     "sqlalchemy": {"store"},
+    "alembic": {"store"},
     "jinja2": {"playbook", "inventory"},
     "click": {"cli"},
     "cryptography": {"vault"},

@@ -16,8 +16,11 @@ _ALSO = {"named": ("bind", "bind9"), "haproxy": ("ha-proxy",), "ntpd": ("ntp", "
 _HOLDER = "systemd"
 #: From here on the kernel gives ports to whoever asks for none in particular: others after every restart.
 _EPHEMERAL = 32768
+_DHCP_CLIENT = {("udp", 68), ("udp", 546)}
 #: The kernel keeps this much of a program's name.
 _COMM = 15
+
+_EXPECTED = "the port, protocol and program of each service that other machines can connect to"
 
 _SLASHED = re.compile(r"(?<![\w.:])(\d{1,5})\s*/\s*(?:tcp|udp)", re.IGNORECASE)
 _IN_ADDRESS = re.compile(r":(\d{1,5})(?=[\s,;]|$)")
@@ -74,14 +77,17 @@ def names_of(one: Socket) -> frozenset[str]:
 
 
 def lasting(listening: Iterable[Socket]) -> frozenset[tuple[int, str]]:
-    """What has to be named: ports that others can reach and that are the same after a restart."""
-    there = [one for one in listening if not one.loopback and one.process]
-    named = any(one.service for one in there)
+    """What has to be named: ports that others can reach and that are the same after a restart. A DHCP
+    client's is no service, and NFS's helpers take any port that is free.
+    """
     return frozenset(
         (one.port, one.proto)
-        for one in there
-        # a port below 1024 without a name was taken at random by a helper of NFS
-        if one.port < _EPHEMERAL and (one.service or one.port >= 1024 or not named)
+        for one in listening
+        if not one.loopback
+        and one.process
+        and one.port < _EPHEMERAL
+        and not one.process.startswith("rpc.")
+        and (one.proto, one.port) not in _DHCP_CLIENT
     )
 
 
@@ -92,9 +98,16 @@ def services(_vm: Target, see: See, text: str) -> Judgement:
     wanted = lasting(listening)
     if not wanted:
         return unjudged("nothing listens on this VM beyond loopback", "staff: read this answer")
+    claims = read_claims(text)
+    if not claims:
+        return failed(
+            expected=_EXPECTED,
+            seen="no line of the form 80/tcp nginx",
+            hint="one line for each service: its port and protocol, then the program",
+        )
     right: set[tuple[int, str]] = set()
     wrong: list[str] = []
-    for claim in read_claims(text):
+    for claim in claims:
         meant = [one for one in listening if claim.means(one)]
         held = [one for one in meant if claim.names(one)]
         if any(not one.loopback for one in held):
@@ -115,7 +128,7 @@ def services(_vm: Target, see: See, text: str) -> Judgement:
     if missing:
         seen.append(f"{missing} missing")
     return failed(
-        expected="the port, protocol and program of each service that other machines can connect to",
+        expected=_EXPECTED,
         seen="; ".join(seen),
         hint="sudo ss -tulpn has them all: which addresses are loopback, and which program holds the others?",
         share=len(wanted & right) / (len(wanted) + len(wrong)),

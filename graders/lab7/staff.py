@@ -1,6 +1,6 @@
 """What only staff can judge: what the staff's server holds, and what students wrote down.
 
-Students' labctl.pyz has nothing of this, nor of the files that begin with ``answers``.
+Students' labctl.pyz has nothing of this, nor of what only this imports.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from labctl.grading import Judgement, See, Target, check, failed, only_with_staff, passed, unjudged
 from labctl.probes import directory, mounts, write_trial
 
-from . import answers_dns, answers_lb, answers_nfs, answers_services
+from . import answers_dns, answers_lb, answers_nfs, services
 from .facts import PRIVATE
 from .nfs import from_staff, items, private
 
@@ -59,5 +59,5 @@ def write_on_server(vm: Target, see: See) -> Judgement:
 
 CHECKS = (
     *(item_on_server, write_on_server),
-    *(*answers_services.CHECKS, *answers_nfs.CHECKS, *answers_dns.CHECKS, *answers_lb.CHECKS),
+    *(*services.CHECKS, *answers_nfs.CHECKS, *answers_dns.CHECKS, *answers_lb.CHECKS),
 )

@@ -38,6 +38,11 @@ class Setting:
         paths = tuple(inventory) or _from_environment() or _from_sandbox() or found.inventories
         return cls(found, load_inventory(*paths, roster=found.roster))
 
+    @classmethod
+    def here(cls, course: Path | None = None) -> Setting:
+        """For this machine alone: no inventory is read."""
+        return cls(find_course(course), Inventory({}, {}))
+
     def select(self, vms: Sequence[str]) -> tuple[Host, ...]:
         """The hosts named; what is wrong in their variables is found now, before anything connects."""
         hosts = self.inventory.select(vms)

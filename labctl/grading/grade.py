@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from labctl.agent import Agent, start_agent
+from labctl.connect import Retry
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, DeadlineExceeded, HostError, PythonMissing, SudoRefused
 from labctl.grading import experiments
@@ -28,7 +29,7 @@ from labctl.probes import Observed, Observer, Request, StaffLink, Unobserved
 #: Seconds for one VM, whatever happens on it.
 VM_DEADLINE = 180.0
 #: Seconds for connecting and starting the agent.
-START_DEADLINE = 40.0
+START_DEADLINE = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,9 @@ class Plan:
 class Graded:
     """One VM's grade. ``left_out`` are the lab's checks that were not run, with the reason.
 
-    ``restored``: None when nothing was broken, else whether everything is as it was before.
+    ``restored``: None when nothing was broken, else whether everything is as it was before. ``tries`` are
+    the tries to connect that failed before one did not. ``identity``: ``host_key`` and ``machine_id``, which
+    no two VMs share; empty for this machine and where no agent started.
     """
 
     target: Target
@@ -63,6 +66,8 @@ class Graded:
     started: datetime
     problem: HostError | None = None
     restored: bool | None = None
+    tries: tuple[str, ...] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -87,7 +92,12 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     """
     began, started = time.monotonic(), datetime.now(timezone.utc)
     deadline = Deadline.after(plan.deadline)
-    agent, problem = _start(host, deadline)
+    retry = Retry(stop=plan.stop)
+    try:
+        agent, problem = _start(host, deadline, retry)
+    except HostError as err:
+        err.tries = tuple(retry.failed)
+        raise
     observer = Observer(agent, staff)
     if problem is not None:
         observer.no_agent = Unobserved(problem.cause, problem.message)
@@ -96,7 +106,14 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     finally:
         if observer.agent is not None:
             observer.agent.close()
-    return replace(graded, problem=problem, started=started, seconds=round(time.monotonic() - began, 2))
+    return replace(
+        graded,
+        problem=problem,
+        started=started,
+        seconds=round(time.monotonic() - began, 2),
+        tries=tuple(retry.failed),
+        identity=_identity(agent) if agent and not host.is_local else {},
+    )
 
 
 def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline) -> Graded:
@@ -143,9 +160,9 @@ def _with_answers(plan: Plan, host: Host, staff: Host | None, evidence: Evidence
     return replace(target, answered=True, secrets=tuple(secrets))
 
 
-def _start(host: Host, deadline: Deadline) -> tuple[Agent | None, HostError | None]:
+def _start(host: Host, deadline: Deadline, retry: Retry) -> tuple[Agent | None, HostError | None]:
     try:
-        return start_agent(host, deadline.sooner(START_DEADLINE)), None
+        return start_agent(host, deadline.sooner(START_DEADLINE), retry=retry), None
     except (PythonMissing, SudoRefused, AgentFault) as err:
         if host.is_local:
             raise  # no view from outside is left to judge by
@@ -155,6 +172,10 @@ def _start(host: Host, deadline: Deadline) -> tuple[Agent | None, HostError | No
         raise DeadlineExceeded(
             f"no agent within {START_DEADLINE:.0f} s: {err.message}", hint=err.hint
         ) from err
+
+
+def _identity(agent: Agent) -> dict[str, str]:
+    return {"host_key": agent.connection.host_key, "machine_id": agent.hello.machine_id}
 
 
 def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tuple[str, str], ...]]:

@@ -43,7 +43,7 @@ class Target:
         return self.ports.get(str(service), service)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "secrets": list(self.secrets)}
 
 
 def target_of(host: Host, staff: Host | None) -> Target:

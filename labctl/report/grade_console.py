@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from labctl.report.stats_console import duplicate_lines
 from labctl.report.text import plain
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def render_scorecard(
         _host(console, document, host, program)
     if len(document["hosts"]) > 1:
         _overview(console, document["hosts"])
+        for line in duplicate_lines(document.get("duplicates", ())):
+            _line(console, [line])
     return _text_of(console)
 
 
@@ -62,11 +65,6 @@ def render_changes(
     return _text_of(console)
 
 
-def progress_line(done: int, total: int, host: str, said: str, seconds: float) -> str:
-    """One line for stderr: how far a run is."""
-    return plain(f"[{done}/{total}] {seconds:5.1f} s  {host}: {said}", limit=300, multiline=False)
-
-
 def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any], program: str) -> None:
     title = f"{_safe(host['host'])}  {document['lab']} {document.get('title', '')}".rstrip()
     _line(console, [(title, "bold")])
@@ -82,17 +80,21 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
             continue
         score = sum(check["score"] or 0 for check in mine)
         _line(console, [])
-        _line(console, [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")])
+        parts: list[Any] = [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")]
+        broken = host.get("first_broken", {}).get(key)
+        if broken:
+            parts.append(f"  begin with: {broken['layer']} ({broken['check']})")
+        _line(console, parts)
         for check, following in zip_longest(mine, mine[1:]):
-            same = following and (check["verdict"], check["hint"]) == (
-                following["verdict"],
-                following["hint"],
-            )
-            _check(console, check, layers, last=not same)
+            _check(console, check, layers, last=not following or _reason(check) != _reason(following))
     _line(console, [])
     _total(console, host)
     _next(console, host, program)
     _line(console, [])
+
+
+def _reason(check: Mapping[str, Any]) -> tuple[str, str]:
+    return check["verdict"], check["hint"]
 
 
 def _check(

@@ -8,6 +8,7 @@ pydantic (compiled too). Nor does it hold what only staff have: their checks, an
 from __future__ import annotations
 
 import argparse
+import ast
 import hashlib
 import json
 import re
@@ -32,15 +33,16 @@ PARTS = (
     *("__init__.py", "__main__.py", "agent", "batch", "connect", "deadline.py", "documents.py", "errors.py"),
     *("grading", "inventory", "probes", "report", "vault.py"),
     *(f"cli/{name}.py" for name in ("__init__", "context", "course", "grade", "keys", "lab", "leaving")),
-    *(f"cli/{name}.py" for name in ("limit", "options", "services", "watch")),
+    *(f"cli/{name}.py" for name in ("grading_run", "limit", "options", "progress", "results", "services")),
+    "cli/watch.py",
 )
 LIBRARIES = {"cattrs", "click", "dnspython", "pyyaml", "requests", "rich"}
 ON_OLD_PYTHON = ("exceptiongroup>=1.2", "tomli>=2")
 #: Rich uses them for Markdown and for colouring source code, which labctl does not show.
 NOT_USED = {"markdown_it_py", "markdown_it", "mdurl", "pygments", "bin"}
 SUFFIXES = {".py", ".pem"}
-#: What only staff have, in a lab's directory: files and directories whose names begin so.
-STAFF = ("staff", "answers")
+#: What only staff have: this module of a lab, and those that only it imports.
+STAFF = "staff"
 #: The earliest time that a zip archive can tell: the same sources make the same file.
 TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -57,11 +59,22 @@ def course_files(course: Path, labs: list[str]) -> Iterator[tuple[str, bytes]]:
     yield "labctl/course/graders/__init__.py", (course / "graders" / "__init__.py").read_bytes()
     for name in labs:
         home = course / "graders" / name
-        for path in sorted(home.rglob("*.py")):
-            inside = path.relative_to(home)
-            if not any(part.startswith(STAFF) for part in inside.parts):
-                yield f"labctl/course/graders/{name}/{inside}", path.read_bytes()
+        for path in sorted(reached(home, "__init__")):
+            yield f"labctl/course/graders/{name}/{path.relative_to(home)}", path.read_bytes()
         yield f"labctl/course/graders/{name}/rubric.json", student_rubric(home).encode()
+
+
+def reached(home: Path, module: str, seen: frozenset[Path] = frozenset()) -> frozenset[Path]:
+    """The files of a lab's package that ``module`` needs, itself included, without the staff's."""
+    path = home / f"{module}.py"
+    if module == STAFF or path in seen or not path.is_file():
+        return seen
+    seen |= {path}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            for name in [node.module] if node.module else [one.name for one in node.names]:
+                seen = reached(home, name, seen)
+    return seen
 
 
 def student_rubric(home: Path) -> str:

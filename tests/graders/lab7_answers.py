@@ -135,8 +135,8 @@ RIGHT: dict[str, list[str]] = {
 
 #: Question, a wrong answer, and a part of what is said about it.
 WRONG: list[tuple[str, str, str]] = [
-    ("0a", "22/tcp sshd", "not so on your VM: 22/tcp"),
-    ("0a", "53/udp nginx", "not so on your VM: 53/udp"),
+    ("0a", "22/tcp sshd", "22/tcp: nothing listens there"),
+    ("0a", "53/udp nginx", "53/udp: another program has that port"),
     ("0a", "a web server", "no line of the form"),
     ("1a", "sudo mount staff2.decal.xcf.sh:/opt/lab7/private/alice /mnt", "everybody may read"),
     (

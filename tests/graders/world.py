@@ -296,6 +296,7 @@ class World:
             secrets = {"lab_secret": SECRET} if self.secret_known else {}
             target = replace(target, answered=True, secrets=tuple(secrets))
             add_answers(self.evidence, Answers("student1.yml", self.answers), LAB.rubric, secrets)
+        self.target = target
         return judge(applicable(target, only), target, self.evidence, self.fetch)
 
     def lost_checks(self, target: Target = TARGET) -> dict[str, str]:

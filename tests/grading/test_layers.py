@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -198,6 +199,9 @@ def test_a_stopped_name_server_is_the_first_thing_named_wherever_it_shows() -> N
     assert {one["blocked_by"] for one in lost if one["id"] != "dns.active"} == {"dns.active"}
     assert first_broken(host["checks"], "dns") == Broken("unit", "dns.active")
     assert first_broken(host["checks"], "nfs") is None
+    assert host["first_broken"] == {"dns": {"layer": "unit", "check": "dns.active"}}
     text = render_scorecard({"lab": "lab7", "sections": dict(LAB.sections), "hosts": [host]})
+    assert re.search(r"^DNS  \d+/22  begin with: unit \(dns\.active\)$", text, re.MULTILINE)
+    assert re.search(r"^NFS  12/12$", text, re.MULTILINE)
     assert "first see to dns.active (unit)" in text  # a skip's hint
     assert "first    see to dns.active (unit)" in text  # under the failure that comes of it

@@ -150,7 +150,7 @@ class _Reader:
         if not isinstance(event, yaml.ScalarEvent):
             raise self._error(event, f"{what} is text, or a list of lines")
         text = str(event.value).strip("\n").rstrip()
-        if event.style is None and text in ("~", "null"):
+        if not event.style and text in ("~", "null"):
             text = ""
         if len(text) > MAX_ANSWER:
             raise self._error(event, f"this answer has {len(text)} characters; at most {MAX_ANSWER} are read")
