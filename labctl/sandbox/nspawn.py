@@ -1,7 +1,8 @@
 """One VM as a systemd-nspawn container: the same image, the same seed, no emulated CPU.
 
 It boots the real systemd in about a second and runs at the machine's full speed, but needs root and shares
-this machine's kernel: what needs a kernel of its own (NFS, reboot, memory snapshots) is for QEMU.
+this machine's kernel: what needs a kernel of its own (NFS, reboot) is for QEMU. A snapshot is of the disk
+alone: the VM is booted anew when one is made or put back.
 """
 
 from __future__ import annotations
@@ -23,8 +24,11 @@ from labctl.sandbox.state import Vm, pidfile, vm_dir
 PACKAGE = "systemd-container"
 CONSOLE = "console.log"
 LOWER = "lower"
+#: Of one VM: what differs from the image, the two seen as one, and what was kept.
+UPPER, ROOT, SNAPSHOTS = "upper", "root", "snapshots"
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _START_SECONDS = 10.0
+_SHUTDOWN_SECONDS = 30.0
 
 # As in a QEMU VM, what comes from this machine must not count as a neighbour (see seed.py): hence the /32
 _NETWORK = """\
@@ -66,6 +70,11 @@ def bridge_mac(sandbox: str) -> str:
     return f"02:00:{number.hex(':')}"
 
 
+def machine_name(sandbox: str, vm: str) -> str:
+    """Its own on this machine; nspawn calls the network card on our side ``vb-`` and this."""
+    return f"lc{zlib.crc32(f'{sandbox}/{vm}'.encode()):08x}"
+
+
 def seed_changes(sandbox: str, vm: str) -> dict[str, tuple[int, str]]:
     """What differs from a QEMU VM's seed: the network's set-up, and a disk that is mounted already."""
     addresses = {
@@ -97,13 +106,9 @@ def prepare(sandbox: str, directory: Path, image: Image) -> None:
 def start(sandbox: str, directory: Path, vm: Vm, contents: dict[str, tuple[int, str]]) -> Vm:
     """Lay the VM's own files over the image and boot it; the VM with its pid. SandboxError says why not."""
     here = vm_dir(directory, vm.name)
-    root = here / "root"
-    for part in ("upper", "work", "root"):
+    for part in (UPPER, "work", ROOT):
         (here / part).mkdir(parents=True)
-    layers = f"lowerdir={directory / LOWER},upperdir={here / 'upper'},workdir={here / 'work'}"
-    _do("mount", "-t", "overlay", "labctl", "-o", layers, str(root))
-    # systemd asks the root directory for its mode; mkdir's was for our own eyes
-    root.chmod(0o755)
+    root = _mount(directory, here)
     for name, (mode, text) in contents.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,6 +116,62 @@ def start(sandbox: str, directory: Path, vm: Vm, contents: dict[str, tuple[int, 
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
     _do("chroot", str(root), "/bin/sh", "/var/lib/labctl/seed.sh")
+    return _boot(sandbox, directory, vm)
+
+
+def keep(sandbox: str, directory: Path, vm: Vm, tag: str) -> Vm:
+    """Shut the VM down, copy what differs from the image under ``tag``, boot it again."""
+    here = vm_dir(directory, vm.name)
+    _end(sandbox, directory, vm, grace=_SHUTDOWN_SECONDS)
+    copy = here / SNAPSHOTS / tag
+    copy.parent.mkdir(exist_ok=True)
+    shutil.rmtree(copy, ignore_errors=True)
+    _do("cp", "-a", str(here / UPPER), str(copy))
+    _mount(directory, here)
+    return _boot(sandbox, directory, vm)
+
+
+def back(sandbox: str, directory: Path, vm: Vm, tag: str) -> Vm:
+    """Switch the VM off, put back what was kept under ``tag``, boot it."""
+    here = vm_dir(directory, vm.name)
+    _end(sandbox, directory, vm, grace=0)
+    shutil.rmtree(here / UPPER)
+    _do("cp", "-a", str(here / SNAPSHOTS / tag), str(here / UPPER))
+    _mount(directory, here)
+    return _boot(sandbox, directory, vm)
+
+
+def snapshots(directory: Path, name: str) -> list[str]:
+    """The tags under which something is kept, sorted."""
+    kept = vm_dir(directory, name) / SNAPSHOTS
+    return sorted(entry.name for entry in kept.iterdir()) if kept.is_dir() else []
+
+
+def _end(sandbox: str, directory: Path, vm: Vm, grace: float) -> None:
+    process.end(vm.pid, pidfile(directory, vm.name), grace=grace)
+    # the kernel takes its time to remove the network of a container that is gone
+    card = Path("/sys/class/net", f"vb-{machine_name(sandbox, vm.name)}")
+    until = time.monotonic() + _START_SECONDS
+    while card.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    unmount_below(vm_dir(directory, vm.name))
+
+
+def _mount(directory: Path, here: Path) -> Path:
+    """The VM's files over the image's; where they are then seen together."""
+    # what overlayfs keeps there for itself belongs to one pair of directories
+    shutil.rmtree(here / "work")
+    (here / "work").mkdir()
+    root = here / ROOT
+    layers = f"lowerdir={directory / LOWER},upperdir={here / UPPER},workdir={here / 'work'}"
+    _do("mount", "-t", "overlay", "labctl", "-o", layers, str(root))
+    # systemd asks the root directory for its mode; mkdir's was for our own eyes
+    root.chmod(0o755)
+    return root
+
+
+def _boot(sandbox: str, directory: Path, vm: Vm) -> Vm:
+    here = vm_dir(directory, vm.name)
     pid_file = pidfile(directory, vm.name)
     with (here / CONSOLE).open("wb") as console:
         # --fork: nobody's child, as QEMU's -daemonize does it
@@ -138,9 +199,8 @@ def argv(sandbox: str, directory: Path, vm: Vm) -> list[str]:
     """systemd-nspawn's command line; the VM's pid file in it is how the process is found again."""
     return [
         *("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-users=no"),
-        f"--directory={vm_dir(directory, vm.name) / 'root'}",
-        # a name of its own on this machine: nspawn names the network card after it
-        f"--machine=lc{zlib.crc32(f'{sandbox}/{vm.name}'.encode()):08x}",
+        f"--directory={vm_dir(directory, vm.name) / ROOT}",
+        f"--machine={machine_name(sandbox, vm.name)}",
         f"--hostname={vm.name}",
         f"--network-bridge={bridge_name(sandbox)}",
         *("--link-journal=no", "--console=read-only", "--resolv-conf=off", "--timezone=off"),

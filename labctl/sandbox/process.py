@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 PROC = Path("/proc")
+# seconds that systemd-nspawn has to clear up after its container
+_LAST_WORDS = 5.0
 _START_TIME = 19  # index after the ")" of the name: field 22 of proc(5)'s stat, in clock ticks since boot
 
 
@@ -52,8 +54,20 @@ def find(pidfile: Path) -> list[int]:
     return [pid for pid in pids if is_ours(pid, pidfile)]
 
 
+def children(pid: int) -> list[int]:
+    """The processes that ``pid`` started and that still run."""
+    try:
+        listed = (PROC / str(pid) / "task" / str(pid) / "children").read_text(encoding="ascii")
+    except OSError:
+        return []
+    return [int(word) for word in listed.split()]
+
+
 def end(pid: int, pidfile: Path, *, grace: float = 3.0) -> None:
-    """End our VM, and no other process: SIGTERM, ``grace`` seconds later SIGKILL. Waits for its end."""
+    """End our VM, and no other process: SIGTERM, ``grace`` seconds later SIGKILL. Waits for its end.
+
+    A container's first process is killed before the systemd-nspawn that started it: it would live on.
+    """
     try:
         handle = os.pidfd_open(pid)
     except OSError:
@@ -62,11 +76,18 @@ def end(pid: int, pidfile: Path, *, grace: float = 3.0) -> None:
         # checked after the handle is held: from here on the pid cannot come to mean another process
         if not is_ours(pid, pidfile):
             return
-        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, number)
-            if select.select([handle], [], [], patience)[0]:
+        with contextlib.suppress(ProcessLookupError):
+            if grace:
+                signal.pidfd_send_signal(handle, signal.SIGTERM)
+                if select.select([handle], [], [], grace)[0]:
+                    return
+            started = children(pid)
+            for child in started:
+                os.kill(child, signal.SIGKILL)
+            if started and select.select([handle], [], [], _LAST_WORDS)[0]:
                 return
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+        select.select([handle], [], [], 10.0)
     finally:
         os.close(handle)
 
