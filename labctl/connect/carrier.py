@@ -107,8 +107,8 @@ def _channel(server: Server, jump: Server, deadline: Deadline, stack: ExitStack,
         if not transport.is_active():
             raise Unreachable(f"the connection to {jump.where} broke") from err
         raise _no_answer(server, timeout, f", asked from {jump.where}") from err
-    stack.callback(channel.close)
-    return Carrier(channel, channel.close)
+    stack.callback(_close, channel)
+    return Carrier(channel, lambda: _close(channel))
 
 
 def _program(server: Server, stack: ExitStack) -> Carrier:
@@ -158,6 +158,13 @@ def _shut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass  # closed already
+
+
+def _close(channel: paramiko.Channel) -> None:
+    try:
+        channel.close()
+    except (EOFError, OSError, paramiko.SSHException):
+        pass  # the jump host's connection went first, and the channel with it
 
 
 def _no_answer(server: Server, seconds: float, asked: str = "") -> Unreachable:

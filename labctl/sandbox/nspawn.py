@@ -122,7 +122,7 @@ def start(sandbox: str, directory: Path, vm: Vm, contents: dict[str, tuple[int, 
 def keep(sandbox: str, directory: Path, vm: Vm, tag: str) -> Vm:
     """Shut the VM down, copy what differs from the image under ``tag``, boot it again."""
     here = vm_dir(directory, vm.name)
-    _end(sandbox, directory, vm, grace=_SHUTDOWN_SECONDS)
+    _end(directory, vm, grace=_SHUTDOWN_SECONDS)
     copy = here / SNAPSHOTS / tag
     copy.parent.mkdir(exist_ok=True)
     shutil.rmtree(copy, ignore_errors=True)
@@ -134,7 +134,7 @@ def keep(sandbox: str, directory: Path, vm: Vm, tag: str) -> Vm:
 def back(sandbox: str, directory: Path, vm: Vm, tag: str) -> Vm:
     """Switch the VM off, put back what was kept under ``tag``, boot it."""
     here = vm_dir(directory, vm.name)
-    _end(sandbox, directory, vm, grace=0)
+    _end(directory, vm, grace=0)
     shutil.rmtree(here / UPPER)
     _do("cp", "-a", str(here / SNAPSHOTS / tag), str(here / UPPER))
     _mount(directory, here)
@@ -147,13 +147,12 @@ def snapshots(directory: Path, name: str) -> list[str]:
     return sorted(entry.name for entry in kept.iterdir()) if kept.is_dir() else []
 
 
-def _end(sandbox: str, directory: Path, vm: Vm, grace: float) -> None:
-    process.end(vm.pid, pidfile(directory, vm.name), grace=grace)
-    # the kernel takes its time to remove the network of a container that is gone
-    card = Path("/sys/class/net", f"vb-{machine_name(sandbox, vm.name)}")
-    until = time.monotonic() + _START_SECONDS
-    while card.exists() and time.monotonic() < until:
-        time.sleep(0.01)
+def _end(directory: Path, vm: Vm, grace: float) -> None:
+    """End the VM: after ``grace`` seconds, in which it may shut down, with all that is in it."""
+    own = pidfile(directory, vm.name)
+    if grace:
+        process.end(vm.pid, own, grace=grace)
+    process.end_all(own)
     unmount_below(vm_dir(directory, vm.name))
 
 
@@ -204,8 +203,28 @@ def argv(sandbox: str, directory: Path, vm: Vm) -> list[str]:
         f"--hostname={vm.name}",
         f"--network-bridge={bridge_name(sandbox)}",
         *("--link-journal=no", "--console=read-only", "--resolv-conf=off", "--timezone=off"),
-        f"--setenv=LABCTL_VM={pidfile(directory, vm.name)}",
+        f"--setenv={process.TOLD}={pidfile(directory, vm.name)}",
     ]
+
+
+def look_at_network(vm: Vm) -> str:
+    """What this machine and the container know of each other, for the message that it does not answer."""
+    inside = ["nsenter", f"--target={vm.pid}", "--net"]
+    leader = subprocess.run(["pgrep", "--parent", str(vm.pid)], capture_output=True, text=True, check=False)
+    if leader.stdout.split():
+        inside[1] = f"--target={leader.stdout.split()[0]}"
+    told = []
+    for argv in (
+        ["ip", "-brief", "link"],
+        ["ip", "neighbour"],
+        [*inside, "ip", "-brief", "address"],
+        [*inside, "ip", "route"],
+        [*inside, "ip", "neighbour"],
+        [*inside, "ss", "-tan"],
+    ):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
+        told.append(f"\n$ {' '.join(argv)}\n{(done.stdout + done.stderr).strip()}")
+    return "".join(told)
 
 
 def release(sandbox: str, directory: Path) -> None:

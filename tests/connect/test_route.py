@@ -191,7 +191,7 @@ _option = st.one_of(
 @given(
     lines=st.lists(_option, max_size=8), user=st.sampled_from(["", "a", "c"]), port=st.sampled_from(["", "3"])
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_configuration_leads_where_ssh_goes(
     lines: list[str], user: str, port: str, tmp_path: Path
 ) -> None:

@@ -151,7 +151,7 @@ nasty = st.text(max_size=60) | st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=nasty, verdict=st.sampled_from(["pass", "fail", "skip", "error"]))
 def test_nothing_from_a_vm_reaches_the_terminal_raw(text: str, verdict: str) -> None:
     bad = a_check(verdict, seen=text, expected=text, hint=text, title=text)
