@@ -1,4 +1,4 @@
-"""labctl lab: what labs there are, and what a lab gives points for."""
+"""labctl lab: what labs there are, what a lab gives points for, whether its checks are right."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import click
 
 from labctl.cli.course import find_course
 from labctl.cli.options import course_option, json_option
+from labctl.cli.verify import verify_command
 
 
 @click.group()
 def lab() -> None:
-    """Show labs and their rubrics."""
+    """Show labs and their rubrics; prove their checks."""
 
 
 @lab.command("list")
@@ -67,3 +68,6 @@ def show(name: str | None, course: Path | None, as_json: bool) -> None:
         ],
     }
     click.echo(json.dumps(document, indent=2) if as_json else render_rubric(document), nl=as_json)
+
+
+lab.add_command(verify_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
@@ -374,6 +375,22 @@ class Sandbox:
 
     def has_snapshot(self, name: str, tag: str) -> bool:
         return tag in self.snapshots(name)
+
+    def reboot(self, name: str) -> None:
+        """Shut the VM down and boot it; returns when it lets us in again."""
+        if self._is_container():
+            self._boot_anew(name, "", lambda sandbox, directory, one, _: nspawn.reboot(sandbox, directory, one))
+            return
+        booted = "cat /proc/sys/kernel/random/boot_id"
+        before = self.run(name, booted).stdout
+        self.run(name, "sudo systemd-run --quiet --on-active=0.2 systemctl reboot")
+        until = time.monotonic() + BOOT_SECONDS
+        while time.monotonic() < until:
+            with contextlib.suppress(SandboxError):
+                if self.run(name, booted, timeout=10).stdout not in ("", before):
+                    return
+            time.sleep(0.5)
+        raise SandboxError(f"{name} did not come back within {BOOT_SECONDS:.0f} s")
 
     def _is_container(self) -> bool:
         known = state.load(self.directory)

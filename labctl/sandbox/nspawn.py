@@ -141,6 +141,13 @@ def back(sandbox: str, directory: Path, vm: Vm, tag: str) -> Vm:
     return _boot(sandbox, directory, vm)
 
 
+def reboot(sandbox: str, directory: Path, vm: Vm) -> Vm:
+    """Shut the VM down, and boot it again."""
+    _end(directory, vm, grace=_SHUTDOWN_SECONDS)
+    _mount(directory, vm_dir(directory, vm.name))
+    return _boot(sandbox, directory, vm)
+
+
 def snapshots(directory: Path, name: str) -> list[str]:
     """The tags under which something is kept, sorted."""
     kept = vm_dir(directory, name) / SNAPSHOTS
