@@ -379,7 +379,9 @@ class Sandbox:
     def reboot(self, name: str) -> None:
         """Shut the VM down and boot it; returns when it lets us in again."""
         if self._is_container():
-            self._boot_anew(name, "", lambda sandbox, directory, one, _: nspawn.reboot(sandbox, directory, one))
+            self._boot_anew(
+                name, "", lambda sandbox, directory, one, _: nspawn.reboot(sandbox, directory, one)
+            )
             return
         booted = "cat /proc/sys/kernel/random/boot_id"
         before = self.run(name, booted).stdout

@@ -5,8 +5,9 @@ fail. :func:`verify` makes them on VMs of this machine, grades each VM, and comp
 """
 
 from labctl.verify.compare import Comparison, Expectation, compare, expected_verdicts, uncovered
+from labctl.verify.machines import Setup
 from labctl.verify.matrix import Case, Loss, Matrix, load_matrix
-from labctl.verify.run import Progress, Report, Setup, verify
+from labctl.verify.run import Progress, Report, verify
 
 __all__ = [
     "Case", "Comparison", "Expectation", "Loss", "Matrix", "Progress", "Report", "Setup", "compare",

@@ -66,9 +66,7 @@ def expected_verdicts(case: Case, checks: Sequence[Check]) -> dict[str, Expectat
     return expected
 
 
-def compare(
-    case: Case, results: Sequence[Result], *, seconds: float = 0.0, driver: str = ""
-) -> Comparison:
+def compare(case: Case, results: Sequence[Result], *, seconds: float = 0.0, driver: str = "") -> Comparison:
     """The results of grading what ``case`` made, beside what it declares."""
     by_id = {one.check.id: one for one in results}
     checks = [one.check for one in results]
@@ -146,5 +144,3 @@ def uncovered(checks: Iterable[Check], comparisons: Sequence[Comparison]) -> tup
     """The checks that no mutant made fail by itself: nothing shows that they can tell right from wrong."""
     failed = {id for one in comparisons if one.case.kind == "mutant" for id in one.failed}
     return tuple(check.id for check in checks if check.id not in failed)
-
-

@@ -107,7 +107,9 @@ class Matrix(_Model):
                 near = nearest(name, known)
                 raise CourseError(
                     f"there is no mutant {name!r}",
-                    hint=f"did you mean {near}?" if near else f"sections and names: {', '.join(sorted(known))}",
+                    hint=f"did you mean {near}?"
+                    if near
+                    else f"sections and names: {', '.join(sorted(known))}",
                 )
         return tuple(case for case in self.cases if not only or {case.name, case.section} & set(only))
 
@@ -133,7 +135,9 @@ def load_matrix(lab: Lab, directory: Path) -> Matrix:
             continue
         for case, place in _cases(lab, file):
             if case.name in seen:
-                raise CourseError(f"the name {case.name} stands twice (first: {seen[case.name]})", place=place)
+                raise CourseError(
+                    f"the name {case.name} stands twice (first: {seen[case.name]})", place=place
+                )
             seen[case.name] = place
             cases.append(case)
     return Matrix(shared=shared, cases=tuple(cases))
@@ -165,7 +169,9 @@ def _cases(lab: Lab, path: Path) -> Iterator[tuple[Case, Place]]:
                     )
             if kind == "mutant" and not case.fail and not case.unjudged:
                 raise CourseError(
-                    f"{case.name}: which checks does it fail?", hint="fail: {CHECK: HINT}", place=written.place
+                    f"{case.name}: which checks does it fail?",
+                    hint="fail: {CHECK: HINT}",
+                    place=written.place,
                 )
             if kind == "variant" and (case.fail or case.unjudged):
                 raise CourseError(

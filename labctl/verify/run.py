@@ -53,9 +53,7 @@ class Report:
 
     @property
     def good(self) -> bool:
-        return not (
-            self.survivors or self.uncovered or any(one.problems for one in self.comparisons)
-        )
+        return not (self.survivors or self.uncovered or any(one.problems for one in self.comparisons))
 
 
 @dataclass
@@ -120,9 +118,7 @@ def verify(
     heavy = [case for case in chosen if case.needs or not light or (left_out and case.kind in WHOLE)]
     easy = [case for case in chosen if light and not case.needs]
     if easy:
-        machines = Machines(
-            Sandbox.open(f"{sandbox}-c"), "nspawn", shared, shared.containers.skip_tags
-        )
+        machines = Machines(Sandbox.open(f"{sandbox}-c"), "nspawn", shared, shared.containers.skip_tags)
         _run(round_, machines, easy, left_out, min(CONTAINERS, len(easy)))
     if heavy and not round_.stop.is_set():
         _run(round_, Machines(Sandbox.open(f"{sandbox}-vm"), "qemu", shared), heavy, (), 1)
