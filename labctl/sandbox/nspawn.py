@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from labctl.errors import SandboxError
-from labctl.sandbox import network, process
+from labctl.sandbox import cgroups, network, process
 from labctl.sandbox.image import Image
 from labctl.sandbox.state import Vm, pidfile, vm_dir
 
@@ -160,7 +160,7 @@ def _end(directory: Path, vm: Vm, grace: float) -> None:
     if grace:
         process.end(vm.pid, own, grace=grace)
     process.end_all(own)
-    unmount_below(vm_dir(directory, vm.name))
+    clear(vm_dir(directory, vm.name))
 
 
 def _mount(directory: Path, here: Path) -> Path:
@@ -182,7 +182,10 @@ def _boot(sandbox: str, directory: Path, vm: Vm) -> Vm:
     with (here / CONSOLE).open("wb") as console:
         # --fork: nobody's child, as QEMU's -daemonize does it
         subprocess.run(
-            ["setsid", "--fork", *argv(sandbox, directory, vm)],
+            [
+                *("sh", "-c", cgroups.ENTER, "sh", *map(str, cgroups.make(group_name(here))), "--"),
+                *("setsid", "--fork", *argv(sandbox, directory, vm)),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
@@ -240,6 +243,17 @@ def release(sandbox: str, directory: Path) -> None:
     if Path("/sys/class/net", bridge_name(sandbox)).exists():
         with contextlib.suppress(SandboxError):
             _do("ip", "link", "delete", bridge_name(sandbox))
+
+
+def group_name(here: Path) -> str:
+    """Of the control group of the VM that lives in the directory ``here``."""
+    return f"labctl-{zlib.crc32(str(here).encode()):08x}"
+
+
+def clear(here: Path) -> None:
+    """Take away what an ended VM leaves on this machine: mounts and its control group."""
+    unmount_below(here)
+    cgroups.remove(group_name(here))
 
 
 def unmount_below(directory: Path) -> None:
