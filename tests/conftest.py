@@ -27,6 +27,7 @@ _FAILED_BEFORE = pytest.StashKey[set[Path]]()
 _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A worker takes the tests of a file, or all that share the two VMs, which boot once and come first.
 

@@ -48,7 +48,7 @@ class Comparison:
 
 
 def expected_verdicts(case: Case, checks: Sequence[Check]) -> dict[str, Expectation]:
-    """What each of ``checks`` should come to; those after one that fails are skipped, as the judge does it."""
+    """What each of ``checks`` should come to; those after one that fails are skipped, as the judge has it."""
     expected: dict[str, Expectation] = {}
     for check in checks:
         before = [expected[needed].verdict for needed in check.after if needed in expected]

@@ -146,8 +146,8 @@ def load_matrix(lab: Lab, directory: Path) -> Matrix:
 def _cases(lab: Lab, path: Path) -> Iterator[tuple[Case, Place]]:
     document = load_yaml(path, CourseError)
     found = validated(_File, document, path, CourseError)
-    if found.section not in dict(lab.sections):
-        known = ", ".join(key for key, _ in lab.sections)
+    if found.section not in lab.sections:
+        known = ", ".join(lab.sections)
         raise CourseError(
             f"the lab has no section {found.section!r}", hint=f"it has {known}", place=document.at("section")
         )

@@ -29,8 +29,8 @@ Progress = Callable[[str, Comparison | None], None]
 
 @dataclass(frozen=True)
 class Report:
-    """What came of it. ``checks`` are the lab's that apply to the VMs at hand; ``whole``: the whole matrix was
-    run, so that what no mutant kills is known.
+    """What came of it. ``checks`` are the lab's that apply to the VMs at hand; ``whole``: the whole matrix
+    was run, so that what no mutant kills is known.
     """
 
     lab: Lab
@@ -72,7 +72,7 @@ class _Round:
         staff = StaffLink(machines.staff)
         try:
             machines.make(host, case)
-            plan = Plan(self.lab, checks, DEADLINE, self.stop)
+            plan = Plan(self.lab, checks, DEADLINE, stop=self.stop)
             graded = grade_host(host, plan, staff)
         except (SandboxError, HostError) as err:
             if self.stop.is_set():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..command import CAP, Finished, run_command
 from ..outcome import Context, Failed
 
-#: Where Debian's packages put programs. /usr/local comes first for users, and holds what the VM's owner put there.
+#: Where Debian's packages put programs. /usr/local, which is searched first otherwise, is the VM's owner's.
 PACKAGED = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 

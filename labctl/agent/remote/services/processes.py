@@ -179,7 +179,7 @@ def ends_with(pid: int) -> bool:
 
 
 def limits_of(pid: int) -> list[int]:
-    """Soft and hard limit of open files; -1 is no limit. Reading them so takes no privilege (prlimit does)."""
+    """Soft and hard limit of open files, -1 for none. To read them here takes no privilege; prlimit does."""
     for line in raw(pid, "limits").splitlines():
         if line.startswith("Max open files"):
             return [int(word) if word.isdigit() else -1 for word in line.split()[3:5]]
