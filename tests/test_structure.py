@@ -15,7 +15,7 @@ PACKAGE = ROOT / "labctl"
 #: room of a lower layer, except where FORBIDDEN says otherwise.
 LAYERS = (
     ("cli",),
-    ("gradescope",),
+    ("gradescope", "verify"),
     ("grading", "playbook"),
     ("probes",),
     ("agent", "batch", "sandbox"),
@@ -30,6 +30,7 @@ ALLOWED_SIDEWAYS = {("connect", "inventory")}
 FORBIDDEN = {
     "probes": {"batch", "sandbox"},
     "grading": {"playbook", "sandbox"},
+    "verify": {"playbook"},
     "playbook": {"probes", "sandbox"},
     "gradescope": {"playbook", "sandbox"},
     "sandbox": {"inventory", "connect", "report"},

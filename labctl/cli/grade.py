@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.context import Setting
+from labctl.cli.context import Setting, program
 from labctl.cli.gradescope import deliver_run, keys_directory, keys_option
 from labctl.cli.grading_run import Asked, GradingRun, earlier_run, new_run
 from labctl.cli.limit import remember_failed
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     "--only", multiple=True, metavar="ID", help="Only this check, section or question (and what it needs)."
 )
 @click.option("--no-disrupt", is_flag=True, help="Only look: no crash experiment, nothing written.")
+@click.option(
+    "--watch", "watching", is_flag=True, help="Stay, and look again when something changes on the VM."
+)
 @click.option(
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
 )
@@ -86,6 +89,7 @@ def grade(
     lab_name: str | None,
     only: tuple[str, ...],
     no_disrupt: bool,
+    watching: bool,
     deadline: float,
     answers_path: Path | None,
     deliver: bool,
@@ -109,14 +113,16 @@ def grade(
     from labctl.grading.answers import secrets_for
     from labctl.probes import StaffLink
 
-    setting = Setting.current(inventory, course)
-    if resume or run_name:
-        if lab_name or only or no_disrupt:
-            raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
-        run = earlier_run(setting, run_name, vms, limit, database, resume=resume, answers=answers_path)
-    else:
-        asked = Asked(lab_name or setting.course.default_lab, only, not no_disrupt, answers_path)
-        run = new_run(setting, asked, vms, limit, database)
+    named = vms or limit or resume or run_name
+    setting = Setting.current(inventory, course) if named else Setting.here(course)
+    if (resume or run_name) and (lab_name or only or no_disrupt):
+        raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
+    new = Asked(lab_name or setting.course.default_lab, only, not no_disrupt, answers_path)
+    run = (
+        earlier_run(setting, run_name, vms, limit, database, resume=resume, answers=answers_path)
+        if resume or run_name
+        else new_run(setting, new, vms, limit, database)
+    )
     asked = run.asked
     lab = load_lab(setting.course.graders / asked.lab)
     answers = _answers(setting, lab, run.hosts, asked.answers, remote=run.kept) if asked.answers else None
@@ -135,6 +141,8 @@ def grade(
     signing = _signing(keys, run) if deliver else None
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
+    if watching:
+        return _watch(run, plan, staff, kept=as_json or json_lines or output or run.resumes or run.continues)
     run.begin(setting, lab, keep)
     with observing(run.name, [host.name for host in run.hosts], forks, json_lines=json_lines) as observer:
         documents, lost = _grade(run, plan, staff, forks, observer)
@@ -167,6 +175,16 @@ def _signing(keys: Path | None, run: GradingRun) -> Keys:
             hint="name the VMs, and leave out --only and --no-disrupt",
         )
     return open_keys(keys_directory(keys))
+
+
+def _watch(run: GradingRun, plan: Plan, staff: StaffLink, *, kept: Any) -> int:
+    from labctl.cli.watch import watch
+
+    if kept:
+        raise RequestError("--watch shows a person what changes: no --json, -o, --run, --resume with it")
+    if len(run.hosts) != 1:
+        raise RequestError(f"--watch looks at one VM, not at {len(run.hosts)}", hint="name one of them")
+    return watch(run.hosts[0], plan, staff)
 
 
 def _answers(
@@ -231,4 +249,5 @@ def _grade(
 def _show(document: dict[str, Any]) -> None:
     from labctl.report.grade_console import render_scorecard
 
-    click.echo(render_scorecard(document, tty=sys.stdout.isatty()), nl=False, color=True)
+    text = render_scorecard(document, tty=sys.stdout.isatty(), program=program())
+    click.echo(text, nl=False, color=True)
