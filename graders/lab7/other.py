@@ -117,7 +117,7 @@ def cookie(vm: Target, see: See) -> Judgement:
     if backend is None or not backend.cookie:
         return failed(
             expected="a cookie that names the server",
-            seen="not tried: the backend sets none",
+            seen="no cookie is set",
             hint="for the curious: how would one browser always meet the same worker?",
         )
     found, _ = look(see, backend, up)

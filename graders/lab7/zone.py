@@ -21,6 +21,8 @@ from labctl.probes import (
 from .facts import TEST_ADDRESS, ZONE
 
 APEX = f"{ZONE}."
+#: What the lab's own file holds.
+GIVEN = frozenset({(APEX, "SOA"), (APEX, "NS"), (APEX, "A"), (f"test.{APEX}", "A")})
 #: Each (name, type) of the zone costs a query; a student's zone has a dozen.
 MAX_QUERIES = 40
 #: Seconds in which BIND has reloaded a student's zones.
@@ -56,7 +58,7 @@ def config(_vm: Target, see: See) -> Judgement:
 def active(_vm: Target, see: See) -> Judgement:
     """The DNS server's unit is running."""
     found = see(unit("named", "bind9")).best()
-    if found and found.is_active:
+    if found and found.is_running:
         return passed(f"{found.id} is {found.active} ({found.sub})")
     return failed(
         expected="the unit bind9 (named), active",
@@ -126,7 +128,7 @@ def declared(_vm: Target, see: See) -> Judgement:
     question="2d",
     layer="answer on the VM",
     after=("dns.zone",),
-    explained_by=("dns.active", "dns.port"),
+    explained_by=("dns.port",),
 )
 def answers(_vm: Target, see: See) -> Judgement:
     """Your server answers for example.com on the VM itself."""
@@ -269,8 +271,7 @@ def local(kind: str) -> Request[DnsAnswer]:
 
 def additions(disk: Bind) -> tuple[Record, ...]:
     """The student's own records: all but those that the lab's own file has."""
-    given = {(APEX, "SOA"), (APEX, "NS"), (APEX, "A"), (f"test.{APEX}", "A")}
-    return tuple(record for record in disk.records if (record.name, record.type) not in given)
+    return tuple(record for record in disk.records if (record.name, record.type) not in GIVEN)
 
 
 def served(see: See, records: list[Record]) -> list[Record]:

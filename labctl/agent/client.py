@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from labctl.agent import bundle
-from labctl.connect import Connection, Stream, open_connection
+from labctl.connect import Connection, Retry, Stream, open_connection
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, HostError, PythonMissing, SudoRefused
 from labctl.inventory import Host
@@ -76,6 +76,7 @@ class Hello:
     hostname: str
     boot_id: str
     pid: int
+    machine_id: str = ""
 
 
 class Agent:
@@ -147,12 +148,14 @@ class Agent:
         self.close()
 
 
-def start_agent(host: Host, deadline: Deadline, become: bool = True) -> Agent:
-    """Connect to ``host`` and start the agent there, as root when ``become``.
+def start_agent(host: Host, deadline: Deadline, become: bool = True, retry: Retry | None = None) -> Agent:
+    """Connect to ``host``, more than once when ``retry`` says so, and start the agent there.
+
+    As root when ``become``.
 
     Raises a :class:`HostError` that says why it could not: see ``labctl.errors``.
     """
-    connection = open_connection(host, deadline)
+    connection = open_connection(host, deadline, retry)
     try:
         return start_agent_on(connection, deadline, become)
     except BaseException:
@@ -197,6 +200,7 @@ def _greet(stream: Stream, host: Host, payload: bytes, nonce: str, deadline: Dea
             hostname=str(frame["hostname"])[:255],
             boot_id=str(frame["boot_id"])[:64],
             pid=int(frame["pid"]),
+            machine_id=str(frame.get("machine_id") or "")[:64],
         )
     except (KeyError, TypeError, ValueError) as err:
         raise _protocol_error(host, "a malformed hello") from err
@@ -225,6 +229,10 @@ def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
     said = stream.stderr_tail().decode("utf-8", "replace").strip()
     last = said.splitlines()[-1] if said else ""
     missing = "not found" in said or "No such file" in said
+    if missing and "sudo: " in said and not said.startswith("sudo: "):
+        return SudoRefused(
+            "there is no sudo", hint="start labctl as root" if host.is_local else "log in as root"
+        )
     if (host.python in said and missing) or status == 127:
         return PythonMissing(
             f"there is no {host.python} on the VM", hint="on the VM: sudo apt install python3"
@@ -232,7 +240,9 @@ def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
     if said.startswith("sudo:") or "\nsudo:" in said:
         return SudoRefused(
             f"sudo did not work without a password: {last}",
-            hint="the login user needs NOPASSWD in /etc/sudoers.d, or log in as root",
+            hint="type sudo in front of the whole command: it then asks you"
+            if host.is_local
+            else "the login user needs NOPASSWD in /etc/sudoers.d, or log in as root",
         )
     ended = f"ended with status {status}" if status is not None else "did not answer"
     return AgentFault(f"the agent could not start: python {ended}{': ' + last if last else ''}")

@@ -74,6 +74,7 @@ def _tcp(server: Server, deadline: Deadline) -> _PromptSocket:
             hint="check ProxyJump in ssh's configuration"
             if server.is_jump
             else "check ansible_host in the inventory",
+            passing=err.errno == socket.EAI_AGAIN,
         ) from err
     except TimeoutError as err:
         raise _no_answer(server, timeout) from err
@@ -97,6 +98,7 @@ def _channel(server: Server, jump: Server, deadline: Deadline, stack: ExitStack,
             raise Unreachable(
                 f"{jump.where} does not lead on to {server.where}: {err.text}",
                 hint="its sshd needs AllowTcpForwarding and PermitOpen for it",
+                passing=False,
             ) from err
         raise Unreachable(
             f"{jump.where} cannot connect to {server.where}: {err.text}", hint=_is_it_up(server)

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime, timezone
 from typing import Any
 
 from labctl.errors import HostError
 from labctl.grading.grade import Graded
 from labctl.grading.judge import Result
 from labctl.grading.lab import Lab
+from labctl.grading.layers import first_broken
+from labctl.grading.rubric import Answer
+from labctl.grading.statistics import duplicates
 from labctl.grading.verdict import Verdict
 
 SCHEMA = 1
 #: What a VM wrote is quoted up to so many characters in a verdict; the whole is in the evidence.
 QUOTE = 600
-
-
-def outcome_document(name: str, lab: Lab, outcome: Graded | HostError) -> dict[str, Any]:
-    """One VM's part of the run, however it went."""
-    return (
-        lost_document(name, outcome) if isinstance(outcome, HostError) else host_document(name, lab, outcome)
-    )
 
 
 def lab_document(lab: Lab) -> dict[str, Any]:
@@ -41,7 +38,7 @@ def rubric_document(lab: Lab) -> dict[str, Any]:
         "max_answers": sum(one.points for one in answers),
         "intro": lab.rubric.intro,
         "questions": [
-            one.model_dump(mode="json", exclude={"answer": {"ideas": {"__all__": {"any"}}}})
+            {"id": one.id, "section": one.section, "do": one.do, "answer": _asked(one.answer)}
             for one in lab.rubric.questions
         ],
         "checks": [
@@ -64,25 +61,35 @@ def rubric_document(lab: Lab) -> dict[str, Any]:
     }
 
 
-def run_document(
-    run: str, lab: Lab, started: datetime, outcomes: Mapping[str, Graded | HostError]
-) -> dict[str, Any]:
-    """The document for a whole run, hosts in the order given."""
+def run_document(run: str, lab: Lab, started: str, hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The document for a whole run, made of its VMs' documents."""
     return {
         "schema": SCHEMA,
         "run": run,
         **lab_document(lab),
-        "started": time_text(started),
-        "finished": time_text(datetime.now(UTC)),
-        "hosts": [outcome_document(name, lab, one) for name, one in outcomes.items()],
+        "started": started,
+        "finished": time_text(datetime.now(timezone.utc)),
+        "duplicates": duplicates(hosts),
+        "hosts": list(hosts),
     }
 
 
+def _asked(answer: Answer | None) -> dict[str, Any] | None:
+    """What is asked, and which ideas give points; not how they are found."""
+    if answer is None:
+        return None
+    ideas = [{"name": one.name, "points": one.points} for one in answer.ideas]
+    return {**asdict(answer), "ideas": ideas}
+
+
 def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
-    """One VM. ``score`` is null when some check could not be judged: what is known so far is in
+    """One VM. ``first_broken`` has the lowest broken layer of each section in which a check failed, and that
+    check. ``score`` is null when some check could not be judged: what is known so far is in
     ``score_so_far``.
     """
     problem = _problem(graded)
+    checks = [_check(lab, one, graded) for one in graded.results]
+    broken = {key: first_broken(checks, key) for key in lab.sections}
     return {
         "host": name,
         "status": "graded" if graded.complete else "error",
@@ -95,10 +102,13 @@ def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
         "started": time_text(graded.started),
         "seconds": graded.seconds,
         "restored": graded.restored,
+        "tries": list(graded.tries),
         "connections": graded.connections,
         "round_trips": graded.round_trips,
         "left_out": [{"id": key, "reason": reason} for key, reason in graded.left_out],
-        "checks": [_check(lab, one, graded) for one in graded.results],
+        "checks": checks,
+        "first_broken": {key: asdict(one) for key, one in broken.items() if one},
+        "identity": dict(graded.identity),
         "target": graded.target.to_json(),
         "evidence": graded.evidence.to_json(),
     }
@@ -136,11 +146,21 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "expected": judgement.expected[:QUOTE],
         "seen": judgement.seen[:QUOTE],
         "hint": judgement.hint[:QUOTE],
+        "answer": judgement.answer[:QUOTE],
+        "for_staff": judgement.for_staff,
         "blocked_by": result.blocked_by or None,
-        "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
+        "vantage": _vantage(result),
         "seconds": round(max(took, default=0.0), 3),
         "evidence": [one.id for one in result.used],
     }
+
+
+def _vantage(result: Result) -> str:
+    """From where a check looked: "outside" when any of it was seen from there; "answers" for words alone."""
+    seen = {one.vantage for one in result.used}
+    if "outside" in seen:
+        return "outside"
+    return "answers" if seen == {"answers"} else "vm"
 
 
 def lost_document(name: str, err: HostError) -> dict[str, Any]:
@@ -156,6 +176,7 @@ def lost_document(name: str, err: HostError) -> dict[str, Any]:
         "max_score": None,
         "seconds": None,
         "restored": None,
+        "tries": list(err.tries),
         "connections": 0,
         "round_trips": 0,
         "left_out": [],
@@ -165,4 +186,4 @@ def lost_document(name: str, err: HostError) -> dict[str, Any]:
 
 def time_text(moment: datetime) -> str:
     """How documents write a time: UTC, ISO 8601."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

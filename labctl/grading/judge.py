@@ -138,6 +138,13 @@ _BROKEN = (Verdict.FAIL, Verdict.SKIP)
 _PENDING = Judgement(Verdict.ERROR, 0.0, seen="not judged yet")
 
 
+def leave_out_absent(results: Sequence[Result]) -> tuple[tuple[Result, ...], tuple[tuple[str, str], ...]]:
+    """The results without what is optional and not there; that is (id, reason) instead."""
+    absent = [one for one in results if one.check.optional and one.verdict is not Verdict.PASS]
+    reasons = tuple((one.check.id, f"optional: {one.judgement.seen}") for one in absent)
+    return tuple(one for one in results if one not in absent), reasons
+
+
 def _kindly(result: Result) -> Result:
     """What is optional and not there, or could not be judged, is a SKIP that says what was seen."""
     if not result.check.optional or result.verdict in (Verdict.PASS, Verdict.SKIP):

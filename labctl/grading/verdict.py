@@ -21,7 +21,8 @@ class Judgement:
     the check that are right, each worth what the rubric gives for it.
 
     ``expected``, ``seen`` and ``hint`` are read by students. They may quote the VM: whoever shows them
-    escapes them.
+    escapes them. ``answer`` is what the student wrote, for a written answer; ``for_staff``: the judgement
+    rests on words alone, and somebody should read them.
     """
 
     verdict: Verdict
@@ -30,6 +31,8 @@ class Judgement:
     seen: str = ""
     hint: str = ""
     done: tuple[str, ...] = ()
+    answer: str = ""
+    for_staff: bool = False
 
 
 def passed(seen: str = "") -> Judgement:
@@ -38,7 +41,13 @@ def passed(seen: str = "") -> Judgement:
 
 
 def failed(
-    *, expected: str, seen: str, hint: str, share: float = 0.0, done: tuple[str, ...] = ()
+    *,
+    expected: str,
+    seen: str,
+    hint: str,
+    share: float = 0.0,
+    done: tuple[str, ...] = (),
+    for_staff: bool = False,
 ) -> Judgement:
     """A student's own fault: what should be, what is, and a hint that teaches without giving the answer away.
 
@@ -48,7 +57,7 @@ def failed(
         raise ValueError("a failure has a share of the points below 1")
     if share and done:
         raise ValueError("partial credit is a share or the parts that are done, not both")
-    return Judgement(Verdict.FAIL, share, expected, seen, hint, done)
+    return Judgement(Verdict.FAIL, share, expected, seen, hint, done, for_staff=for_staff)
 
 
 def unjudged(seen: str, hint: str = "") -> Judgement:

@@ -11,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from labctl.documents import Verbatim
 from labctl.errors import InventoryError, UnknownHost
 from labctl.inventory.patterns import matching
 from labctl.inventory.vars_files import Layers, VarsDirectory
@@ -57,7 +58,7 @@ class Host:
     def value(self, name: str, default: Any = None) -> Any:
         """A variable, its template rendered when it is one. Raises :class:`InventoryError`."""
         value = self.variables.get(name, default)
-        if isinstance(value, str) and "{{" in value:
+        if isinstance(value, str) and not isinstance(value, Verbatim) and "{{" in value:
             from labctl.inventory.rendering import render
 
             names = {"inventory_hostname": self.name, "inventory_hostname_short": self.short_name}

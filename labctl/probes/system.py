@@ -37,7 +37,10 @@ class Packages:
 
 @dataclass(frozen=True)
 class Unit:
-    """What ``systemctl show`` says; ``name`` as asked, ``id`` its real name (an alias shows here)."""
+    """What ``systemctl show`` says; ``name`` as asked, ``id`` its real name (an alias shows here).
+
+    ``processes`` is how many the kernel knows in the unit's control group, -1 where that was not looked at.
+    """
 
     name: str
     id: str
@@ -47,10 +50,16 @@ class Unit:
     enabled: str
     main_pid: int
     result: str
+    processes: int = -1
 
     @property
     def is_active(self) -> bool:
         return self.active in ("active", "reloading")
+
+    @property
+    def is_running(self) -> bool:
+        """Active, and with processes: of a service that stays."""
+        return self.is_active and self.processes != 0
 
     @property
     def starts_at_boot(self) -> bool:
@@ -182,6 +191,17 @@ class Addresses:
     addresses: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Resolvers:
+    """Addresses of DNS servers: those in /etc/resolv.conf, which programs ask, and those that
+    systemd-resolved asks for them. ``link`` is the file that resolv.conf is a link to.
+    """
+
+    configured: tuple[str, ...]
+    behind: tuple[str, ...]
+    link: str
+
+
 PACKAGES = Probe("packages", Packages, by_shape(Packages))
 UNITS = Probe("units", Units, by_shape(Units))
 SOCKETS = Probe("sockets", Sockets, by_shape(Sockets))
@@ -189,6 +209,7 @@ FIREWALL = Probe("firewall", Firewall, by_shape(Firewall))
 FILE = Probe("file", File, by_shape(File))
 DIRECTORY = Probe("directory", Directory, by_shape(Directory))
 ADDRESSES = Probe("addresses", Addresses, by_shape(Addresses))
+RESOLVERS = Probe("resolvers", Resolvers, by_shape(Resolvers))
 
 
 def packages(*names: str) -> Request[Packages]:
@@ -225,3 +246,8 @@ def directory(path: str, *, on: Vantage = "vm", attempt: int = 1) -> Request[Dir
 def addresses() -> Request[Addresses]:
     """The VM's own names and addresses."""
     return Request(ADDRESSES, {})
+
+
+def resolvers() -> Request[Resolvers]:
+    """The DNS servers that the VM's own programs ask."""
+    return Request(RESOLVERS, {})

@@ -78,7 +78,7 @@ def test_judging_again_by_the_same_checks_changes_nothing() -> None:
     result = told("regrade", "last")
     assert [(one["host"], one["checks"]) for one in result["hosts"]] == [("student1", []), ("student2", [])]
     assert result["without_evidence"] == ["student3"]
-    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [1, 2, 2]
+    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [2, 2, 1]
 
 
 def test_a_changed_rubric_says_who_gains_and_why(tmp_path: Path) -> None:
@@ -111,4 +111,4 @@ def test_a_changed_rubric_says_who_gains_and_why(tmp_path: Path) -> None:
     assert [one["attempt"] for one in told("show", "last")["hosts"]] == [1, 1, 1]
     text = labctl("regrade", "last", "--course", str(course)).stdout
     assert "nfs.read-write: fail 0/1 -> pass 1/1" in text
-    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [1, 2, 2]
+    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [2, 2, 1]

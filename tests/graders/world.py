@@ -10,10 +10,12 @@ from typing import Any
 
 from balancers import ALGORITHMS
 
-from labctl.grading import Clock, Evidence, Result, Target, judge, load_lab
+from labctl.grading import Check, Clock, Evidence, Result, Target, judge, load_lab
+from labctl.grading.answers import Answers, add_answers
 from labctl.probes import (
     Addresses,
     Bind,
+    Candidate,
     CrashReport,
     Directory,
     DnsAnswer,
@@ -28,6 +30,7 @@ from labctl.probes import (
     Replies,
     Reply,
     Request,
+    Resolvers,
     ServerState,
     Settled,
     ShareTrial,
@@ -99,6 +102,8 @@ RECORDS = (
     Record("www.example.com.", "CNAME", "api.example.com.", 3600),
     Record("example.com.", "TXT", '"hello"', 3600),
 )
+
+SECRET = "bananaboat"
 
 REFUSED = Replies((Reply(0, "", "refused"),), 0.0)
 SILENT = Replies((Reply(0, "", "timeout"),) * 2, 8.0)
@@ -226,6 +231,15 @@ class World:
     asked: list[list[Request[Any]]] = field(default_factory=list)
     #: Seconds on its clock, which only runs while something is waited for.
     now: float = 0.0
+    #: What the student wrote, by question; None when no answers were handed in.
+    answers: dict[str, str] | None = None
+    secret_known: bool = True
+    resolvers: Resolvers = field(
+        default_factory=lambda: Resolvers(
+            ("127.0.0.53",), ("10.0.2.3",), "/run/systemd/resolve/stub-resolv.conf"
+        )
+    )
+    candidate: Candidate = field(default_factory=lambda: Candidate(True, True, ""))
 
     def fetch(self, requests: Sequence[Request[Any]]) -> dict[str, Observed[Any]]:
         self.asked.append(list(requests))
@@ -263,6 +277,8 @@ class World:
             "bind": lambda: self.bind,
             "haproxy": lambda: self.haproxy,
             "crash": lambda: self.crash,
+            "resolvers": lambda: self.resolvers,
+            "candidate": lambda: self.candidate,
         }
         return simple[name]()
 
@@ -322,7 +338,14 @@ class World:
 
     def judge(self, target: Target = TARGET, only: Sequence[str] = ()) -> list[Result]:
         self.evidence = Evidence()
-        return judge(LAB.choose(only), target, self.evidence, self.fetch, Clock(lambda: self.now, self._pass))
+        if self.answers is not None:
+            secrets = {"lab_secret": SECRET} if self.secret_known else {}
+            target = replace(target, answered=True, secrets=tuple(secrets))
+            add_answers(self.evidence, Answers("student1.yml", self.answers), LAB.rubric, secrets)
+        self.target = target
+        return judge(
+            applicable(target, only), target, self.evidence, self.fetch, Clock(lambda: self.now, self._pass)
+        )
 
     def _pass(self, seconds: float) -> None:
         self.now += seconds
@@ -338,6 +361,11 @@ class World:
     def told(self, check: str) -> Result:
         """What one check comes to."""
         return next(one for one in self.judge() if one.check.id == check)
+
+
+def applicable(target: Target = TARGET, only: Sequence[str] = ()) -> list[Check]:
+    """The lab's checks that apply to a VM."""
+    return [one for one in LAB.choose(only) if not (one.applies and one.applies(target))]
 
 
 def page(servers: Sequence[ServerState]) -> Replies:

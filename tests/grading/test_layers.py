@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from graded import document
@@ -118,7 +120,7 @@ def test_prerequisites_point_down_and_layers_have_names() -> None:
 def weighed(parts: Mapping[str, float], made: Check) -> Lab:
     rubric = rubric_for({}, {"1": "a"})
     weight = Weight(points=2, parts=dict(parts))
-    return Lab.of("test", rubric.model_copy(update={"checks": {made.id: weight}}), (made,))
+    return Lab.of("test", replace(rubric, checks={made.id: weight}), (made,))
 
 
 def test_a_part_that_is_done_has_the_points_that_the_rubric_gives_it() -> None:
@@ -197,6 +199,9 @@ def test_a_stopped_name_server_is_the_first_thing_named_wherever_it_shows() -> N
     assert {one["blocked_by"] for one in lost if one["id"] != "dns.active"} == {"dns.active"}
     assert first_broken(host["checks"], "dns") == Broken("unit", "dns.active")
     assert first_broken(host["checks"], "nfs") is None
+    assert host["first_broken"] == {"dns": {"layer": "unit", "check": "dns.active"}}
     text = render_scorecard({"lab": "lab7", "sections": dict(LAB.sections), "hosts": [host]})
+    assert re.search(r"^DNS  \d+/22  begin with: unit \(dns\.active\)$", text, re.MULTILINE)
+    assert re.search(r"^NFS  12/12$", text, re.MULTILINE)
     assert "first see to dns.active (unit)" in text  # a skip's hint
     assert "first    see to dns.active (unit)" in text  # under the failure that comes of it

@@ -22,7 +22,7 @@ from labctl.grading import (
     passed,
     unjudged,
 )
-from labctl.grading.judge import Result
+from labctl.grading.judge import Result, leave_out_absent
 from labctl.probes import Directory, Observed, Request, Unobserved, directory
 from labctl.report.grade_console import render_scorecard
 
@@ -113,3 +113,10 @@ def test_what_must_be_alone_is_fetched_alone_and_after_the_rest() -> None:
     ]
     judge(checks, VM, Evidence(), fetch)
     assert waves == [["/l", "/m"], ["/1"], ["/2"], ["/d"]]
+
+
+def test_what_is_optional_and_not_there_is_left_out_with_what_was_seen() -> None:
+    results = [judged(made("a.extra", WRONG)), judged(made("a.more", passed("fine")))]
+    kept, absent = leave_out_absent(results)
+    assert [one.check.id for one in kept] == ["a.more"]
+    assert absent == (("a.extra", "optional: that"),)

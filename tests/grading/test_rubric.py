@@ -109,24 +109,31 @@ def test_a_file_that_is_no_rubric_is_refused(file: Path, text: str) -> None:
 
 def test_a_weight_without_a_check_is_told_where_it_stands(file: Path) -> None:
     with pytest.raises(CourseError, match=r"no check b\.two") as caught:
-        Lab.of("lab", load_rubric(file), (ONE, make("b.too", "2a")))
+        Lab.of("lab", load_rubric(file), (ONE, WRITTEN, make("b.too", "2a")))
     assert (caught.value.place and caught.value.place.line, caught.value.hint) == (20, "did you mean b.too?")
+
+
+def test_an_answer_that_nothing_judges_is_told_where_it_stands(file: Path) -> None:
+    with pytest.raises(CourseError, match=r"no check answer\.1a") as caught:
+        Lab.of("lab", load_rubric(file), (ONE, TWO))
+    assert caught.value.place is not None
+    assert caught.value.place.line == 8
 
 
 def test_a_check_without_a_weight_is_told_where_it_belongs(file: Path) -> None:
     with pytest.raises(CourseError, match=r"no points for the check b\.tow") as caught:
-        Lab.of("lab", load_rubric(file), (ONE, TWO, make("b.tow", "2a")))
+        Lab.of("lab", load_rubric(file), (ONE, WRITTEN, TWO, make("b.tow", "2a")))
     assert caught.value.place is not None
     assert caught.value.place.line == 18
     assert "b.two" in caught.value.hint
     # an answer's weight stands with its question, which has none here
     with pytest.raises(CourseError, match=r"answer\.2a"):
-        Lab.of("lab", load_rubric(file), (ONE, TWO, make("answer.2a", "2a")))
+        Lab.of("lab", load_rubric(file), (ONE, TWO, WRITTEN, make("answer.2a", "2a")))
 
 
 def test_a_check_of_no_question_is_refused(file: Path) -> None:
     with pytest.raises(CourseError, match="question 2b") as caught:
-        Lab.of("lab", load_rubric(file), (ONE, make("b.two", "2b")))
+        Lab.of("lab", load_rubric(file), (ONE, WRITTEN, make("b.two", "2b")))
     assert caught.value.hint == "it asks: 1a, 2a"
 
 

@@ -32,6 +32,8 @@ REQUESTS = [
     probes.dns_query("example.com", "A"),
     probes.zone_check("example.com"),
     probes.config_check(),
+    probes.candidate_check("x"),
+    probes.resolvers(),
 ]
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=30)

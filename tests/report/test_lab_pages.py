@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from pathlib import Path
 from typing import Any, get_args
 
 import yaml
@@ -11,7 +13,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from world import LAB
 
-from labctl.grading import Answer, Lab, Question, Rubric, rubric_document
+from labctl.grading import Judgement, Lab, See, Target, load_rubric, passed, rubric_document
+from labctl.grading.answers import answer, read_answers
 from labctl.grading.rubric import Kind
 from labctl.report.lab_pages import render_answers_template, render_handout, render_rubric
 
@@ -49,7 +52,7 @@ def test_the_handout_asks_everything_and_gives_nothing_away() -> None:
         for one in LAB.rubric.questions
         if one.answer
         for idea in one.answer.ideas
-        for pattern in idea.any
+        for pattern in (*idea.any, *idea.unless)
     ]
     assert not [pattern for pattern in patterns if pattern in text]
     assert "roundrobin" not in text
@@ -73,11 +76,20 @@ def test_the_template_loads_again_as_an_empty_answer_for_each_question() -> None
         assert one["answer"]["ask"] in comments
 
 
-def test_what_is_written_under_a_question_is_its_answer_as_it_is() -> None:
+def test_what_is_written_under_a_question_is_its_answer_as_it_is(tmp_path: Path) -> None:
     awkward = "touch: cannot touch '/mnt/x': Read-only file system\n  # \"two\" spaces more: [yes]\n"
     text = render_answers_template(DOCUMENT)
     filled = text.replace("1d: |\n  \n", "1d: |\n  " + awkward.replace("\n", "\n  "))
-    assert yaml.safe_load(filled)["1d"].strip() == awkward.strip()
+    path = tmp_path / "answers.yml"
+    path.write_text(text)
+    assert read_answers(path, LAB.rubric).texts == {}
+    path.write_text(filled)
+    assert read_answers(path, LAB.rubric).texts == {"1d": awkward.rstrip()}
+
+
+def as_it_is(_vm: Target, _see: See, _text: str) -> Judgement:
+    """Any answer will do."""
+    return passed()
 
 
 WORDS = st.text(min_size=1).filter(lambda text: bool(text.strip()))
@@ -94,9 +106,13 @@ WORDS = st.text(min_size=1).filter(lambda text: bool(text.strip()))
 def test_whatever_is_asked_the_template_loads(
     title: str, heading: str, ask: str, do: str, kind: Any, id: str
 ) -> None:
-    question = Question(id=id, section="a", do=do, answer=Answer(ask=ask, points=1, kind=kind))
-    rubric = Rubric(title=title, sections={"a": heading}, questions=(question,), checks={})
-    document = rubric_document(Lab.of("test", rubric, ()))
+    question = {"id": id, "section": "a", "do": do, "answer": {"ask": ask, "points": 1, "kind": kind}}
+    source = {"title": title, "sections": {"a": heading}, "questions": [question], "checks": {}}
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home, "rubric.yml")
+        path.write_text(yaml.safe_dump(source))
+        rubric = load_rubric(path)
+    document = rubric_document(Lab.of("test", rubric, (answer(id)(as_it_is),)))
     assert yaml.safe_load(render_answers_template(document)) == {id: ""}
     assert render_handout(document).count("\n### Question ") >= 1
     assert id in render_rubric(document)
