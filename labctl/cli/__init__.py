@@ -23,6 +23,8 @@ COMMANDS = {
     "compare": "Show how two runs differ.",
     "stats": "Show what a class's results say together.",
     "regrade": "Judge a run again by today's checks, from what was seen.",
+    "export": "Write a run for Gradescope, a gradebook, CI or a browser.",
+    "gradescope": "Sign results for students, and build the autograder that reads them.",
     "services": "Show what listens on VMs, and who can reach it.",
     "hosts": "Show the inventory, and whether its VMs answer.",
     "lab": "Show labs and their rubrics.",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.context import Setting, program
+from labctl.cli.gradescope import deliver_run, keys_directory, keys_option
 from labctl.cli.grading_run import Asked, GradingRun, earlier_run, new_run
 from labctl.cli.limit import remember_failed
 from labctl.cli.options import (
@@ -27,6 +28,7 @@ from labctl.cli.progress import observing
 from labctl.errors import CourseError, RequestError
 
 if TYPE_CHECKING:
+    from labctl.gradescope import Keys
     from labctl.grading import Lab, Observer, Plan
     from labctl.grading.answers import Answers
     from labctl.inventory import Host
@@ -56,6 +58,12 @@ if TYPE_CHECKING:
     metavar="FILE|DIR",
     help="Written answers: one VM's file, or a directory of files named after VMs (alice.yml).",
 )
+@click.option(
+    "--deliver",
+    is_flag=True,
+    help="Sign each complete grade and leave it in the student's home, for Gradescope.",
+)
+@keys_option
 @limit_option
 @forks_option
 @click.option("--resume", is_flag=True, help="Go on with the last run that was broken off, or with --run's.")
@@ -84,6 +92,8 @@ def grade(
     watching: bool,
     deadline: float,
     answers_path: Path | None,
+    deliver: bool,
+    keys: Path | None,
     limit: tuple[str, ...],
     forks: int,
     resume: bool,
@@ -105,13 +115,14 @@ def grade(
 
     named = vms or limit or resume or run_name
     setting = Setting.current(inventory, course) if named else Setting.here(course)
-    if resume or run_name:
-        if lab_name or only or no_disrupt:
-            raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
-        run = earlier_run(setting, run_name, vms, limit, database, resume=resume, answers=answers_path)
-    else:
-        asked = Asked(lab_name or setting.course.default_lab, only, not no_disrupt, answers_path)
-        run = new_run(setting, asked, vms, limit, database)
+    if (resume or run_name) and (lab_name or only or no_disrupt):
+        raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
+    new = Asked(lab_name or setting.course.default_lab, only, not no_disrupt, answers_path)
+    run = (
+        earlier_run(setting, run_name, vms, limit, database, resume=resume, answers=answers_path)
+        if resume or run_name
+        else new_run(setting, new, vms, limit, database)
+    )
     asked = run.asked
     lab = load_lab(setting.course.graders / asked.lab)
     answers = _answers(setting, lab, run.hosts, asked.answers, remote=run.kept) if asked.answers else None
@@ -127,6 +138,7 @@ def grade(
         target_of(host, staff.host)
         secrets_for(lab.rubric, host, staff.host)
     setting.on_the_way(run.hosts)
+    signing = _signing(keys, run) if deliver else None
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
     if watching:
@@ -148,7 +160,21 @@ def grade(
     if run.store:
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in run.hosts if host.name in again])
+    if signing and run.store and deliver_run(run.store, run.name, setting, signing, forks):
+        return 3
     return status
+
+
+def _signing(keys: Path | None, run: GradingRun) -> Keys:
+    """The keys to sign receipts with, before anything connects."""
+    from labctl.gradescope import open_keys
+
+    if not run.store or run.asked.only or not run.asked.disrupt:
+        raise CourseError(
+            "--deliver signs what a lab's whole run found on students' VMs",
+            hint="name the VMs, and leave out --only and --no-disrupt",
+        )
+    return open_keys(keys_directory(keys))
 
 
 def _watch(run: GradingRun, plan: Plan, staff: StaffLink, *, kept: Any) -> int:

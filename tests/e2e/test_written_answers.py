@@ -96,7 +96,9 @@ def verdicts(host: dict[str, Any]) -> dict[str, str]:
 def test_right_answers_have_all_points_and_leave_the_vm_as_it_was(
     vms: Containers, right: dict[str, str], tmp_path: Path
 ) -> None:
-    look = f"sha256sum {CONFIG}; stat -c '%Y %i' {CONFIG}; pgrep -o haproxy; ls -A /tmp | grep '^labctl-.*cfg'; :"
+    look = (
+        f"sha256sum {CONFIG}; stat -c '%Y %i' {CONFIG}; pgrep -o haproxy; ls -A /tmp | grep ^labctl-.*cfg; :"
+    )
     before = vms.run(look)
     host = grade(vms, tmp_path, right)
     assert verdicts(host) == dict.fromkeys(ASKED, "pass"), [
