@@ -47,15 +47,15 @@ def _within_bounds(handler: Any) -> Any:
     return feed
 
 
+#: What paramiko does with each kind of message for a channel, which its type stubs do not know.
+_HANDLERS: dict[int, Any] = vars(paramiko.Transport)["_channel_handler_table"]
+
+
 class Transport(paramiko.Transport):
     """Raises SSHException, in its own thread, when the server goes beyond the bounds; then it is closed."""
 
-    _channel_handler_table = {  # noqa: RUF012 - paramiko's
-        **paramiko.Transport._channel_handler_table,
-        **{
-            kind: _within_bounds(paramiko.Transport._channel_handler_table[kind])
-            for kind in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA)
-        },
+    _channel_handler_table = _HANDLERS | {
+        kind: _within_bounds(_HANDLERS[kind]) for kind in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA)
     }
 
     def __init__(self, sock: Any, **options: Any) -> None:
