@@ -99,6 +99,8 @@ def grade(
     from labctl.grading.answers import secrets_for
     from labctl.probes import StaffLink
 
+    if as_json and json_lines:
+        raise RequestError("--json and --json-lines both want stdout for themselves")
     setting = Setting.current(inventory, course)
     if resume or run_name:
         if lab_name or only or no_disrupt:
