@@ -169,7 +169,7 @@ def test_a_mistake_is_one_error_before_anything_is_sent(
     assert out == ""
     assert said in err
     assert "unreachable" not in err
-    assert not (course / "results.sqlite").exists()
+    assert open_store(create=True).runs() == []
 
 
 def test_other_wrong_requests(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +186,19 @@ def test_other_wrong_requests(course: Path, capsys: pytest.CaptureFixture[str]) 
     file = write(course / "mine.yml", "1: x\n")
     assert main(["grade", "alice", *base, "--answers", file]) == 2
     assert "box_word must be text" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_as_it_began(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(course / "mine.yml", "1: red\n2: plum\n")
+    status, hosts = grade(course, capsys, "alice", "--answers", file)
+    assert (status, hosts["alice"]["score"]) == (0, 4)
+    more = ["grade", "alice", "--run", "last", "--course", str(course), "-i", str(course / "inventory.yml")]
+    assert main(more) == 2
+    assert "give --answers again" in capsys.readouterr().err
+    assert main([*more, "--answers", file]) == 0
+    grade(course, capsys, "bob")
+    assert main([*more, "--answers", file]) == 2
+    assert "judges no written answers" in capsys.readouterr().err
 
 
 RIGHT_ONES = {question: forms[0] for question, forms in RIGHT.items()}
