@@ -100,21 +100,22 @@ def grade(
     from labctl.probes import StaffLink
 
     setting = Setting.current(inventory, course)
-    asked = Asked(lab_name or setting.course.default_lab, only, not no_disrupt)
     if resume or run_name:
         if lab_name or only or no_disrupt:
             raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
-        run = earlier_run(setting, run_name, vms, limit, database, resume=resume)
+        run = earlier_run(setting, run_name, vms, limit, database, resume=resume, answers=answers_path)
     else:
+        asked = Asked(lab_name or setting.course.default_lab, only, not no_disrupt, answers_path)
         run = new_run(setting, asked, vms, limit, database)
-    lab = load_lab(setting.course.graders / run.asked.lab)
-    answers = _answers(setting, lab, run, answers_path) if answers_path else None
-    plan = plan_for(lab, run.asked.only, disrupt=run.asked.disrupt, deadline=deadline, answers=answers)
+    asked = run.asked
+    lab = load_lab(setting.course.graders / asked.lab)
+    answers = _answers(setting, lab, run.hosts, asked.answers, remote=run.kept) if asked.answers else None
+    plan = plan_for(lab, asked.only, disrupt=asked.disrupt, deadline=deadline, answers=answers)
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
     if answers is None and all(one.id.startswith(ANSWER) for one in plan.checks):
         raise CourseError("only written answers are asked for, and there are none", hint="--answers FILE")
-    staff = StaffLink(_staff_host(setting) if run.store else None)
+    staff = StaffLink(_staff_host(setting) if run.kept else None)
     for host in run.hosts:
         host.validate()
         # a wrong variable is found before anything connects
@@ -143,19 +144,25 @@ def grade(
     return status
 
 
-def _answers(setting: Setting, lab: Lab, run: GradingRun, path: Path) -> dict[str, Answers]:
+def _answers(
+    setting: Setting, lab: Lab, hosts: tuple[Host, ...], path: Path, *, remote: bool
+) -> dict[str, Answers]:
     """The written answers by VM; every file is read before anything is sent."""
     from labctl.grading.answers import find_answers, read_answers
 
-    names = [host.name for host in run.hosts]
+    if not path.exists():  # those that an earlier run began with
+        raise RequestError(
+            f"{path}: there are no answers here any more", hint="--answers FILE says where they are now"
+        )
+    names = [host.name for host in hosts]
     if not path.is_dir():
-        if len(names) != 1:
+        if len(hosts) != 1:
             raise RequestError(
-                f"{path} holds one student's answers, and {len(names)} VMs are named",
+                f"{path} holds one student's answers, and {len(hosts)} VMs are named",
                 hint="give a directory with a file for each VM: alice.yml",
             )
         return {names[0]: read_answers(path, lab.rubric)}
-    if not run.store:
+    if not remote:
         raise RequestError(f"{path} is a directory", hint="for this machine give the file: --answers FILE")
     files = find_answers(path, names, list(setting.inventory.hosts))
     without = [name for name in names if name not in files]
