@@ -193,6 +193,10 @@ def _answers(setting: Setting, lab: Lab, run: GradingRun, path: Path) -> dict[st
     """The written answers by VM; every file is read before anything is sent."""
     from labctl.grading.answers import find_answers, read_answers
 
+    if not path.exists():  # those that an earlier run began with
+        raise RequestError(
+            f"{path}: there are no answers here any more", hint="--answers FILE says where they are now"
+        )
     names = [host.name for host in run.hosts]
     if not path.is_dir():
         if len(names) != 1:
