@@ -45,8 +45,8 @@ def _loss(given: Any) -> Any:
 class Case(_Model):
     """One VM to make and to grade.
 
-    ``script`` is run by bash as root on the student's VM, ``staff`` before it on the staff's server, both after
-    the lab's prelude. ``begins`` from a bare VM, or from one with the reference solution on it.
+    ``script`` is run by bash as root on the student's VM, ``staff`` before it on the staff's server, both
+    after the lab's prelude. ``begins`` from a bare VM, or from one with the reference solution on it.
     ``needs`` what a container has not: then it is made on a VM with a kernel of its own. ``reboot``: the VM
     is booted anew before it is graded. ``fail`` maps the ids of the checks that must fail to how, and
     ``unjudged`` those that staff must look at to a phrase of what they say; what comes after these is
