@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import yaml
 
@@ -229,30 +229,59 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
 
 def validated(model: type[M], document: Any, path: Path, error: type[RequestError] = RequestError) -> M:
-    """The document that was read from ``path`` as ``model``; raises ``error`` for the first thing that does
-    not fit, at its place.
+    """The document that was read from ``path`` as ``model``.
+
+    Raises ``error`` for the first thing that does not fit, at its place in the file; a misspelt key before
+    what it leaves out.
     """
     from pydantic import ValidationError
 
     if not isinstance(document, Map):
-        raise error(f"a mapping with {', '.join(model.model_fields)} is wanted", place=Place(path))
+        raise error(f"a mapping is wanted: {', '.join(model.model_fields)}", place=Place(path))
     try:
         return model.model_validate(document)
     except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        # pydantic names the alternatives of a union too: they are no part of the document
-        place, value, named = document.place, document, ""
-        for step in first["loc"]:
-            if isinstance(value, Map) and step in value:
-                place, value = value.at(step), value[step]
-                named += f".{step}"
-            elif isinstance(value, Seq) and isinstance(step, int):
-                place, value = value.at(step), value[step]
-                named += f"[{step}]"
-        said = first["msg"].removeprefix("Value error, ")
+        errors = err.errors(include_url=False)
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+        where = first["loc"]
+        name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where).lstrip(".")
+        hint = ""
         if first["type"] == "missing":
-            said = f"{first['loc'][-1]} is missing"
+            message = f"{name} is missing"
         elif first["type"] == "extra_forbidden":
-            said = "is not known here"
-        named = named.lstrip(".")
-        raise error(f"{named}: {said[:1].lower()}{said[1:]}" if named else said, place=place) from err
+            known = list(_model_at(model, where[:-1]).model_fields)
+            near = nearest(str(where[-1]), known)
+            message = f"{name} is not known here"
+            hint = f"did you mean {near}?" if near else f"it takes {', '.join(known)}"
+        else:
+            said = first["msg"].removeprefix("Value error, ")
+            message = f"{name}: {said[:1].lower()}{said[1:]}"
+        raise error(message, hint=hint, place=_place_of(document, where)) from err
+
+
+def _place_of(document: Map, where: tuple[int | str, ...]) -> Place:
+    """The place of a value, or of what should hold it when it is not there."""
+    place: Place = document.place
+    value: Any = document
+    for step in where:
+        inside = step in value if isinstance(value, Map) else isinstance(value, Seq)
+        if not inside:
+            break
+        place, value = value.at(step), value[step]
+    return place
+
+
+def _model_at(model: type[BaseModel], where: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model that describes the value at ``where``."""
+    for step in where:
+        if step in model.model_fields:
+            model = _inner(model.model_fields[str(step)].annotation) or model
+    return model
+
+
+def _inner(annotation: Any) -> type[BaseModel] | None:
+    from pydantic import BaseModel
+
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((model for one in get_args(annotation) if (model := _inner(one))), None)

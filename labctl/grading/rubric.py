@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -18,11 +18,10 @@ from pydantic import (
     Field,
     PrivateAttr,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
-from labctl.documents import Map, Seq, load_yaml, nearest
+from labctl.documents import Map, Seq, load_yaml, nearest, validated
 from labctl.errors import CourseError, Place
 
 #: What is written down for a question: one command or several (a line each), DNS records (a line each), one
@@ -162,12 +161,7 @@ ANSWER = "answer."
 def load_rubric(path: Path) -> Rubric:
     """Read a rubric. Raises :class:`CourseError` with the place for whatever is wrong in it."""
     document = load_yaml(path, CourseError)
-    if not isinstance(document, Map):
-        raise CourseError("a rubric is a mapping: title, sections, questions, checks", place=Place(path))
-    try:
-        rubric = Rubric.model_validate(document)
-    except ValidationError as err:
-        raise _mistake(document, err) from err
+    rubric = validated(Rubric, document, path, CourseError)
     rubric._source = document
     seen: dict[str, int] = {}
     for question, place in _places(document["questions"], rubric.questions):
@@ -186,50 +180,3 @@ def load_rubric(path: Path) -> Rubric:
 
 def _places(source: Seq, questions: tuple[Question, ...]) -> Iterator[tuple[Question, Place]]:
     return ((one, source.at(at)) for at, one in enumerate(questions))
-
-
-def _mistake(document: Map, err: ValidationError) -> CourseError:
-    """The first of pydantic's errors, at its place in the file; a misspelt key before what it leaves out."""
-    errors = err.errors(include_url=False)
-    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-    where = first["loc"]
-    name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where).lstrip(".")
-    hint = ""
-    if first["type"] == "missing":
-        message = f"{name} is missing"
-    elif first["type"] == "extra_forbidden":
-        known = list(_model_at(where[:-1]).model_fields)
-        near = nearest(str(where[-1]), known)
-        message = f"{name} is not known here"
-        hint = f"did you mean {near}?" if near else f"it takes {', '.join(known)}"
-    else:
-        said = first["msg"].removeprefix("Value error, ")
-        message = f"{name}: {said[:1].lower()}{said[1:]}"
-    return CourseError(message, hint=hint, place=_place(document, where))
-
-
-def _place(document: Map, where: tuple[int | str, ...]) -> Place:
-    """The place of a value, or of what should hold it when it is not there."""
-    place: Place = document.place
-    value: Any = document
-    for step in where:
-        inside = step in value if isinstance(value, Map) else isinstance(value, Seq)
-        if not inside:
-            break
-        place, value = value.at(step), value[step]
-    return place
-
-
-def _model_at(where: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that describes the value at ``where``."""
-    model: type[BaseModel] = Rubric
-    for step in where:
-        if step in model.model_fields:
-            model = _inner(model.model_fields[str(step)].annotation) or model
-    return model
-
-
-def _inner(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((model for one in get_args(annotation) if (model := _inner(one))), None)

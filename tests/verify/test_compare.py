@@ -36,9 +36,11 @@ LOSS = Loss(hint="look at")
 
 def test_a_loss_as_declared_with_what_comes_after_it_is_exact() -> None:
     done = compare(mutant(one=LOSS), results(one=NO, two=SKIPPED))
-    assert (done.problems, done.killed, done.expected, done.lost) == ((), True, ("a.one", "a.two"),) * 1 + (
+    assert (done.problems, done.killed, done.expected, done.lost) == (
+        (),
+        True,
         ("a.one", "a.two"),
-    )
+    ) * 1 + (("a.one", "a.two"),)
     assert done.expected_points == done.lost_points == 4.0
     assert done.failed == ("a.one",)
 

@@ -39,7 +39,11 @@ def load(directory: Path, text: str, shared: str = "{}\n") -> None:
             ":3:30",
             "x: the lab has no check 'dns.prot'",
         ),
-        ("section: dns\nmutants:\n  - {name: A b, what: y}\n", ":3:12", "mutants[0].name: string should match"),
+        (
+            "section: dns\nmutants:\n  - {name: A b, what: y}\n",
+            ":3:12",
+            "mutants[0].name: string should match",
+        ),
         (
             "section: dns\nvariants:\n  - {name: x, what: y}\n  - {name: x, what: y}\n",
             ":4:5",
