@@ -32,7 +32,7 @@ def load(directory: Path, text: str, shared: str = "{}\n") -> None:
     ("text", "place", "said"),
     [
         ("section: dsn\n", ":1:10", "the lab has no section 'dsn'"),
-        ("section: dns\nmutant: []\n", ":2:9", "mutant: is not known here"),
+        ("section: dns\nmutant: []\n", ":2:9", "mutant is not known here"),
         ("section: dns\nmutants:\n  - {name: x, what: y}\n", ":3:5", "x: which checks does it fail?"),
         (
             "section: dns\nmutants:\n  - {name: x, what: y, fail: {dns.prot: z}}\n",
