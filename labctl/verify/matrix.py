@@ -120,7 +120,7 @@ def load_matrix(lab: Lab, directory: Path) -> Matrix:
     if not path.is_file():
         raise CourseError(
             f"the lab {lab.name} has no mutants: there is no {path}",
-            hint="docs/writing-a-lab.md shows how a lab's checks are proved",
+            hint="docs/lab-authors.md shows how a lab's checks are proved",
         )
     shared = validated(Shared, load_yaml(path, CourseError), path, CourseError)
     for name in shared.containers.leave_out:
