@@ -6,12 +6,13 @@ import importlib.metadata
 import io
 import json
 import re
-import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import tomllib
 
 from labctl.errors import RequestError
 from labctl.gradescope import live

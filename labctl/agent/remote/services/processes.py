@@ -222,7 +222,8 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
 
     Being in a service's cgroup proves little: without logind a shell's children sit in ssh.service, and a
     cron job in cron.service. The unit must be the one whose main process this is (or a wrapper that started
-    it), and its cgroup must hold nothing else, or restarting it would stop what is not ours.
+    it), and its cgroup must hold nothing else, or restarting it would stop what is not ours. Raises
+    :class:`Uncapturable` for a unit of systemd-run's.
     """
     name = cgroup.rpartition("/")[2]
     if not UNIT.match(name) or re.match(r"user@\d+\.service\Z", name):
@@ -230,15 +231,21 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
     user = re.search(r"/user@(\d+)\.service/", cgroup)
     scope = user_manager(int(user.group(1))) if user else []
     done = run_command(
-        scope + ["systemctl"] + (["--user"] if user else []) + ["show", "-p", "MainPID", "--", name],
+        scope
+        + ["systemctl"]
+        + (["--user"] if user else [])
+        + ["show", "-p", "MainPID,Transient", "--", name],
         timeout=timeout,
     )
-    main = done.out.strip().rpartition("=")[2]
+    told = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+    main = told.get("MainPID", "")
     if not main.isdigit() or int(main) not in (pid, parent_of(pid)) or int(main) <= 1:
         return "hand", ""
     allowed = set(family_of(int(main)))
     if os.getpid() in allowed or not members(cgroup) <= allowed:
         return "hand", ""
+    if told.get("Transient") == "yes":
+        raise Uncapturable("the unit %s exists only while it runs, and could not be started again" % name)
     return ("user-unit" if user else "unit"), name
 
 
