@@ -76,7 +76,8 @@ class Graded:
 def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     """Grade one VM by its absolute deadline.
 
-    Raises :class:`HostError` when the VM cannot be reached or is not the VM it should be. A VM that can be
+    Raises :class:`HostError` when the VM cannot be reached or is not the VM it should be, and when another
+    run's experiment does not end in time (``labctl.grading.experiments.bench.Busy``). A VM that can be
     reached and on which no agent starts is judged by what is seen from outside; the rest of its checks are
     ERROR.
     """
@@ -100,6 +101,8 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         return observer.fetch(wave, deadline)
 
     try:
+        if agent is not None and agent.hello.unsettled:
+            bench.settle(deadline)
         results = judge(checks, target, evidence, fetch)
     finally:
         if observer.agent is not None:

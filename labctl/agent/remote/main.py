@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from . import child, command
 from .outcome import Context, Failed
+from .services import presence
 
 MAX_CALL = 64 << 20
 
@@ -170,6 +171,7 @@ def hello() -> dict[str, Any]:
         "hostname": os.uname().nodename,
         "boot_id": boot_id,
         "pid": os.getpid(),
+        "unsettled": presence.at_work(),
     }
 
 

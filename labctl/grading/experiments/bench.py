@@ -13,6 +13,16 @@ from labctl.errors import AgentFault, HostError
 from labctl.probes import Observer
 
 
+#: Seconds for the experiment of another run, or for its undo when that run is dead.
+SETTLING = 75.0
+
+
+class Busy(HostError):
+    """Another run's experiment is under way on the VM: what is seen now says nothing."""
+
+    cause = "busy"
+
+
 class Interrupted(HostError):
     """The user ended the run: an experiment under way restores first."""
 
@@ -50,6 +60,19 @@ class Bench:
         if self.agents:
             self.observer.agent = start_agent(self.agents[0].host, deadline.sooner(20.0))
             self.agents.append(self.observer.agent)
+
+    def settle(self, deadline: Deadline) -> None:
+        """Wait until the experiment of another run is over and undone. Raises :class:`HostError`."""
+        until = deadline.sooner(SETTLING)
+        while not until.expired:
+            self.check_stop()
+            (told,) = self.call([Op("services.settled", {}, deadline=5.0)], deadline.sooner(15.0))
+            if told["settled"]:
+                return
+        raise Busy(
+            "the crash experiment of another run is under way on this VM",
+            hint="grade it again when that run is over",
+        )
 
     def check_stop(self) -> None:
         if self.stop.is_set():
