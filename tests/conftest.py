@@ -21,6 +21,14 @@ from labctl.sandbox.paths import state_dir
 _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes an hour runs only when it is asked for by name: ``-m soak``."""
+    if "soak" not in config.option.markexpr:
+        left_out = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_is_left_running() -> Iterator[None]:
     """At the end of the session every process that its tests started has ended, their VMs included."""

@@ -11,12 +11,12 @@ from .looking import (
     alive,
     configured,
     frontend_sample,
+    greetings,
     has_header,
     late_sample,
     patiently,
     reported,
     sample,
-    see_outside,
     setting,
     settled_states,
     stats_page,
@@ -135,7 +135,7 @@ def shares(vm: Target, see: See) -> Judgement:
     if algorithm in ALWAYS_ONE and len(verdict.counts) == 1:
         return passed(f"always the same worker, as balance {algorithm} has it")
     if algorithm not in CYCLES:
-        (more,) = (see(frontend_sample(vm, 120, outside=see_outside(vm, see), attempt=3)),)
+        more, _ = greetings(vm, see, 120, attempt=3)
         verdict = observe(more, expected)
     elif not verdict.even:
         # A server that came back a moment ago has no turn yet, and somebody else's request shifts the
@@ -237,7 +237,7 @@ def all_up(vm: Target, see: See) -> Judgement:
 @check("lb.reach-frontend", question="3a", points=1, after=("lb.frontend",))
 def reach_frontend(vm: Target, see: See) -> Judgement:
     """Port 7000 can be reached from outside."""
-    (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=1)
+    (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=3)
     firewall = see(ufw_status())
     return _reach(replies, 7000, firewall.active)
 
@@ -245,7 +245,7 @@ def reach_frontend(vm: Target, see: See) -> Judgement:
 @check("lb.reach-stats", question="3d", points=1, after=("lb.stats",))
 def reach_stats(vm: Target, see: See) -> Judgement:
     """Port 7001 can be reached from outside."""
-    (replies,) = patiently(see, [stats_page(vm)])
+    (replies,) = patiently(see, [stats_page(vm)], count=3)
     firewall = see(ufw_status())
     return _reach(replies, 7001, firewall.active)
 

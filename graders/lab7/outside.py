@@ -16,15 +16,13 @@ WIDEST_PREFIX = 8
 @check("dns.outside-udp", question="2d", points=1, after=("dns.answers",))
 def outside_udp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over UDP."""
-    answer, firewall = see(fresh(vm, tcp=False), ufw_status())
-    return _reach(answer, firewall, "UDP")
+    return _reach(patiently(vm, see, tcp=False), see(ufw_status()), "UDP")
 
 
 @check("dns.outside-tcp", question="2d", points=1, after=("dns.answers",))
 def outside_tcp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over TCP."""
-    answer, firewall = see(fresh(vm, tcp=True), ufw_status())
-    return _reach(answer, firewall, "TCP")
+    return _reach(patiently(vm, see, tcp=True), see(ufw_status()), "TCP")
 
 
 @check("dns.no-open-recursion", question="2d", points=2, after=("dns.answers",), applies=only_from_elsewhere)
@@ -50,11 +48,18 @@ def no_open_recursion(vm: Target, see: See) -> Judgement:
     )
 
 
-def fresh(vm: Target, *, tcp: bool) -> Request[DnsAnswer]:
+def fresh(vm: Target, *, tcp: bool, attempt: int = 1) -> Request[DnsAnswer]:
     """A name that has never been asked for: whoever says that it does not exist, and says so with authority,
     has the zone.
     """
-    return dns_query(f"{vm.nonce}.{ZONE}", "A", at=vm.address, port=vm.port(53), tcp=tcp, vantage="outside")
+    name = f"{vm.nonce}.{ZONE}"
+    return dns_query(name, "A", at=vm.address, port=vm.port(53), tcp=tcp, vantage="outside", attempt=attempt)
+
+
+def patiently(vm: Target, see: See, *, tcp: bool) -> DnsAnswer:
+    """The answer; where none came in time, that of a second look. A link that loses packets is no fault."""
+    first, _ = see(fresh(vm, tcp=tcp), ufw_status())
+    return first if first.status != "timeout" else see(fresh(vm, tcp=tcp, attempt=2))
 
 
 def _reach(answer: DnsAnswer, firewall: Firewall, how: str) -> Judgement:

@@ -192,10 +192,14 @@ def test_others_know_of_an_experiment_and_begin_none_beside_it(lab: Balanced, ag
             Op("services.arm", {"ports": lab.ports, "lease": 5, "limit": 5}), Deadline.after(10)
         )
         assert "another run" in told["refused"]
-        assert other.call_one(Op("services.settled", {}, deadline=1.5), Deadline.after(9)) == {"settled": False}
+        assert other.call_one(Op("services.settled", {}, deadline=1.5), Deadline.after(9)) == {
+            "settled": False
+        }
         crash_directly(lab, 6)
         agent.close()
-        assert other.call_one(Op("services.settled", {}, deadline=30), Deadline.after(40)) == {"settled": True}
+        assert other.call_one(Op("services.settled", {}, deadline=30), Deadline.after(40)) == {
+            "settled": True
+        }
         assert listening(lab.ports) == set(lab.ports)
 
 
@@ -314,6 +318,21 @@ def test_a_port_held_by_an_ancestor_of_the_agent_is_refused(agent: Agent) -> Non
         )
     assert "must not be stopped" in told["refused"]
     assert told["watcher"] == 0
+
+
+def test_limits_of_their_own_are_kept(lab: Balanced, agent: Agent) -> None:
+    lab.start_workers(prefix=["prlimit", "--fsize=1000000:2000000", "--nofile=300:400", "--core=0:0"])
+    before = limits(lab)
+    arm(agent, lab)
+    crash_directly(lab, 6)
+    assert agent.call_one(Op("services.restore", {}), Deadline.after(30))["back"]
+    assert limits(lab) == before
+    assert any("2000000" in line for line in before)
+
+
+def limits(lab: Balanced) -> list[str]:
+    (text,) = {Path(f"/proc/{pid}/limits").read_text() for pid in holders(lab.ports)}
+    return text.splitlines()
 
 
 def test_what_leaves_the_vm_holds_no_environment(lab: Balanced, agent: Agent) -> None:

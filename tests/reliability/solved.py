@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from containers import Containers, containers
-from vms import LABCTL, STAFF, STUDENT, environment, lost
+from vms import LABCTL, environment, lost
+
+from labctl.errors import SandboxError
 
 COURSE = Path(__file__).parent.parent.parent
 #: A container mounts no NFS and has no packet filter; neither is the subject here.
@@ -42,12 +45,13 @@ END"""
 
 @dataclass
 class Solved:
-    """The lab on ``student1``, a container; the workers are the lab's own unit until told otherwise."""
+    """The lab on ``name``, a container; the workers are the lab's own unit until told otherwise."""
 
     vms: Containers
+    name: str = "student1"
 
     def run(self, command: str) -> str:
-        return self.vms.run(command)
+        return self.vms.run(command, self.name)
 
     def workers(self, how: str) -> None:
         """Have the workers run as ``unit``, in ``tmux`` or with ``nohup``, by hand as the student's user."""
@@ -62,7 +66,8 @@ class Solved:
         self.run(_READY)
 
     def argv(self, *args: str, inventory: Path | None = None) -> list[str]:
-        return [*LABCTL, "grade", STUDENT, "--json", "-i", str(inventory or self.vms.box.inventory_path), *args]
+        own = inventory or self.vms.box.inventory_path
+        return [*LABCTL, "grade", self.name, "--json", "-i", str(own), *args]
 
     def grade(self, *args: str, inventory: Path | None = None) -> dict[str, Any]:
         """The VM's part of the document, whatever the verdicts."""
@@ -82,19 +87,44 @@ class Solved:
     @property
     def init(self) -> int:
         """The pid of the container's first process, as this machine counts."""
-        (status,) = (one for one in self.vms.box.status().vms if one.name == STUDENT)
+        (status,) = (one for one in self.vms.box.status().vms if one.name == self.name)
         children = Path(f"/proc/{status.pid}/task/{status.pid}/children").read_text().split()
         return int(children[0])
 
+    def disconnect(self) -> None:
+        """Packets between this machine and the container go nowhere, and nobody is told."""
+        self._card("down")
+
+    def connect(self) -> None:
+        """Undo that; returns when the container is reached again."""
+        self._card("up")
+        until = time.monotonic() + 30
+        while True:
+            with suppress(SandboxError):
+                if self.vms.box.run(self.name, "true", timeout=10).status == 0:
+                    return
+            assert time.monotonic() < until, "the container is not reached again"
+            time.sleep(0.2)
+
+    def _card(self, state: str) -> None:
+        """Of the network card on this machine that leads to the container."""
+        links = json.loads(subprocess.run(["ip", "-j", "link"], capture_output=True, check=True).stdout)
+        inside = ["nsenter", "-t", str(self.init), "-n", "ip", "-j", "link", "show", "host0"]
+        (other,) = json.loads(subprocess.run(inside, capture_output=True, check=True).stdout)
+        card = next(link["ifname"] for link in links if link["ifindex"] == other["link_index"])
+        subprocess.run(["ip", "link", "set", card, state], check=True)
+
 
 @contextmanager
-def solved(name: str, folder: Path) -> Iterator[Solved]:
-    """A container with the lab done by the course's playbook, for as long as the block runs."""
-    with containers(name, students=1) as vms:
-        playbook = _without_kernel(folder)
-        vms.setup(playbook)
-        made = Solved(vms)
-        made.run(_READY)
+def solved(name: str, folder: Path, students: int = 1) -> Iterator[list[Solved]]:
+    """Containers with the lab done by the course's playbook, for as long as the block runs."""
+    with containers(name, students) as vms:
+        made = [Solved(vms, f"student{n}") for n in range(1, students + 1)]
+        vms.setup(_without_kernel(folder), *(one.name for one in made))
+        for one in made:
+            # A unit that is restarted while it starts can leave processes behind, in a container without
+            # cgroup notifications of its own: begin with none.
+            one.workers("unit")
         yield made
 
 
@@ -115,6 +145,3 @@ def _without_kernel(folder: Path) -> Path:
     path = folder / "playbooks" / "lab7.yml"
     path.write_text(yaml.safe_dump([play], sort_keys=False), encoding="utf-8")
     return path
-
-
-__all__ = ["ONLY", "STAFF", "STUDENT", "Solved", "solved"]

@@ -12,7 +12,6 @@ from labctl.deadline import Deadline
 from labctl.errors import AgentFault, HostError
 from labctl.probes import Observer
 
-
 #: Seconds for the experiment of another run, or for its undo when that run is dead.
 SETTLING = 75.0
 

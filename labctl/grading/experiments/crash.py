@@ -40,8 +40,8 @@ _CRASHED = re.compile(r"Crashing ID (\d+)!")
 def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashReport:
     """Run it. What could not be observed to its end is a report too, of how the workers ran before and after.
 
-    Raises :class:`HostError` when it could not be begun, or the user interrupted it; the VM is restored in any
-    case.
+    Raises :class:`HostError` when it could not be begun, or the user interrupted it. The VM is restored in
+    any case.
     """
     began = time.monotonic()
     ports = [int(port) for port in args["workers"]]

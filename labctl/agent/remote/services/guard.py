@@ -149,9 +149,9 @@ def detach(kept: set[int]) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    for number in set(range(3, 4096)) - kept:
+    for descriptor in set(range(3, 4096)) - kept:
         try:
-            os.close(number)
+            os.close(descriptor)
         except OSError:
             pass
     # out of the session's cgroup: a login manager that kills a session's processes must not find this one
