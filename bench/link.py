@@ -21,7 +21,6 @@ import sys
 import time
 from collections.abc import Iterator
 
-HERE, THERE = "10.231.0.1", "10.231.0.2"
 _TUNSETIFF = 0x400454CA
 _IFF_TUN, _IFF_NO_PI = 0x0001, 0x1000
 _MTU_AND_MORE = 1 << 16
@@ -33,13 +32,16 @@ def slow_link(pid: int, round_trip: float, loss: float = 0.0, seed: int = 0) -> 
 
     ``loss`` is the share of packets that is lost, each way; ``seed`` chooses which.
     """
-    here, there = _tun("labctl-here"), _tun("labctl-there")
+    # names and addresses of its own, for several links at a time
+    net = f"10.231.{pid % 256}"
+    near, far = f"labctl-here{pid % 256}", f"labctl-there{pid % 256}"
+    here, there = _tun(near), _tun(far)
     try:
         inside = ["nsenter", "-t", str(pid), "-n"]
-        _do("ip", "link", "set", "labctl-there", "netns", str(pid))
+        _do("ip", "link", "set", far, "netns", str(pid))
         for prefix, device, mine, other in (
-            ([], "labctl-here", HERE, THERE),
-            (inside, "labctl-there", THERE, HERE),
+            ([], near, f"{net}.1", f"{net}.2"),
+            (inside, far, f"{net}.2", f"{net}.1"),
         ):
             _do(*prefix, "ip", "address", "add", mine, "peer", other, "dev", device)
             _do(*prefix, "ip", "link", "set", device, "up")
@@ -51,7 +53,7 @@ def slow_link(pid: int, round_trip: float, loss: float = 0.0, seed: int = 0) -> 
         os.close(there)
     with process:
         try:
-            yield THERE
+            yield f"{net}.2"
         finally:
             process.kill()
 

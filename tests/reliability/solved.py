@@ -91,6 +91,21 @@ class Solved:
         children = Path(f"/proc/{status.pid}/task/{status.pid}/children").read_text().split()
         return int(children[0])
 
+    def inventory(self, address: str, folder: Path) -> Path:
+        """An inventory in which the machine has another address, with its host key for that."""
+        own = self.vms.box.inventory_path.read_text(encoding="utf-8")
+        document = yaml.safe_load(own)
+        host = document["all"]["children"]["students"]["hosts"][self.name]
+        known = Path(document["all"]["vars"]["labctl_known_hosts"])
+        keys = known.read_text(encoding="utf-8")
+        record = folder / "known_hosts"
+        record.write_text(keys + keys.replace(host["ansible_host"], address), encoding="utf-8")
+        host["ansible_host"] = address
+        document["all"]["vars"]["labctl_known_hosts"] = str(record)
+        path = folder / "inventory.yml"
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return path
+
     def disconnect(self) -> None:
         """Packets between this machine and the container go nowhere, and nobody is told."""
         self._card("down")
