@@ -6,6 +6,8 @@ SHELL := /bin/bash
 VENV := .venv
 LABCTL := $(VENV)/bin/labctl
 PYTEST := $(VENV)/bin/python -m pytest
+# Two at a time: the emulated VMs' tests, which mostly wait, and all others.
+WORKERS := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,10 +28,10 @@ demo-down:  ## remove the demo's VMs and files
 	@if [ -x $(LABCTL) ]; then $(LABCTL) sandbox down; else echo "nothing to remove"; fi
 
 test: machine-tests venv  ## the whole suite, on real VMs too (about 30 minutes on 2 cores)
-	$(PYTEST) --durations=15
+	$(PYTEST) $(WORKERS) --durations=15
 
 test-fast: machine-tests venv  ## the tests that need no VM (under a minute)
-	$(PYTEST) -q -m "not vm and not slow"
+	$(PYTEST) $(WORKERS) -q -m "not vm and not slow"
 
 bench: machine-tests venv  ## labctl beside its peers, on one container (as root; a few minutes)
 	$(VENV)/bin/python bench/setup.py

@@ -42,8 +42,12 @@ for page in ("a", "b"):
         mode="644",
         _sudo=True,
     )
-for unit in ("lab-worker", "named", "haproxy"):
+PORTS = range(8080, 8086)
+for unit in ("named", "haproxy", *(f"lab-worker@{port}" for port in PORTS)):
     systemd.service(name=unit, service=unit, running=True, enabled=True, _sudo=True)
+for port in PORTS:
+    wait = f"timeout 10 sh -c 'until ss -Hltn sport = :{port} | grep -q .; do sleep 0.1; done'"
+    server.shell(name=f"Worker {port} answers", commands=[wait], _sudo=True)
 files.line(
     name="A setting",
     path="/etc/default/named",

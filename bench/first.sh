@@ -31,28 +31,36 @@ frontend door
     default_backend kitchen
 backend kitchen
     balance roundrobin
-    server a 127.0.0.1:8080 check
-    server b 127.0.0.1:8081 check
+    server w8080 127.0.0.1:8080 check
+    server w8081 127.0.0.1:8081 check
+    server w8082 127.0.0.1:8082 check
+    server w8083 127.0.0.1:8083 check
+    server w8084 127.0.0.1:8084 check
+    server w8085 127.0.0.1:8085 check
 # END ANSIBLE MANAGED BLOCK
 END
 echo "page a" > /opt/lab/www/a.html
 echo "page b" > /opt/lab/www/b.html
-cat > /etc/systemd/system/lab-worker.service <<'END'
+cat > /etc/systemd/system/lab-worker@.service <<'END'
 [Unit]
 Description=Worker
 
 [Service]
 User=worker
-ExecStart=/usr/bin/python3 -m http.server 8080 --directory /opt/lab/www
+ExecStart=/usr/bin/python3 -m http.server %i --bind 127.0.0.1 --directory /opt/lab/www
 
 [Install]
 WantedBy=multi-user.target
 END
 chmod 644 /etc/bind/db.example.com /etc/bind/named.conf.options /opt/lab/www/*.html \
-    /etc/systemd/system/lab-worker.service
-for unit in lab-worker named haproxy; do
+    /etc/systemd/system/lab-worker@.service
+for unit in named haproxy lab-worker@8080 lab-worker@8081 lab-worker@8082 lab-worker@8083 lab-worker@8084 \
+    lab-worker@8085; do
     systemctl enable "$unit"
     systemctl start "$unit"
+done
+for port in 8080 8081 8082 8083 8084 8085; do
+    timeout 10 sh -c "until ss -Hltn sport = :$port | grep -q .; do sleep 0.1; done"
 done
 sed -i 's/^OPTIONS=.*/OPTIONS="-u bind -4"/' /etc/default/named
 ln -sfn /opt/lab/www /srv/www

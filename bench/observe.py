@@ -5,13 +5,15 @@ import hashlib
 import json
 import os
 import pwd
+import socket
 import stat
 import subprocess
 from pathlib import Path
 
 FILES = """/opt/lab /opt/lab/www /opt/lab/zones /etc/bind/db.example.com /etc/bind/named.conf.local
 /etc/bind/named.conf.options /etc/haproxy/haproxy.cfg /opt/lab/www/a.html /opt/lab/www/b.html
-/etc/systemd/system/lab-worker.service /etc/default/named /srv/www /opt/lab/old"""
+/etc/systemd/system/lab-worker@.service /etc/default/named /srv/www /opt/lab/old"""
+PORTS = range(8080, 8086)
 
 
 def run(*argv):
@@ -34,8 +36,16 @@ told["packages"] = run(
     "dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", "bind9", "haproxy", "curl"
 )
 told["units"] = run(
-    "systemctl", "show", "-p", "Id,ActiveState,UnitFileState", "lab-worker", "named", "haproxy"
+    "systemctl",
+    "show",
+    "-p",
+    "Id,ActiveState,UnitFileState",
+    "named",
+    "haproxy",
+    *(f"lab-worker@{port}" for port in PORTS),
 )
+for port in PORTS:
+    socket.create_connection(("127.0.0.1", port), 5).close()
 told["user"] = list(pwd.getpwnam("worker"))
 told["named"] = run("named-checkconf")
 print(json.dumps(told))

@@ -83,15 +83,23 @@ class UnknownHost(RequestError):
 
 
 class HostError(LabctlError):
-    """Something prevented the work on one VM. ``cause`` is the word reports and JSON use."""
+    """Something prevented the work on one VM. ``cause`` is the word reports and JSON use.
+
+    ``tries`` are the messages of earlier tries, when it was tried again.
+    """
 
     cause = "error"
+    tries: tuple[str, ...] = ()
 
 
 class Unreachable(HostError):
-    """No TCP connection, or it broke before SSH was up."""
+    """No TCP connection, or it broke before SSH was up. ``passing``: another try may get through."""
 
     cause = "unreachable"
+
+    def __init__(self, message: str, *, hint: str = "", passing: bool = True) -> None:
+        super().__init__(message, hint=hint)
+        self.passing = passing
 
 
 class HostKeyChanged(HostError):

@@ -8,7 +8,7 @@ packages=(qemu-system-x86 qemu-utils mmdebstrap e2fsprogs kmod openssh-client de
 # An ordinary user builds the image in a user namespace, which takes newuidmap.
 [ "$(id -u)" -eq 0 ] || packages+=(uidmap)
 servers=()
-[ "${1:-}" = tests ] && packages+=(tmux systemd-container) && servers=(haproxy bind9 openssh-server)
+[ "${1:-}" = tests ] && packages+=(tmux systemd-container) && servers=(haproxy bind9 openssh-server postgresql)
 
 missing() {
     local package
@@ -42,6 +42,7 @@ if [ ${#idle[@]} -gt 0 ]; then
             haproxy) units+=(haproxy.service) ;;
             bind9) units+=(named.service) ;;
             openssh-server) units+=(ssh.service ssh.socket) ;;
+            postgresql) units+=(postgresql.service) ;;
         esac
     done
     "${sudo[@]}" systemctl mask --quiet "${units[@]}"

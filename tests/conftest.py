@@ -12,21 +12,52 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from vms import NAME, Machines
 
 from labctl.sandbox import Sandbox
 from labctl.sandbox.paths import state_dir
 
+# How long an example takes says how busy the machine is, and nothing about the program.
+settings.register_profile("labctl", deadline=None)
+settings.load_profile("labctl")
+
 # What a test starts inherits this word, whatever it does with its session and its parents.
+_FAILED_BEFORE = pytest.StashKey[set[Path]]()
 _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes an hour runs only when it is asked for by name: ``-m soak``."""
+    """A worker takes the tests of a file, or all that share the two VMs, which boot once and come first.
+
+    Emulated, those take longer than anything else. What takes an hour runs only when it is asked for by
+    name: ``-m soak``.
+    """
     if "soak" not in config.option.markexpr:
-        left_out = [item for item in items if item.get_closest_marker("soak")]
-        items[:] = [item for item in items if item not in left_out]
-        config.hook.pytest_deselected(items=left_out)
+        long = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
+    for item in items:
+        shares_vms = "machines" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("vms" if shares_vms else item.path.as_posix()))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "vms")  # type: ignore[union-attr]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What setup, reset and grade remember of the tests' runs is not for the user."""
+    if not hasattr(session.config, "workerinput"):
+        session.stash[_FAILED_BEFORE] = set(_failed().glob("*"))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if not hasattr(session.config, "workerinput"):
+        for made in set(_failed().glob("*")) - session.stash[_FAILED_BEFORE]:
+            shutil.rmtree(made)
+
+
+def _failed() -> Path:
+    return state_dir() / "failed"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -55,16 +86,6 @@ def _marked() -> list[str]:
 def _results_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the tests grade is not kept among the user's results."""
     os.environ["LABCTL_DATABASE"] = f"sqlite:///{tmp_path_factory.mktemp('results')}/results.sqlite"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _no_names_of_failed_vms_are_left() -> Iterator[None]:
-    """What setup, reset and grade remember of the tests' runs is not for the user."""
-    kept = state_dir() / "failed"
-    before = set(kept.glob("*"))
-    yield
-    for made in set(kept.glob("*")) - before:
-        shutil.rmtree(made)
 
 
 @pytest.fixture(scope="session")

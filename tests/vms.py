@@ -13,8 +13,10 @@ import pytest
 
 from labctl.sandbox import Finished, Sandbox
 
-#: Another name lets a second session run beside the first.
-NAME = os.environ.get("LABCTL_TEST_SANDBOX", "test")
+#: Another name lets a second session run beside the first; workers of one session have one each.
+NAME = os.environ.get("LABCTL_TEST_SANDBOX", "test") + os.environ.get("PYTEST_XDIST_WORKER", "").replace(
+    "gw", "-w"
+)
 STUDENT = "student1"
 STAFF = "staff2"
 LABCTL = [sys.executable, "-m", "labctl"]

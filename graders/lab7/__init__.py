@@ -2,11 +2,14 @@
 
 from labctl.grading import Lab
 
-from . import balancing, crash, nfs, outside, zone
+from . import answers_dns, answers_lb, answers_nfs, balancing, crash, nfs, outside, services, zone
+from .facts import RUBRIC
 
-LAB = Lab(
-    name="lab7",
-    title="Networked Services",
-    sections=(("nfs", "NFS"), ("dns", "DNS"), ("lb", "Load balancing")),
-    checks=(*nfs.CHECKS, *zone.CHECKS, *outside.CHECKS, *balancing.CHECKS, *crash.CHECKS),
+LAB = Lab.of(
+    "lab7",
+    RUBRIC,
+    (
+        *(*nfs.CHECKS, *zone.CHECKS, *outside.CHECKS, *balancing.CHECKS, *crash.CHECKS),
+        *(*services.CHECKS, *answers_nfs.CHECKS, *answers_dns.CHECKS, *answers_lb.CHECKS),
+    ),
 )

@@ -25,7 +25,7 @@ from .looking import (
 from .rotation import ALWAYS_ONE, CYCLES, observe
 
 
-@check("lb.package", question="3c", points=1)
+@check("lb.package", question="3c", layer="package")
 def package(_vm: Target, see: See) -> Judgement:
     """HAProxy is installed."""
     if see(packages("haproxy")).installed("haproxy"):
@@ -37,7 +37,7 @@ def package(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.config", question="3c", points=1, after=("lb.package",))
+@check("lb.config", question="3c", layer="config", after=("lb.package",))
 def config(_vm: Target, see: See) -> Judgement:
     """HAProxy's configuration is valid."""
     found = see(config_check())
@@ -50,7 +50,14 @@ def config(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.active", question="3c", points=1, after=("lb.package",))
+@check(
+    "lb.active",
+    question="3c",
+    layer="unit",
+    after=("lb.package",),
+    explained_by=("lb.config",),
+    parts=("running", "at boot"),
+)
 def active(_vm: Target, see: See) -> Judgement:
     """HAProxy is running, and starts at boot."""
     found = see(unit("haproxy")).best()
@@ -60,11 +67,12 @@ def active(_vm: Target, see: See) -> Judgement:
         expected="the unit haproxy, active and enabled",
         seen=f"{found.active}, {found.enabled or 'not enabled'}" if found else "there is no such unit",
         hint="systemctl status haproxy shows both, and its log says why it is not running",
-        share=0.5 if found and found.is_active else 0.0,
+        # the package enables the unit by itself: that alone is nobody's work
+        done=("running",) if found and found.is_active else (),
     )
 
 
-@check("lb.workers", question="3a", points=2)
+@check("lb.workers", question="3a", layer="socket")
 def workers(_vm: Target, see: See) -> Judgement:
     """All six workers answer on their own ports."""
     up = alive(see)
@@ -79,7 +87,7 @@ def workers(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.servers", question="3c", points=2, after=("lb.config",))
+@check("lb.servers", question="3c", layer="config", after=("lb.config",))
 def servers(_vm: Target, see: See) -> Judgement:
     """One backend has all six workers."""
     found = see(config_check())
@@ -96,7 +104,13 @@ def servers(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.frontend", question="3c", points=2, after=("lb.package",))
+@check(
+    "lb.frontend",
+    question="3c",
+    layer="answer on the VM",
+    after=("lb.package",),
+    explained_by=("lb.config", "lb.active", "lb.servers"),
+)
 def frontend(vm: Target, see: See) -> Judgement:
     """Port 7000 is answered by the workers."""
     replies, _ = sample(vm, see)
@@ -115,7 +129,7 @@ def frontend(vm: Target, see: See) -> Judgement:
     return failed(expected="the workers' greetings on port 7000", seen=first, hint=hint)
 
 
-@check("lb.shares", question="3a", points=2, after=("lb.frontend",))
+@check("lb.shares", question="3a", layer="answer on the VM", after=("lb.frontend",))
 def shares(vm: Target, see: See) -> Judgement:
     """Requests are shared among all workers as your configuration says."""
     backend, up, (replies, _) = setting(vm, see)
@@ -160,7 +174,7 @@ def shares(vm: Target, see: See) -> Judgement:
     return passed(", ".join(f"ID {one}: {n}" for one, n in sorted(verdict.counts.items())))
 
 
-@check("lb.order", question="3b", points=2, after=("lb.frontend",))
+@check("lb.order", question="3b", layer="answer on the VM", after=("lb.frontend",))
 def order(vm: Target, see: See) -> Judgement:
     """The order of the answers is that of the algorithm in your configuration."""
     backend, up, (replies, _) = setting(vm, see)
@@ -184,7 +198,13 @@ def order(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.stats", question="3d", points=1, after=("lb.package",))
+@check(
+    "lb.stats",
+    question="3d",
+    layer="answer on the VM",
+    after=("lb.package",),
+    explained_by=("lb.config", "lb.active"),
+)
 def stats(vm: Target, see: See) -> Judgement:
     """The statistics page is on port 7001 under /stats."""
     inside, outside = patiently(see, [stats_page(), stats_page(vm)])
@@ -197,7 +217,7 @@ def stats(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.health-checks", question="3d", points=2, after=("lb.frontend",))
+@check("lb.health-checks", question="3d", layer="answer on the VM", after=("lb.frontend",))
 def health_checks(vm: Target, see: See) -> Judgement:
     """Every server has a health check."""
     states = reported(vm, see)
@@ -220,7 +240,13 @@ def health_checks(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.all-up", question="3d", points=1, after=("lb.health-checks",))
+@check(
+    "lb.all-up",
+    question="3d",
+    layer="answer on the VM",
+    after=("lb.health-checks",),
+    explained_by=("lb.workers", "lb.servers"),
+)
 def all_up(vm: Target, see: See) -> Judgement:
     """HAProxy sees every server UP."""
     states = settled_states(vm, see)
@@ -234,7 +260,7 @@ def all_up(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.reach-frontend", question="3a", points=1, after=("lb.frontend",))
+@check("lb.reach-frontend", question="3a", layer="answer from outside", after=("lb.frontend",))
 def reach_frontend(vm: Target, see: See) -> Judgement:
     """Port 7000 can be reached from outside."""
     (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=3)
@@ -242,7 +268,7 @@ def reach_frontend(vm: Target, see: See) -> Judgement:
     return _reach(replies, 7000, firewall.active)
 
 
-@check("lb.reach-stats", question="3d", points=1, after=("lb.stats",))
+@check("lb.reach-stats", question="3d", layer="answer from outside", after=("lb.stats",))
 def reach_stats(vm: Target, see: See) -> Judgement:
     """Port 7001 can be reached from outside."""
     (replies,) = patiently(see, [stats_page(vm)], count=3)

@@ -22,7 +22,7 @@ _CRASHED = re.compile(r"Crashing ID (\d+)!")
 @check(
     "lb.crash-down",
     question="3e",
-    points=2,
+    layer="answer on the VM",
     after=("lb.workers", "lb.frontend", "lb.all-up"),
     disruptive=True,
 )
@@ -51,7 +51,9 @@ def crash_down(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.crash-rotation", question="3e", points=2, after=("lb.crash-down",), disruptive=True)
+@check(
+    "lb.crash-rotation", question="3e", layer="answer on the VM", after=("lb.crash-down",), disruptive=True
+)
 def crash_rotation(_vm: Target, see: See) -> Judgement:
     """The other workers carry on without errors."""
     report = experiment(see)
@@ -74,7 +76,13 @@ def crash_rotation(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.crash-503", question="3f", points=2, after=("lb.workers", "lb.frontend"), disruptive=True)
+@check(
+    "lb.crash-503",
+    question="3f",
+    layer="answer on the VM",
+    after=("lb.workers", "lb.frontend"),
+    disruptive=True,
+)
 def crash_503(_vm: Target, see: See) -> Judgement:
     """With every worker crashed the balancer answers 503."""
     report = experiment(see)
@@ -98,7 +106,13 @@ def crash_503(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("lb.recovered", question="3e", points=1, after=("lb.all-up", "lb.crash-503"), disruptive=True)
+@check(
+    "lb.recovered",
+    question="3e",
+    layer="answer on the VM",
+    after=("lb.all-up", "lb.crash-503"),
+    disruptive=True,
+)
 def recovered(_vm: Target, see: See) -> Judgement:
     """When the workers are back, every server goes UP again."""
     report = experiment(see)

@@ -18,7 +18,7 @@ from labctl.probes import (
 from .facts import PRIVATE, PUBLIC
 
 
-@check("nfs.package", question="1a", points=1)
+@check("nfs.package", question="1a", layer="package")
 def package(_vm: Target, see: See) -> Judgement:
     """The NFS client tools are installed."""
     if see(packages("nfs-common")).installed("nfs-common"):
@@ -30,7 +30,7 @@ def package(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("nfs.mounted", question="1a", points=1, after=("nfs.package",))
+@check("nfs.mounted", question="1a", layer="config", after=("nfs.package",))
 def mounted(vm: Target, see: See) -> Judgement:
     """Something from the staff's server is mounted over NFS."""
     found = see(mounts())
@@ -45,7 +45,7 @@ def mounted(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("nfs.source", question="1f", points=2, after=("nfs.mounted",))
+@check("nfs.source", question="1f", layer="config", after=("nfs.mounted",))
 def source(vm: Target, see: See) -> Judgement:
     """Your own private directory is what is mounted."""
     ours = from_staff(vm, see(mounts()))
@@ -59,7 +59,7 @@ def source(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("nfs.responds", question="1f", points=1, after=("nfs.source",))
+@check("nfs.responds", question="1f", layer="answer on the VM", after=("nfs.source",))
 def responds(vm: Target, see: See) -> Judgement:
     """The mount answers when it is touched."""
     found, trial = see(mounts(), public_trial(vm))
@@ -87,7 +87,7 @@ def responds(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("nfs.read-write", question="1f", points=1, after=("nfs.source",))
+@check("nfs.read-write", question="1f", layer="config", after=("nfs.source",))
 def read_write(vm: Target, see: See) -> Judgement:
     """The private directory is mounted for reading and writing."""
     mine = private(vm, from_staff(vm, see(mounts())))
@@ -100,7 +100,7 @@ def read_write(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("nfs.item", question="1f", points=1, after=("nfs.responds",))
+@check("nfs.item", question="1f", layer="answer on the VM", after=("nfs.responds",))
 def item(vm: Target, see: See) -> Judgement:
     """You made something in your private directory."""
     mine = private(vm, from_staff(vm, see(mounts())))
@@ -116,7 +116,13 @@ def item(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("nfs.item-on-server", question="1f", points=1, after=("nfs.source",), applies=only_with_staff)
+@check(
+    "nfs.item-on-server",
+    question="1f",
+    layer="answer from outside",
+    after=("nfs.source",),
+    applies=only_with_staff,
+)
 def item_on_server(vm: Target, see: See) -> Judgement:
     """The staff's server holds what you made."""
     found, theirs = see(mounts(), directory(f"{PRIVATE}/{vm.lab_user}", on="staff"))
@@ -133,7 +139,13 @@ def item_on_server(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("nfs.write", question="1f", points=2, after=("nfs.responds", "nfs.read-write"), disruptive=True)
+@check(
+    "nfs.write",
+    question="1f",
+    layer="answer on the VM",
+    after=("nfs.responds", "nfs.read-write"),
+    disruptive=True,
+)
 def write(vm: Target, see: See) -> Judgement:
     """A fresh file can be written through the mount."""
     mine = private(vm, from_staff(vm, see(mounts())))
@@ -150,7 +162,7 @@ def write(vm: Target, see: See) -> Judgement:
 @check(
     "nfs.write-on-server",
     question="1f",
-    points=1,
+    layer="answer from outside",
     after=("nfs.write",),
     disruptive=True,
     applies=only_with_staff,
@@ -172,7 +184,13 @@ def _knows_server(vm: Target) -> str:
     return "" if vm.nfs_server or vm.nfs_server_address else "checked by staff"
 
 
-@check("nfs.public-readonly", question="1d", points=1, after=("nfs.package",), applies=_knows_server)
+@check(
+    "nfs.public-readonly",
+    question="1d",
+    layer="answer on the VM",
+    after=("nfs.package",),
+    applies=_knows_server,
+)
 def public_readonly(vm: Target, see: See) -> Judgement:
     """The public share can be mounted here and refuses writing."""
     trial = see(public_trial(vm))

@@ -13,19 +13,25 @@ from .facts import ZONE
 WIDEST_PREFIX = 8
 
 
-@check("dns.outside-udp", question="2d", points=1, after=("dns.answers",))
+@check("dns.outside-udp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_udp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over UDP."""
     return _reach(patiently(vm, see, tcp=False), see(ufw_status()), "UDP")
 
 
-@check("dns.outside-tcp", question="2d", points=1, after=("dns.answers",))
+@check("dns.outside-tcp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_tcp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over TCP."""
     return _reach(patiently(vm, see, tcp=True), see(ufw_status()), "TCP")
 
 
-@check("dns.no-open-recursion", question="2d", points=2, after=("dns.answers",), applies=only_from_elsewhere)
+@check(
+    "dns.no-open-recursion",
+    question="2d",
+    layer="answer from outside",
+    after=("dns.answers",),
+    applies=only_from_elsewhere,
+)
 def no_open_recursion(vm: Target, see: See) -> Judgement:
     """Your server does not resolve other people's names for the world."""
     answers = see(fresh(vm, tcp=False), fresh(vm, tcp=True))

@@ -19,11 +19,13 @@ from labctl.probes import (
 from .facts import TEST_ADDRESS, ZONE
 
 APEX = f"{ZONE}."
+#: What the lab's own file holds.
+GIVEN = frozenset({(APEX, "SOA"), (APEX, "NS"), (APEX, "A"), (f"test.{APEX}", "A")})
 #: Each (name, type) of the zone costs a query; a student's zone has a dozen.
 MAX_QUERIES = 40
 
 
-@check("dns.package", question="2a", points=1)
+@check("dns.package", question="2a", layer="package")
 def package(_vm: Target, see: See) -> Judgement:
     """BIND is installed."""
     if see(packages("bind9", "dnsmasq")).installed("bind9"):
@@ -35,7 +37,20 @@ def package(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.active", question="2a", points=1, after=("dns.package",))
+@check("dns.config", question="2d", layer="config", after=("dns.package",))
+def config(_vm: Target, see: See) -> Judgement:
+    """BIND's configuration is valid."""
+    found = see(zone_check(ZONE))
+    if found.config_valid:
+        return passed(found.config)
+    return failed(
+        expected="a configuration that named-checkconf accepts",
+        seen=found.config_message or "named-checkconf does not accept it",
+        hint="named-checkconf names the file and the line; look at that line and the one before it",
+    )
+
+
+@check("dns.active", question="2a", layer="unit", after=("dns.package",), explained_by=("dns.config",))
 def active(_vm: Target, see: See) -> Judgement:
     """The DNS server's unit is running."""
     found = see(unit("named", "bind9")).best()
@@ -48,7 +63,7 @@ def active(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.enabled", question="2a", points=1, after=("dns.package",))
+@check("dns.enabled", question="2a", layer="unit", after=("dns.package",))
 def enabled(_vm: Target, see: See) -> Judgement:
     """The DNS server starts at boot."""
     found = see(unit("named", "bind9")).best()
@@ -61,7 +76,7 @@ def enabled(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.port", question="2a", points=1, after=("dns.active",))
+@check("dns.port", question="2a", layer="socket", after=("dns.active",))
 def port(_vm: Target, see: See) -> Judgement:
     """BIND, and nothing else, serves port 53."""
     # systemd-resolved has 127.0.0.53 and .54 for itself, which does not get in BIND's way
@@ -79,20 +94,7 @@ def port(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.config", question="2d", points=1, after=("dns.package",))
-def config(_vm: Target, see: See) -> Judgement:
-    """BIND's configuration is valid."""
-    found = see(zone_check(ZONE))
-    if found.config_valid:
-        return passed(found.config)
-    return failed(
-        expected="a configuration that named-checkconf accepts",
-        seen=found.config_message or "named-checkconf does not accept it",
-        hint="named-checkconf names the file and the line; look at that line and the one before it",
-    )
-
-
-@check("dns.zone", question="2d", points=2, after=("dns.config",))
+@check("dns.zone", question="2d", layer="config", after=("dns.config",))
 def declared(_vm: Target, see: See) -> Judgement:
     """The zone example.com is declared, and its file is valid."""
     found = see(zone_check(ZONE))
@@ -117,7 +119,13 @@ def declared(_vm: Target, see: See) -> Judgement:
     return passed(f"{found.zone_file}, {len(found.records)} records")
 
 
-@check("dns.answers", question="2d", points=2, after=("dns.zone",))
+@check(
+    "dns.answers",
+    question="2d",
+    layer="answer on the VM",
+    after=("dns.zone",),
+    explained_by=("dns.port",),
+)
 def answers(_vm: Target, see: See) -> Judgement:
     """Your server answers for example.com on the VM itself."""
     soa = see(local("SOA"))
@@ -130,7 +138,7 @@ def answers(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.apex-address", question="2d", points=2, after=("dns.answers",))
+@check("dns.apex-address", question="2d", layer="answer on the VM", after=("dns.answers",))
 def apex_address(vm: Target, see: See) -> Judgement:
     """example.com has your VM's own address."""
     answer, own = see(local("A"), addresses())
@@ -145,7 +153,7 @@ def apex_address(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.apex-ns", question="2d", points=2, after=("dns.answers",))
+@check("dns.apex-ns", question="2d", layer="answer on the VM", after=("dns.answers",))
 def apex_ns(vm: Target, see: See) -> Judgement:
     """The name server of example.com is your VM, by its name."""
     answer, own = see(local("NS"), addresses())
@@ -165,7 +173,7 @@ def apex_ns(vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.test-address", question="2d", points=1, after=("dns.answers",))
+@check("dns.test-address", question="2d", layer="answer on the VM", after=("dns.answers",))
 def given_address(_vm: Target, see: See) -> Judgement:
     """test.example.com has the address that the lab gives."""
     answer = see(dns_query(f"test.{ZONE}", "A"))
@@ -178,7 +186,7 @@ def given_address(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.own-address", question="2d", points=1, after=("dns.answers",))
+@check("dns.own-address", question="2d", layer="answer on the VM", after=("dns.answers",))
 def own_address(_vm: Target, see: See) -> Judgement:
     """You added an A record of your own, and it is served."""
     own = [record for record in additions(see(zone_check(ZONE))) if record.type == "A"]
@@ -194,7 +202,7 @@ def own_address(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.own-others", question="2d", points=2, after=("dns.answers",))
+@check("dns.own-others", question="2d", layer="answer on the VM", after=("dns.answers",))
 def own_others(_vm: Target, see: See) -> Judgement:
     """You added records of two other types, and they are served."""
     own = [record for record in additions(see(zone_check(ZONE))) if record.type != "A"]
@@ -211,7 +219,7 @@ def own_others(_vm: Target, see: See) -> Judgement:
     )
 
 
-@check("dns.reloaded", question="2d", points=1, after=("dns.answers",))
+@check("dns.reloaded", question="2d", layer="answer on the VM", after=("dns.answers",))
 def reloaded(_vm: Target, see: See) -> Judgement:
     """What is served is what the zone file says now."""
     disk = see(zone_check(ZONE))
@@ -239,8 +247,7 @@ def local(kind: str) -> Request[DnsAnswer]:
 
 def additions(disk: Bind) -> tuple[Record, ...]:
     """The student's own records: all but those that the lab's own file has."""
-    given = {(APEX, "SOA"), (APEX, "NS"), (APEX, "A"), (f"test.{APEX}", "A")}
-    return tuple(record for record in disk.records if (record.name, record.type) not in given)
+    return tuple(record for record in disk.records if (record.name, record.type) not in GIVEN)
 
 
 def served(see: See, records: list[Record]) -> list[Record]:
@@ -261,10 +268,10 @@ def serial(soa: str) -> str:
 
 CHECKS = (
     package,
+    config,
     active,
     enabled,
     port,
-    config,
     declared,
     answers,
     apex_address,

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from labctl.agent import bundle
-from labctl.connect import Connection, Stream, open_connection
+from labctl.connect import Connection, Retry, Stream, open_connection
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, HostError, PythonMissing, SudoRefused
 from labctl.inventory import Host
@@ -80,6 +80,7 @@ class Hello:
     boot_id: str
     pid: int
     unsettled: bool = False
+    machine_id: str = ""
 
 
 class Agent:
@@ -151,12 +152,14 @@ class Agent:
         self.close()
 
 
-def start_agent(host: Host, deadline: Deadline, become: bool = True) -> Agent:
-    """Connect to ``host`` and start the agent there, as root when ``become``.
+def start_agent(host: Host, deadline: Deadline, become: bool = True, retry: Retry | None = None) -> Agent:
+    """Connect to ``host``, more than once when ``retry`` says so, and start the agent there.
+
+    As root when ``become``.
 
     Raises a :class:`HostError` that says why it could not: see ``labctl.errors``.
     """
-    connection = open_connection(host, deadline)
+    connection = open_connection(host, deadline, retry)
     try:
         return start_agent_on(connection, deadline, become)
     except BaseException:
@@ -202,6 +205,7 @@ def _greet(stream: Stream, host: Host, payload: bytes, nonce: str, deadline: Dea
             boot_id=str(frame["boot_id"])[:64],
             pid=int(frame["pid"]),
             unsettled=frame["unsettled"] is True,
+            machine_id=str(frame.get("machine_id") or "")[:64],
         )
     except (KeyError, TypeError, ValueError) as err:
         raise _protocol_error(host, "a malformed hello") from err

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import queue
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
-from labctl.errors import HostError, RequestError
+from labctl.errors import DeadlineExceeded, HostError, RequestError
 from labctl.inventory import Host
 
 R = TypeVar("R")
@@ -15,6 +18,8 @@ R = TypeVar("R")
 DEFAULT_FORKS = 25
 #: What the names of the threads that work on hosts begin with.
 THREAD_NAME = "host"
+#: How often this thread looks at the clock, and lets Ctrl-C through, in seconds.
+_TICK = 0.25
 
 log = logging.getLogger(__name__)
 
@@ -26,47 +31,78 @@ def fan_out(
     forks: int = DEFAULT_FORKS,
     on_done: Callable[[Host, R | HostError], None] | None = None,
     patience: float | None = None,
+    limit: float | None = None,
 ) -> dict[str, R | HostError]:
     """Run ``work`` for every host, at most ``forks`` at a time.
 
     Returns, by host name in the order given, what ``work`` returned or the :class:`HostError` it
     raised: one host's failure never touches another. Any other exception of one host becomes a
     HostError too, except a :class:`RequestError`, which is the user's mistake and ends the run.
+    Work that takes more than ``limit`` seconds for one host is not waited for: the host's outcome is
+    :class:`DeadlineExceeded`, and another is begun in its place.
     ``on_done`` is called in the calling thread as each host ends. On KeyboardInterrupt no further
     host is begun and the interrupt is raised again once those under way have ended, or after
-    ``patience`` seconds: then their threads are left behind, and the process must not wait for them.
+    ``patience`` seconds. Threads that are left behind do not keep the process from ending.
     """
     results: dict[str, R | HostError] = {}
-    pool = ThreadPoolExecutor(max_workers=max(1, min(forks, len(hosts) or 1)), thread_name_prefix=THREAD_NAME)
-    waiting: dict[Future[R | HostError], Host] = {}
+    waiting = deque(hosts)
+    # by thread, as two hosts may have the same name
+    running: dict[threading.Thread, tuple[Host, float]] = {}
+    ended: queue.SimpleQueue[tuple[threading.Thread, R | HostError | RequestError]] = queue.SimpleQueue()
+
+    def run(host: Host) -> None:
+        ended.put((threading.current_thread(), _contained(work, host)))
+
+    def begin() -> None:
+        while waiting and len(running) < max(1, forks):
+            host = waiting.popleft()
+            thread = threading.Thread(
+                target=run, args=(host,), name=f"{THREAD_NAME}-{host.name}", daemon=True
+            )
+            running[thread] = (host, time.monotonic())
+            thread.start()
+
+    def done(host: Host, outcome: R | HostError) -> None:
+        results[host.name] = outcome
+        if on_done:
+            on_done(host, outcome)
+
     try:
-        waiting = {pool.submit(_contained, work, host): host for host in hosts}
-        while waiting:
-            # A timeout, so that Ctrl-C is noticed by this thread.
-            done, _ = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
-            for future in done:
-                host = waiting.pop(future)
-                results[host.name] = outcome = future.result()
-                if on_done:
-                    on_done(host, outcome)
+        begin()
+        while running:
+            try:
+                thread, outcome = ended.get(timeout=_TICK)
+            except queue.Empty:
+                for late in _late(running, limit):
+                    host, _ = running.pop(late)
+                    done(host, DeadlineExceeded(f"the work on it did not end within {limit:.0f} s"))
+            else:
+                if thread not in running:
+                    continue  # too late: it has its outcome
+                host, _ = running.pop(thread)
+                if isinstance(outcome, RequestError):
+                    raise outcome
+                done(host, outcome)
+            begin()
     except BaseException as err:
-        pool.shutdown(wait=False, cancel_futures=True)
-        # A future that was cancelled before it began would never count as done.
-        under_way = [future for future in waiting if not future.cancelled()]
-        wait(under_way, timeout=patience if isinstance(err, KeyboardInterrupt) else None)
+        until = time.monotonic() + patience if patience and isinstance(err, KeyboardInterrupt) else None
+        for thread in running:
+            thread.join(None if until is None else max(0.0, until - time.monotonic()))
         raise
-    pool.shutdown()
     return {host.name: results[host.name] for host in hosts}
 
 
-def _contained(work: Callable[[Host], R], host: Host) -> R | HostError:
+def _late(running: dict[threading.Thread, tuple[Host, float]], limit: float | None) -> list[threading.Thread]:
+    now = time.monotonic()
+    return [thread for thread, (_, since) in running.items() if limit is not None and now - since > limit]
+
+
+def _contained(work: Callable[[Host], R], host: Host) -> R | HostError | RequestError:
     """The one broad except of the package: here a host's failure ends."""
     try:
         return work(host)
-    except HostError as err:
+    except (HostError, RequestError) as err:
         return err
-    except RequestError:
-        raise
     except Exception as err:
         log.debug("unexpected failure on %s", host.name, exc_info=True)
         return HostError(

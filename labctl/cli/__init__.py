@@ -19,6 +19,8 @@ COMMANDS = {
     "grade": "Check what VMs really do, and give points, reasons and hints.",
     "runs": "List the grading runs that were kept.",
     "show": "Show a run's scorecards, or what was seen.",
+    "compare": "Show how two runs differ.",
+    "stats": "Show what a class's results say together.",
     "regrade": "Judge a run again by today's checks, from what was seen.",
     "services": "Show what listens on VMs, and who can reach it.",
     "hosts": "Show the inventory, and whether its VMs answer.",

@@ -3,38 +3,34 @@
 from __future__ import annotations
 
 import json
-import secrets
 import signal
 import sys
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from labctl.cli.context import Setting
-from labctl.cli.limit import chosen, remember_failed
+from labctl.cli.grading_run import Asked, GradingRun, earlier_run, new_run
+from labctl.cli.limit import remember_failed
 from labctl.cli.options import (
     course_option,
     database_option,
     forks_option,
     inventory_option,
+    json_lines_option,
     json_option,
     limit_option,
     vault_options,
 )
-from labctl.errors import CourseError, HostError
+from labctl.cli.progress import observing
+from labctl.errors import CourseError, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from labctl.grading import Graded, Lab, Plan
+    from labctl.grading import Lab, Observer, Plan
+    from labctl.grading.answers import Answers
     from labctl.inventory import Host
     from labctl.probes import StaffLink
-    from labctl.store import Store
-
-    Keep = Callable[[Host, Graded | HostError], None]
 
 
 @click.command()
@@ -50,10 +46,25 @@ if TYPE_CHECKING:
 @click.option(
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
 )
+@click.option(
+    "--answers",
+    "answers_path",
+    type=click.Path(path_type=Path, exists=True),
+    metavar="FILE|DIR",
+    help="Written answers: one VM's file, or a directory of files named after VMs (alice.yml).",
+)
 @limit_option
 @forks_option
+@click.option("--resume", is_flag=True, help="Go on with the last run that was broken off, or with --run's.")
+@click.option("--run", "run_name", metavar="RUN", help="Another attempt of these VMs in a run that was kept.")
+@click.option(
+    "--keep",
+    type=click.Choice(["best", "last", "first"]),
+    help="Which of a VM's attempts counts in this run. Default: last.",
+)
 @database_option
 @json_option
+@json_lines_option
 @click.option(
     "-o",
     "--output",
@@ -68,10 +79,15 @@ def grade(
     only: tuple[str, ...],
     no_disrupt: bool,
     deadline: float,
+    answers_path: Path | None,
     limit: tuple[str, ...],
     forks: int,
+    resume: bool,
+    run_name: str | None,
+    keep: str | None,
     database: str | None,
     as_json: bool,
+    json_lines: bool,
     output: Path | None,
 ) -> int:
     """Check what VMs really do, and give points, reasons and hints.
@@ -79,48 +95,73 @@ def grade(
     Without a VM: this machine, as a student checks their own work. What is found of VMs is kept: see
     labctl runs.
     """
-    from labctl.grading import lab_document, load_lab, plan_for, run_document, target_of, time_text
-    from labctl.inventory import local_host
+    from labctl.grading import ANSWER, load_lab, plan_for, run_document, target_of
+    from labctl.grading.answers import secrets_for
     from labctl.probes import StaffLink
 
     setting = Setting.current(inventory, course)
-    remote = bool(vms or limit)
-    hosts = chosen(setting, vms, limit) if remote else (local_host(),)
-    path = setting.course.graders / (lab_name or setting.course.default_lab)
-    lab = load_lab(path)
-    plan = plan_for(lab, only, disrupt=not no_disrupt, deadline=deadline)
+    asked = Asked(lab_name or setting.course.default_lab, only, not no_disrupt)
+    if resume or run_name:
+        if lab_name or only or no_disrupt:
+            raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
+        run = earlier_run(setting, run_name, vms, limit, database, resume=resume)
+    else:
+        run = new_run(setting, asked, vms, limit, database)
+    lab = load_lab(setting.course.graders / run.asked.lab)
+    answers = _answers(setting, lab, run, answers_path) if answers_path else None
+    plan = plan_for(lab, run.asked.only, disrupt=run.asked.disrupt, deadline=deadline, answers=answers)
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
-    staff = StaffLink(_staff_host(setting) if remote else None)
-    for host in hosts:
+    if answers is None and all(one.id.startswith(ANSWER) for one in plan.checks):
+        raise CourseError("only written answers are asked for, and there are none", hint="--answers FILE")
+    staff = StaffLink(_staff_host(setting) if run.store else None)
+    for host in run.hosts:
         host.validate()
-        target_of(host, staff.host)  # a wrong variable is found before anything connects
-    setting.on_the_way(hosts)
+        # a wrong variable is found before anything connects
+        target_of(host, staff.host)
+        secrets_for(lab.rubric, host, staff.host)
+    setting.on_the_way(run.hosts)
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
-    started = datetime.now(UTC)
-    run = f"{started:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    store = None
-    if remote:
-        from labctl.store import open_store
-
-        store = open_store(database, create=True)
-        store.begin(run, lab_document(lab), time_text(started), [host.name for host in hosts])
-    keeper = _Keeper(store, run, lab)
-    outcomes = _run(hosts, plan, staff, forks, keeper.keep)
-    keeper.finish()
-    document = run_document(run, lab, started, outcomes)
+    run.begin(setting, lab, keep)
+    with observing(run.name, [host.name for host in run.hosts], forks, json_lines=json_lines) as observer:
+        documents, lost = _grade(run, plan, staff, forks, observer)
+        finished = run.store is None or run.store.finish(run.name)
+        document = run_document(run.name, lab, run.started, run.all_of(documents))
+        status = 3 if lost or not finished else exit_status(document)
+        observer.over(status)
     text = json.dumps(document, indent=1)
     if output is not None:
         output.write_text(text + "\n", encoding="utf-8")
     if as_json:
         click.echo(text)
-    else:
+    elif not json_lines:
         _show(document)
-    if remote:
+    if run.store:
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
-        remember_failed(setting, "grade", [host for host in hosts if host.name in again])
-    return 3 if keeper.lost else exit_status(document)
+        remember_failed(setting, "grade", [host for host in run.hosts if host.name in again])
+    return status
+
+
+def _answers(setting: Setting, lab: Lab, run: GradingRun, path: Path) -> dict[str, Answers]:
+    """The written answers by VM; every file is read before anything is sent."""
+    from labctl.grading.answers import find_answers, read_answers
+
+    names = [host.name for host in run.hosts]
+    if not path.is_dir():
+        if len(names) != 1:
+            raise RequestError(
+                f"{path} holds one student's answers, and {len(names)} VMs are named",
+                hint="give a directory with a file for each VM: alice.yml",
+            )
+        return {names[0]: read_answers(path, lab.rubric)}
+    if not run.store:
+        raise RequestError(f"{path} is a directory", hint="for this machine give the file: --answers FILE")
+    files = find_answers(path, names, list(setting.inventory.hosts))
+    without = [name for name in names if name not in files]
+    if without:
+        click.echo(f"no answers from {', '.join(without)}: they count as not given", err=True)
+    return {name: read_answers(file, lab.rubric) for name, file in files.items()}
 
 
 def exit_status(document: dict[str, Any]) -> int:
@@ -140,59 +181,10 @@ def _staff_host(setting: Setting) -> Host | None:
     return staff[0] if staff else None
 
 
-class _Keeper:
-    """Commits each VM's outcome to the results before it is told. Without a store it keeps nothing.
-
-    ``lost`` are the VMs whose outcome could not be kept: they are told all the same.
-    """
-
-    def __init__(self, store: Store | None, run: str, lab: Lab) -> None:
-        self._store = store
-        self._run = run
-        self._lab = lab
-        self.lost: list[str] = []
-
-    def keep(self, host: Host, outcome: Graded | HostError) -> None:
-        from labctl.grading import outcome_document
-        from labctl.store import StoreError
-
-        if self._store is None:
-            return
-        try:
-            self._store.add(self._run, outcome_document(host.name, self._lab, outcome))
-        except StoreError as err:
-            self.lost.append(host.name)
-            click.echo(f"{host.name}: its result could not be kept: {err.message}", err=True)
-
-    def finish(self) -> None:
-        """The run is over, for what ``labctl runs`` says of it."""
-        if self._store is not None and not self.lost:
-            self._store.finish(self._run)
-
-
-def _run(
-    hosts: tuple[Host, ...], plan: Plan, staff: StaffLink, forks: int, keep: Keep
-) -> dict[str, Graded | HostError]:
-    from labctl.batch import fan_out
-    from labctl.grading import grade_host
-    from labctl.report.grade_console import progress_line
-
-    began = time.monotonic()
-    done = 0
-
-    def tell(host: Host, outcome: Graded | HostError) -> None:
-        nonlocal done
-        keep(host, outcome)
-        done += 1
-        said = (
-            outcome.message
-            if isinstance(outcome, HostError)
-            else f"{outcome.score:g} of {outcome.max_score:g}"
-        )
-        click.echo(progress_line(done, len(hosts), host.name, said, time.monotonic() - began), err=True)
-
-    if len(hosts) == 1:
-        click.echo(progress_line(0, 1, hosts[0].name, "looking", 0.0), err=True)
+def _grade(
+    run: GradingRun, plan: Plan, staff: StaffLink, forks: int, observer: Observer
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    from labctl.grading import grade_hosts
 
     def interrupted(_signum: int, _frame: object) -> None:
         # experiments under way restore first; the fan-out waits for them
@@ -202,7 +194,7 @@ def _run(
 
     before = signal.signal(signal.SIGINT, interrupted)
     try:
-        return fan_out(hosts, lambda host: grade_host(host, plan, staff), forks=forks, on_done=tell)
+        return grade_hosts(run.hosts, plan, staff, observer, forks=forks, book=run.book)
     finally:
         signal.signal(signal.SIGINT, before)
         staff.close()

@@ -1,4 +1,4 @@
-"""labctl hosts: the inventory in use, and whether its VMs answer."""
+"""labctl hosts: the inventory in use, whether its VMs answer, and the host keys on record."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import click
 from labctl.batch import fan_out
 from labctl.cli.context import Setting
 from labctl.cli.options import course_option, forks_option, inventory_option, json_option, vault_options
+from labctl.cli.trust import trust
 from labctl.connect import Server, way_to
 from labctl.deadline import Deadline
 from labctl.errors import HostError
@@ -21,7 +22,10 @@ from labctl.report.text import plain
 
 @click.group()
 def hosts() -> None:
-    """Show the inventory, and whether its VMs answer."""
+    """Show the inventory, whether its VMs answer, and record their host keys."""
+
+
+hosts.add_command(trust)
 
 
 @hosts.command("list")

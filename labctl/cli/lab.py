@@ -9,6 +9,7 @@ import click
 
 from labctl.cli.course import find_course
 from labctl.cli.options import course_option, json_option
+from labctl.errors import RequestError
 
 
 @click.group()
@@ -27,8 +28,9 @@ def list_command(course: Path | None, as_json: bool) -> None:
     rows = []
     for name in list_labs(found.graders):
         one = load_lab(found.graders / name)
-        points = sum(check.points for check in one.checks)
-        rows.append({"lab": name, "title": one.title, "checks": len(one.checks), "points": points})
+        checks = [check for check in one.checks if not check.is_answer]
+        points = sum(check.points for check in checks)
+        rows.append({"lab": name, "title": one.title, "checks": len(checks), "points": points})
     if as_json:
         click.echo(json.dumps({"schema": 1, "labs": rows}, indent=2))
         return
@@ -38,32 +40,44 @@ def list_command(course: Path | None, as_json: bool) -> None:
 
 @lab.command("show")
 @click.argument("name", metavar="LAB", required=False)
+@click.option("--handout", "page", flag_value="handout", help="The student's page, in Markdown.")
+@click.option(
+    "--answers-template", "page", flag_value="answers", help="The file for students' answers, in YAML."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write into this file, which must not exist, in place of stdout.",
+)
 @course_option
 @json_option
-def show(name: str | None, course: Path | None, as_json: bool) -> None:
-    """Show what a lab gives points for."""
-    from labctl.grading import load_lab
-    from labctl.report.grade_console import render_rubric
+def show(name: str | None, page: str | None, output: Path | None, course: Path | None, as_json: bool) -> None:
+    """Show what a lab asks, question by question, and what it gives points for."""
+    from labctl.grading import load_lab, rubric_document
+    from labctl.report.lab_pages import render_answers_template, render_handout, render_rubric
 
+    if page and as_json:
+        raise click.UsageError("--json is for the rubric; --handout and --answers-template are pages")
     found = find_course(course)
-    one = load_lab(found.graders / (name or found.default_lab))
-    document = {
-        "schema": 1,
-        "lab": one.name,
-        "title": one.title,
-        "sections": dict(one.sections),
-        "max_score": sum(check.points for check in one.checks),
-        "checks": [
-            {
-                "id": check.id,
-                "section": one.section_of(check),
-                "question": check.question,
-                "max_score": check.points,
-                "title": check.title,
-                "after": list(check.after),
-                "disruptive": check.disruptive,
-            }
-            for check in one.checks
-        ],
-    }
-    click.echo(json.dumps(document, indent=2) if as_json else render_rubric(document), nl=as_json)
+    document = rubric_document(load_lab(found.graders / (name or found.default_lab)))
+    if as_json:
+        text = json.dumps(document, indent=2) + "\n"
+    else:
+        render = {"handout": render_handout, "answers": render_answers_template}
+        text = render.get(page or "", render_rubric)(document)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        _write(output, text)
+
+
+def _write(path: Path, text: str) -> None:
+    """A new file: one that exists may hold a student's answers."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as err:
+        raise RequestError(f"{path} exists already", hint="choose another name, or move it away") from err
+    except OSError as err:
+        raise RequestError(f"cannot write {path}: {err.strerror}") from err

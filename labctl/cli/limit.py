@@ -78,7 +78,7 @@ def remember_failed(setting: Setting, command: str, failed: Sequence[Host]) -> N
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = [
             f"# VMs that the last labctl {command} did not get through",
-            *(_name(setting, host) for host in failed),
+            *(selecting(setting, host) for host in failed),
         ]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     except OSError as err:
@@ -100,7 +100,7 @@ def again(arguments: Sequence[str], path: Path) -> str:
     return shlex.join(["labctl", *kept, "--limit", f"@{path}"])
 
 
-def _name(setting: Setting, host: Host) -> str:
+def selecting(setting: Setting, host: Host) -> str:
     """What names the host on a command line: one that no inventory holds, by user and address."""
     if host.name in setting.inventory.hosts:
         return host.name

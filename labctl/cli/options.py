@@ -41,6 +41,9 @@ limit_option = click.option(
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else."
 )
+json_lines_option = click.option(
+    "--json-lines", is_flag=True, help="Events on stdout as they come, one JSON object a line, nothing else."
+)
 database_option = click.option(
     "--database",
     metavar="URL",

@@ -105,12 +105,11 @@ def run_playbooks(
             # A second Ctrl-C ends the wait for the VMs; what is known is told all the same.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             result = run.result()
-    document = result.document(verbose=bool(verbose))
     if as_json:
-        click.echo(json.dumps(document, indent=2))
+        click.echo(json.dumps(result.document(verbose=bool(verbose)), indent=2))
     else:
         colour = console.wants_colour(sys.stdout)
-        click.echo(console.recap(document, colour=colour), color=colour)
+        click.echo(console.recap(result.summary(), colour=colour), color=colour)
     if result.interrupted:
         _leave(result.exit_status)
         return result.exit_status

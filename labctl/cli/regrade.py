@@ -10,6 +10,7 @@ import click
 
 from labctl.cli.course import find_course
 from labctl.cli.options import course_option, database_option, json_option
+from labctl.cli.results import results
 
 
 @click.command()
@@ -26,15 +27,14 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
     from labctl.grading import differences, load_lab
     from labctl.grading import regrade as judge_again
     from labctl.report.runs_console import render_changes
-    from labctl.store import open_store
 
-    store = open_store(database)
+    store = results(database)
     name = store.find(run)
     about = store.about(name)
     lab = load_lab(find_course(course).graders / about["lab"])
     changed: list[dict[str, Any]] = []
     untouched = []
-    for attempt in store.latest(name):
+    for attempt in list(store.judgements(name)):
         seen = store.evidence(attempt)
         if seen is None:
             untouched.append(attempt.host)

@@ -8,6 +8,7 @@ import sys
 import click
 
 from labctl.cli.options import database_option, json_option
+from labctl.cli.results import results
 from labctl.errors import RequestError
 
 
@@ -28,18 +29,18 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
     RUN is a run's id or the beginning of it, or: last.
     """
     from labctl.documents import nearest
+    from labctl.grading.statistics import duplicates
     from labctl.report.grade_console import render_scorecard
     from labctl.report.runs_console import render_evidence
-    from labctl.store import open_store
 
-    store = open_store(database)
+    store = results(database)
     name = store.find(run)
     about = store.about(name)
     if vm is not None and vm not in about["hosts"]:
         near = nearest(vm, about["hosts"])
         hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
         raise RequestError(f"the run {name} has no VM {vm!r}", hint=hint)
-    attempts = list(store.latest(name, vm))
+    attempts = list(store.kept(name, vm))
     if seen is not None:
         if len(attempts) != 1:
             raise RequestError("--evidence is about one VM", hint=f"labctl show {run} VM --evidence {seen}")
@@ -48,7 +49,7 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
         click.echo(json.dumps(document, indent=2) if as_json else render_evidence(document), nl=as_json)
         return
     hosts = [{**one.document, "attempt": one.attempt, "kind": one.kind} for one in attempts]
-    document = {"schema": 1, **about, "hosts": hosts}
+    document = {"schema": 1, **about, "duplicates": duplicates(hosts), "hosts": hosts}
     if as_json:
         click.echo(json.dumps(document, indent=1))
     else:

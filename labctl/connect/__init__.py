@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from labctl.connect.hops import kept_hops
+from labctl.connect.retry import Retry
 from labctl.connect.route import Server, check, route_to
 from labctl.connect.stream import Connection, Stream
 from labctl.deadline import Deadline
 from labctl.inventory import Host
 
-__all__ = ["Connection", "Server", "Stream", "check_configuration", "kept_hops", "open_connection", "way_to"]
+if TYPE_CHECKING:
+    from labctl.connect.trust import Shown
+
+__all__ = [
+    "Connection",
+    "Retry",
+    "Server",
+    "Stream",
+    "check_configuration",
+    "kept_hops",
+    "open_connection",
+    "record_key",
+    "shown_key",
+    "way_to",
+]
 
 
-def open_connection(host: Host, deadline: Deadline) -> Connection:
-    """Connect to ``host``: over SSH, or to this machine for a local host.
+def open_connection(host: Host, deadline: Deadline, retry: Retry | None = None) -> Connection:
+    """Connect to ``host``: over SSH, or to this machine for a local host. Once, or as ``retry`` says.
 
     Raises :class:`Unreachable`, :class:`HostKeyChanged`, :class:`HostKeyUnknown`,
     :class:`AuthRefused` or :class:`DeadlineExceeded`; :class:`RequestError` when ssh's configuration
@@ -27,12 +43,26 @@ def open_connection(host: Host, deadline: Deadline) -> Connection:
     # fabric and paramiko take a good part of the start-up time: only those who need them pay.
     from labctl.connect.ssh import connect
 
-    return connect(host, deadline)
+    return (retry or Retry(tries=1)).connect(lambda: connect(host, deadline), deadline)
 
 
 def check_configuration(hosts: Sequence[Host]) -> None:
     """Raise the :class:`RequestError` for a wrong ssh_config, or arguments for ssh, now."""
     check(hosts)
+
+
+def shown_key(host: Host, deadline: Deadline) -> Shown:
+    """The host key that a VM shows, and whether it is on record. Raises a :class:`HostError`."""
+    from labctl.connect import trust
+
+    return trust.shown_key(host, deadline)
+
+
+def record_key(shown: Shown) -> None:
+    """Write the host key of a VM down. Raises :class:`HostError` when the file cannot be written."""
+    from labctl.connect import trust
+
+    trust.record(shown)
 
 
 def way_to(host: Host) -> tuple[Server, ...]:

@@ -74,6 +74,7 @@ def _tcp(server: Server, deadline: Deadline) -> _PromptSocket:
             hint="check ProxyJump in ssh's configuration"
             if server.is_jump
             else "check ansible_host in the inventory",
+            passing=err.errno == socket.EAI_AGAIN,
         ) from err
     except TimeoutError as err:
         raise _no_answer(server, timeout) from err
@@ -97,6 +98,7 @@ def _channel(server: Server, jump: Server, deadline: Deadline, stack: ExitStack,
             raise Unreachable(
                 f"{jump.where} does not lead on to {server.where}: {err.text}",
                 hint="its sshd needs AllowTcpForwarding and PermitOpen for it",
+                passing=False,
             ) from err
         raise Unreachable(
             f"{jump.where} cannot connect to {server.where}: {err.text}", hint=_is_it_up(server)
@@ -107,8 +109,8 @@ def _channel(server: Server, jump: Server, deadline: Deadline, stack: ExitStack,
         if not transport.is_active():
             raise Unreachable(f"the connection to {jump.where} broke") from err
         raise _no_answer(server, timeout, f", asked from {jump.where}") from err
-    stack.callback(channel.close)
-    return Carrier(channel, channel.close)
+    stack.callback(_close, channel)
+    return Carrier(channel, lambda: _close(channel))
 
 
 def _program(server: Server, stack: ExitStack) -> Carrier:
@@ -158,6 +160,13 @@ def _shut(sock: socket.socket) -> None:
         sock.shutdown(socket.SHUT_RDWR)
     except OSError:
         pass  # closed already
+
+
+def _close(channel: paramiko.Channel) -> None:
+    try:
+        channel.close()
+    except (EOFError, OSError, paramiko.SSHException):
+        pass  # the jump host's connection went first, and the channel with it
 
 
 def _no_answer(server: Server, seconds: float, asked: str = "") -> Unreachable:

@@ -111,11 +111,22 @@ def _fabric_connection(server: Server, sock: Any, offers: Offers, deadline: Dead
         },
     )
     connection.client.set_missing_host_key_policy(_OnlyKnownHosts())
-    name = connection.host if connection.port == 22 else f"[{connection.host}]:{connection.port}"
-    for path in server.known_hosts:
-        for kind, key in (_known(path).lookup(name) or {}).items():
-            connection.client.get_host_keys().add(name, kind, key)
+    for key in known_keys(server):
+        connection.client.get_host_keys().add(record_name(server), key.get_name(), key)
     return connection
+
+
+def record_name(server: Server) -> str:
+    """What known_hosts calls a server."""
+    if server.host_key_alias:
+        return server.host_key_alias
+    return server.address if server.port == 22 else f"[{server.address}]:{server.port}"
+
+
+def known_keys(server: Server) -> list[paramiko.PKey]:
+    """The host keys of a server that are on record."""
+    name = record_name(server)
+    return [key for path in server.known_hosts for key in (_known(path).lookup(name) or {}).values()]
 
 
 def _known(path: Path) -> paramiko.HostKeys:
@@ -150,13 +161,12 @@ def _explain(
     if isinstance(err, paramiko.BadHostKeyException):
         return HostKeyChanged(
             f"the host key of {server.where} is not the one on record; nothing was run",
-            hint=f"when the {thing} was reinstalled, and only then: remove its line from {record} and record "
-            "its new key",
+            hint=f"when the {thing} was reinstalled, and only then: {_how(server, record, ' --replace')}",
         )
     if isinstance(err, _Unknown):
         return HostKeyUnknown(
             f"no host key of {server.where} is on record; nothing was run",
-            hint=f"compare its fingerprint ({err}) with the {thing}'s own, then add it to {record}",
+            hint=f"its fingerprint is {err}: compare it with the {thing}'s own, then {_how(server, record)}",
         )
     if deadline.expired:
         return DeadlineExceeded(f"{server.where} did not finish the SSH handshake in time")
@@ -168,6 +178,13 @@ def _explain(
         detail = carrier.said() or str(err) or type(err).__name__
         return Unreachable(f"{server.where}: no SSH session: {detail[:300]}")
     return HostError(f"cannot connect to {server.where}: {type(err).__name__}: {err}")
+
+
+def _how(server: Server, record: Path | str, option: str = "") -> str:
+    """How to record a key: the VM's by labctl, a jump host's as ssh does it."""
+    if server.is_jump:
+        return f"record its key in {record}, as ssh does when you log in there"
+    return f"labctl hosts trust{option} records its key in {record}"
 
 
 def _refused(err: paramiko.AuthenticationException, server: Server, offers: Offers) -> AuthRefused | None:

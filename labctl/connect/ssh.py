@@ -28,6 +28,8 @@ class SshConnection:
     def __init__(self, host: Host, login: Login) -> None:
         self.host = host
         self._login = login
+        # now: a connection that is closed does not know it any more
+        self.host_key = str(login.transport.get_remote_server_key().fingerprint)
 
     @property
     def is_root(self) -> bool:

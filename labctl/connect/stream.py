@@ -38,6 +38,10 @@ class Connection(Protocol):
     def is_root(self) -> bool:
         """Whether programs run as root without sudo."""
 
+    @property
+    def host_key(self) -> str:
+        """The fingerprint of the SSH host key it showed, which is the one on record; "" for this machine."""
+
     def execute(self, command: str, deadline: Deadline) -> Stream:
         """Start ``command`` with the login user's shell."""
 

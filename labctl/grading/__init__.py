@@ -1,18 +1,31 @@
 """Labs, checks, evidence, verdicts. What a lab's graders need is all here and in ``labctl.probes``."""
 
 from labctl.grading.check import Check, check, only_from_elsewhere, only_with_staff
-from labctl.grading.document import host_document, lab_document, outcome_document, run_document, time_text
+from labctl.grading.class_run import Book, Observer, grade_hosts
+from labctl.grading.compare import compare, differences
+from labctl.grading.document import (
+    host_document,
+    lab_document,
+    lost_document,
+    rubric_document,
+    run_document,
+    time_text,
+)
 from labctl.grading.evidence import Evidence, See
 from labctl.grading.grade import VM_DEADLINE, Graded, Plan, grade_host, plan_for
 from labctl.grading.judge import Result, judge
 from labctl.grading.lab import Lab, list_labs, load_lab
-from labctl.grading.regrade import differences, regrade
+from labctl.grading.layers import LAYERS, Broken, Layer, first_broken
+from labctl.grading.regrade import regrade
+from labctl.grading.rubric import ANSWER, Answer, Idea, Question, Rubric, Weight, load_rubric
 from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Judgement, Verdict, failed, passed, unjudged
 
 __all__ = [
-    "VM_DEADLINE", "Check", "Evidence", "Graded", "Judgement", "Lab", "Plan", "Result", "See", "Target",
-    "Verdict", "check", "differences", "failed", "grade_host", "host_document", "judge", "lab_document",
-    "list_labs", "load_lab", "only_from_elsewhere", "only_with_staff", "outcome_document", "passed",
-    "plan_for", "regrade", "run_document", "target_of", "time_text", "unjudged",
+    "ANSWER", "LAYERS", "VM_DEADLINE", "Answer", "Book", "Broken", "Check", "Evidence", "Graded", "Idea",
+    "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See", "Target",
+    "Verdict", "Weight", "check", "compare", "differences", "failed", "first_broken", "grade_host",
+    "grade_hosts", "host_document", "judge", "lab_document", "list_labs", "load_lab", "load_rubric",
+    "lost_document", "only_from_elsewhere", "only_with_staff", "outcome_document", "passed", "plan_for",
+    "regrade", "rubric_document", "run_document", "target_of", "time_text", "unjudged",
 ]  # fmt: skip

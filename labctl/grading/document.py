@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ from labctl.errors import HostError
 from labctl.grading.grade import Graded
 from labctl.grading.judge import Result
 from labctl.grading.lab import Lab
+from labctl.grading.layers import first_broken
+from labctl.grading.statistics import duplicates
 from labctl.grading.verdict import Verdict
 
 SCHEMA = 1
@@ -17,37 +20,66 @@ SCHEMA = 1
 QUOTE = 600
 
 
-def outcome_document(name: str, lab: Lab, outcome: Graded | HostError) -> dict[str, Any]:
-    """One VM's part of the run, however it went."""
-    return (
-        lost_document(name, outcome) if isinstance(outcome, HostError) else host_document(name, lab, outcome)
-    )
-
-
 def lab_document(lab: Lab) -> dict[str, Any]:
     """What every document says of its lab: ``lab``, ``title`` and ``sections``."""
-    return {"lab": lab.name, "title": lab.title, "sections": dict(lab.sections)}
+    return {"lab": lab.name, "title": lab.title, "sections": lab.sections}
 
 
-def run_document(
-    run: str, lab: Lab, started: datetime, outcomes: Mapping[str, Graded | HostError]
-) -> dict[str, Any]:
-    """The document for a whole run, hosts in the order given."""
+def rubric_document(lab: Lab) -> dict[str, Any]:
+    """What a lab asks and what it gives for it. ``max_score`` is for what a VM shows; answers that are
+    written down are worth ``max_answers`` more.
+    """
+    answers = [one.answer for one in lab.rubric.questions if one.answer]
+    return {
+        "schema": SCHEMA,
+        **lab_document(lab),
+        "max_score": sum(one.points for one in lab.checks if not one.is_answer),
+        "max_answers": sum(one.points for one in answers),
+        "intro": lab.rubric.intro,
+        "questions": [
+            one.model_dump(mode="json", exclude={"answer": {"ideas": {"__all__": {"any", "unless"}}}})
+            for one in lab.rubric.questions
+        ],
+        "checks": [
+            {
+                "id": one.id,
+                "section": lab.section_of(one),
+                "question": one.question,
+                "layer": one.layer,
+                "max_score": one.points,
+                "parts": dict(one.parts),
+                "title": one.title,
+                "after": list(one.after),
+                "explained_by": list(one.explained_by),
+                "disruptive": one.disruptive,
+            }
+            for one in lab.checks
+            if not one.is_answer
+        ],
+    }
+
+
+def run_document(run: str, lab: Lab, started: str, hosts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The document for a whole run, made of its VMs' documents."""
     return {
         "schema": SCHEMA,
         "run": run,
         **lab_document(lab),
-        "started": time_text(started),
+        "started": started,
         "finished": time_text(datetime.now(UTC)),
-        "hosts": [outcome_document(name, lab, one) for name, one in outcomes.items()],
+        "duplicates": duplicates(hosts),
+        "hosts": list(hosts),
     }
 
 
 def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
-    """One VM. ``score`` is null when some check could not be judged: what is known so far is in
+    """One VM. ``first_broken`` has the lowest broken layer of each section in which a check failed, and that
+    check. ``score`` is null when some check could not be judged: what is known so far is in
     ``score_so_far``.
     """
     problem = _problem(graded)
+    checks = [_check(lab, one, graded) for one in graded.results]
+    broken = {key: first_broken(checks, key) for key in lab.sections}
     return {
         "host": name,
         "status": "graded" if graded.complete else "error",
@@ -60,10 +92,13 @@ def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
         "started": time_text(graded.started),
         "seconds": graded.seconds,
         "restored": graded.restored,
+        "tries": list(graded.tries),
         "connections": graded.connections,
         "round_trips": graded.round_trips,
         "left_out": [{"id": key, "reason": reason} for key, reason in graded.left_out],
-        "checks": [_check(lab, one, graded) for one in graded.results],
+        "checks": checks,
+        "first_broken": {key: asdict(one) for key, one in broken.items() if one},
+        "identity": dict(graded.identity),
         "target": graded.target.to_json(),
         "evidence": graded.evidence.to_json(),
     }
@@ -93,6 +128,7 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "id": result.check.id,
         "section": lab.section_of(result.check),
         "question": result.check.question,
+        "layer": result.check.layer,
         "title": result.check.title,
         "verdict": judgement.verdict.value,
         "score": None if error else result.score,
@@ -100,10 +136,21 @@ def _check(lab: Lab, result: Result, graded: Graded) -> dict[str, Any]:
         "expected": judgement.expected[:QUOTE],
         "seen": judgement.seen[:QUOTE],
         "hint": judgement.hint[:QUOTE],
-        "vantage": "outside" if any(one.vantage == "outside" for one in result.used) else "vm",
+        "answer": judgement.answer[:QUOTE],
+        "for_staff": judgement.for_staff,
+        "blocked_by": result.blocked_by or None,
+        "vantage": _vantage(result),
         "seconds": round(max(took, default=0.0), 3),
         "evidence": [one.id for one in result.used],
     }
+
+
+def _vantage(result: Result) -> str:
+    """From where a check looked: "outside" when any of it was seen from there; "answers" for words alone."""
+    seen = {one.vantage for one in result.used}
+    if "outside" in seen:
+        return "outside"
+    return "answers" if seen == {"answers"} else "vm"
 
 
 def lost_document(name: str, err: HostError) -> dict[str, Any]:
@@ -119,6 +166,7 @@ def lost_document(name: str, err: HostError) -> dict[str, Any]:
         "max_score": None,
         "seconds": None,
         "restored": None,
+        "tries": list(err.tries),
         "connections": 0,
         "round_trips": 0,
         "left_out": [],

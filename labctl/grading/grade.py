@@ -5,15 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from labctl.agent import Agent, start_agent
+from labctl.connect import Retry
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, DeadlineExceeded, HostError, PythonMissing, SudoRefused
 from labctl.grading import experiments
+from labctl.grading.answers.reading import Answers
+from labctl.grading.answers.written import add_answers, secrets_for
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence
 from labctl.grading.judge import Result, judge
@@ -26,18 +29,21 @@ from labctl.probes import Observed, Observer, Request, StaffLink, Unobserved
 #: Seconds for one VM, whatever happens on it.
 VM_DEADLINE = 180.0
 #: Seconds for connecting and starting the agent.
-START_DEADLINE = 40.0
+START_DEADLINE = 60.0
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run does on each VM. ``stop`` is set when the user interrupts it."""
+    """What a run does on each VM. ``stop`` is set when the user interrupts it. ``answers`` are the written
+    ones by VM; None when there are none to judge. A VM that is not among them has answered nothing.
+    """
 
     lab: Lab
     checks: tuple[Check, ...]
     deadline: float = VM_DEADLINE
+    answers: Mapping[str, Answers] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
 
 
@@ -45,7 +51,9 @@ class Plan:
 class Graded:
     """One VM's grade. ``left_out`` are the lab's checks that were not run, with the reason.
 
-    ``restored``: None when nothing was broken, else whether everything is as it was before.
+    ``restored``: None when nothing was broken, else whether everything is as it was before. ``tries`` are
+    the tries to connect that failed before one did not. ``identity``: ``host_key`` and ``machine_id``, which
+    no two VMs share; empty for this machine and where no agent started.
     """
 
     target: Target
@@ -58,6 +66,8 @@ class Graded:
     started: datetime
     problem: HostError | None = None
     restored: bool | None = None
+    tries: tuple[str, ...] = ()
+    identity: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -83,9 +93,15 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     """
     began, started = time.monotonic(), datetime.now(UTC)
     deadline = Deadline.after(plan.deadline)
-    target = target_of(host, staff.host)
+    evidence = Evidence()
+    target = _with_answers(plan, host, staff.host, evidence)
     checks, left_out = _applicable(plan, target)
-    agent, problem = _start(host, deadline)
+    retry = Retry(stop=plan.stop)
+    try:
+        agent, problem = _start(host, deadline, retry)
+    except HostError as err:
+        err.tries = tuple(retry.failed)
+        raise
     observer = Observer(agent, staff)
     if problem is not None:
         observer.no_agent = Unobserved(problem.cause, problem.message)
@@ -94,7 +110,6 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         "crash": lambda args, until: experiments.crash(bench, args, until),
         "write_trial": lambda args, until: experiments.write(bench, args, until),
     }
-    evidence = Evidence()
 
     def fetch(wave: Sequence[Request[Any]]) -> dict[str, Observed[Any]]:
         bench.check_stop()
@@ -118,12 +133,25 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         started=started,
         problem=problem,
         restored=bench.restored,
+        tries=tuple(retry.failed),
+        identity=_identity(agent) if agent and not host.is_local else {},
     )
 
 
-def _start(host: Host, deadline: Deadline) -> tuple[Agent | None, HostError | None]:
+def _with_answers(plan: Plan, host: Host, staff: Host | None, evidence: Evidence) -> Target:
+    """The target; what its student wrote is put into the evidence."""
+    target = target_of(host, staff)
+    if plan.answers is None:
+        return target
+    rubric = plan.lab.rubric
+    secrets = secrets_for(rubric, host, staff)
+    add_answers(evidence, plan.answers.get(host.name, Answers("", {})), rubric, secrets)
+    return replace(target, answered=True, secrets=tuple(secrets))
+
+
+def _start(host: Host, deadline: Deadline, retry: Retry) -> tuple[Agent | None, HostError | None]:
     try:
-        return start_agent(host, deadline.sooner(START_DEADLINE)), None
+        return start_agent(host, deadline.sooner(START_DEADLINE), retry=retry), None
     except (PythonMissing, SudoRefused, AgentFault) as err:
         log.debug("no agent on %s: %s", host.name, err)
         return None, err
@@ -131,6 +159,10 @@ def _start(host: Host, deadline: Deadline) -> tuple[Agent | None, HostError | No
         raise DeadlineExceeded(
             f"no agent within {START_DEADLINE:.0f} s: {err.message}", hint=err.hint
         ) from err
+
+
+def _identity(agent: Agent) -> dict[str, str]:
+    return {"host_key": agent.connection.host_key, "machine_id": agent.hello.machine_id}
 
 
 def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tuple[str, str], ...]]:
@@ -150,7 +182,12 @@ def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tu
 
 
 def plan_for(
-    lab: Lab, only: Sequence[str] = (), *, disrupt: bool = True, deadline: float = VM_DEADLINE
+    lab: Lab,
+    only: Sequence[str] = (),
+    *,
+    disrupt: bool = True,
+    deadline: float = VM_DEADLINE,
+    answers: Mapping[str, Answers] | None = None,
 ) -> Plan:
     """The plan for a request; raises :class:`CourseError` for an unknown check."""
-    return Plan(lab, lab.choose(only, disrupt), deadline)
+    return Plan(lab, lab.choose(only, disrupt), deadline, answers)

@@ -13,6 +13,7 @@ from typing import Any
 
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence, NotObserved, See, Wanted
+from labctl.grading.layers import height
 from labctl.grading.target import Target
 from labctl.grading.verdict import Judgement, Verdict
 from labctl.probes import Observed, Request, Unobserved
@@ -25,8 +26,8 @@ Fetch = Callable[[Sequence[Request[Any]]], Mapping[str, Observed[Any]]]
 
 @dataclass(frozen=True)
 class Result:
-    """A check and what it came to. ``blocked_by`` is the first check that failed before this one, for a
-    SKIP.
+    """A check and what it came to. ``blocked_by`` is the first broken check that this comes from: what a SKIP
+    was skipped for, what an ERROR could not be judged without, what explains a FAIL; "" for none.
     """
 
     check: Check
@@ -81,13 +82,14 @@ def _round(
     wanted: dict[str, Request[Any]] = {}
     for one in checks:
         before = [results[needed] for needed in one.after if needed in results]
-        blocked = _blocked(one, before)
+        blocked = _blocked(one, before, results)
         if blocked:
             results[one.id] = blocked
             continue
         see = See(evidence)
         try:
             judgement = one.judge(target, see)
+            score = one.score(judgement)
         except Wanted as need:
             # Asked for ahead, before it is known whether the checks before pass: it saves round trips. What
             # changes the VM is safe from that: by the time it is fetched everything before it is decided,
@@ -103,33 +105,43 @@ def _round(
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as bug:
             # a lab author's mistake costs nobody a point, and no other check its verdict
             seen = f"the check itself is broken: {type(bug).__name__}: {bug}"
-            judgement = Judgement(
-                Verdict.ERROR, 0.0, seen=seen, hint="please report this to the lab's authors"
+            score, judgement = (
+                0.0,
+                Judgement(Verdict.ERROR, 0.0, seen=seen, hint="please report this to the lab's authors"),
             )
         if any(earlier.judgement is _PENDING for earlier in before):
             results[one.id] = Result(one, _PENDING, 0.0)
             continue
-        results[one.id] = Result(one, judgement, round(one.points * judgement.share, 2), tuple(see.used))
+        cause = ""
+        if judgement.verdict is Verdict.FAIL:
+            below = [results[other] for other in one.explained_by if other in results]
+            cause = _cause([other for other in below if other.verdict in _BROKEN], results)
+        results[one.id] = Result(one, judgement, score, tuple(see.used), cause)
     return list(results.values()), list(wanted.values())
 
 
+_BROKEN = (Verdict.FAIL, Verdict.SKIP)
 _PENDING = Judgement(Verdict.ERROR, 0.0, seen="not judged yet")
 
 
-def _blocked(check: Check, before: Sequence[Result]) -> Result | None:
-    """SKIP when a check before failed (naming the first that did), ERROR when one could not be judged."""
-    for earlier in before:
-        if earlier.verdict in (Verdict.FAIL, Verdict.SKIP):
-            cause = earlier.blocked_by or earlier.check.id
-            judgement = Judgement(
-                Verdict.SKIP,
-                0.0,
-                seen=f"not tried: {cause} comes first",
-                hint=check.hint or f"first see to {cause}",
-            )
-            return Result(check, judgement, 0.0, blocked_by=cause)
+def _blocked(check: Check, before: Sequence[Result], results: Mapping[str, Result]) -> Result | None:
+    """SKIP when a check before failed (naming the first broken one), ERROR when one could not be judged."""
+    cause = _cause([one for one in before if one.verdict in _BROKEN], results)
+    if cause:
+        layer = results[cause].check.layer
+        where = f"{cause} ({layer})" if layer else cause
+        seen = f"could not be tested: {where} is broken, and this rests on it"
+        hint = check.hint or f"first see to {where}"
+        return Result(check, Judgement(Verdict.SKIP, 0.0, seen=seen, hint=hint), 0.0, blocked_by=cause)
     for earlier in before:
         if earlier.verdict is Verdict.ERROR and earlier.judgement is not _PENDING:
-            seen = f"cannot be judged: {earlier.check.id} could not be judged"
-            return Result(check, Judgement(Verdict.ERROR, 0.0, seen=seen), 0.0)
+            cause = earlier.blocked_by or earlier.check.id
+            seen = f"cannot be judged: {cause} could not be judged"
+            return Result(check, Judgement(Verdict.ERROR, 0.0, seen=seen), 0.0, blocked_by=cause)
     return None
+
+
+def _cause(broken: Sequence[Result], results: Mapping[str, Result]) -> str:
+    """Where it begins: of the checks that these come from the one in the lowest layer; "" for none."""
+    roots = [results[one.blocked_by or one.check.id].check for one in broken]
+    return min(roots, key=lambda one: height(one.layer)).id if roots else ""

@@ -1,4 +1,4 @@
-"""A lab's checks, loaded from the course directory's graders."""
+"""A lab: its rubric and its checks, loaded from the course directory's graders."""
 
 from __future__ import annotations
 
@@ -12,35 +12,67 @@ from pathlib import Path
 from labctl.documents import nearest
 from labctl.errors import CourseError
 from labctl.grading.check import Check
+from labctl.grading.layers import LAYERS, height
+from labctl.grading.rubric import Rubric
 
 
 @dataclass(frozen=True)
 class Lab:
-    """``sections`` maps the first word of check ids to a heading, in the order of the scorecard."""
+    """What students are asked (the rubric) and how it is judged (the checks). Made by :meth:`of`."""
 
     name: str
-    title: str
-    sections: tuple[tuple[str, str], ...]
+    rubric: Rubric
     checks: tuple[Check, ...]
 
-    def __post_init__(self) -> None:
-        seen: set[str] = set()
-        headings = {key for key, _ in self.sections}
-        for one in self.checks:
-            if one.id in seen:
-                raise CourseError(f"lab {self.name}: the check {one.id} stands twice")
-            for needed in one.after:
-                if needed not in seen:
-                    known = needed in {check.id for check in self.checks}
-                    why = "comes later in the list" if known else "does not exist"
-                    raise CourseError(f"lab {self.name}: {one.id} is after {needed}, which {why}")
-            if self.section_of(one) not in headings:
-                raise CourseError(f"lab {self.name}: no section for {one.id}")
-            seen.add(one.id)
+    @classmethod
+    def of(cls, name: str, rubric: Rubric, checks: Sequence[Check]) -> Lab:
+        """The lab with these checks, in the order of the scorecard, each worth what the rubric says.
 
-    @staticmethod
-    def section_of(check: Check) -> str:
-        return check.id.partition(".")[0]
+        Raises :class:`CourseError` for a check without a weight and a weight without a check, and for checks
+        that stand twice, come before what they are after, or belong to no question.
+        """
+        ids = [one.id for one in checks]
+        for id in rubric.weighed:
+            if id not in ids:
+                near = nearest(id, ids)
+                raise CourseError(
+                    f"lab {name}: there is no check {id}, to which the rubric gives points",
+                    hint=f"did you mean {near}?" if near else "checks are in the lab's Python files",
+                    place=rubric.place_of(id),
+                )
+        weighed: dict[str, Check] = {}
+        for one in checks:
+            if one.id in weighed:
+                raise CourseError(f"lab {name}: the check {one.id} stands twice")
+            for word, needed in [("after", id) for id in one.after] + [
+                ("explained by", id) for id in one.explained_by
+            ]:
+                if needed not in weighed:
+                    why = "comes later in the list" if needed in ids else "does not exist"
+                    raise CourseError(f"lab {name}: {one.id} is {word} {needed}, which {why}")
+                if height(weighed[needed].layer) > height(one.layer):
+                    raise CourseError(
+                        f"lab {name}: {one.id} ({one.layer}) is {word} {needed} ({weighed[needed].layer}), "
+                        "a higher layer",
+                        hint=f"the layers, each resting on those before it: {', '.join(LAYERS)}",
+                    )
+            weighed[one.id] = _weighed(name, rubric, one)
+        return cls(name, rubric, tuple(weighed.values()))
+
+    @property
+    def title(self) -> str:
+        return self.rubric.title
+
+    @property
+    def sections(self) -> dict[str, str]:
+        """Keys and headings, in the order of the scorecard."""
+        return self.rubric.sections
+
+    def section_of(self, check: Check) -> str:
+        """The section of a check's question."""
+        question = self.rubric.question(check.question)
+        assert question is not None, "made by Lab.of, which looked"
+        return question.section
 
     def choose(self, only: Sequence[str] = (), disrupt: bool = True) -> tuple[Check, ...]:
         """The checks to run. ``only`` names ids or sections; what those need comes with them.
@@ -55,7 +87,7 @@ class Lab:
                     one.id for one in self.checks if name in (one.id, self.section_of(one), one.question)
                 }
                 if not matching:
-                    names = [one.id for one in self.checks] + [key for key, _ in self.sections]
+                    names = [one.id for one in self.checks] + list(self.sections)
                     near = nearest(name, names)
                     hint = f"did you mean {near}?" if near else f"see: labctl lab show {self.name}"
                     raise CourseError(f"lab {self.name} has no check {name!r}", hint=hint)
@@ -64,6 +96,38 @@ class Lab:
                 if one.id in wanted:
                     wanted.update(one.after)
         return tuple(one for one in self.checks if one.id in wanted and (disrupt or not one.disruptive))
+
+
+def _weighed(lab: str, rubric: Rubric, check: Check) -> Check:
+    """The check with its points. Raises :class:`CourseError` when the rubric does not know it or its
+    question.
+    """
+    if rubric.question(check.question) is None:
+        asked = [one.id for one in rubric.questions]
+        near = nearest(check.question, asked)
+        raise CourseError(
+            f"lab {lab}: {check.id} belongs to question {check.question}, which the rubric does not have",
+            hint=f"did you mean {near}?" if near else f"it asks: {', '.join(asked)}",
+            place=rubric.place,
+        )
+    weight = rubric.weight(check.id)
+    if weight is None:
+        near = nearest(check.id, rubric.checks)
+        raise CourseError(
+            f"lab {lab}: the rubric has no points for the check {check.id}",
+            hint=f"add to its checks: `{check.id}: {{points: 1}}`" + (f"; {near} has some" if near else ""),
+            place=rubric.place,
+        )
+    for part in {**weight.parts, **check.parts}:
+        if part not in weight.parts or part not in check.parts:
+            near = nearest(part, check.parts if part in weight.parts else weight.parts)
+            raise CourseError(
+                f"lab {lab}: the part {part!r} of {check.id} is only in "
+                + ("the rubric" if part in weight.parts else "the check, and has no points in the rubric"),
+                hint=f"did you mean {near}?" if near else "rubric.yml and @check name the same parts",
+                place=rubric.place_of(check.id),
+            )
+    return check.worth(weight.points, weight.parts)
 
 
 def list_labs(graders: Path) -> list[str]:

@@ -49,29 +49,9 @@ def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -
         round_trips=earlier["round_trips"],
         started=datetime.strptime(earlier["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
         restored=earlier["restored"],
+        tries=tuple(earlier.get("tries", ())),
+        identity=earlier.get("identity", {}),
     )
     document = host_document(earlier["host"], lab, graded)
     del document["evidence"]
     return document
-
-
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What judging again changed: a row per check, with ``id``, ``before``, ``after`` and ``why``.
-
-    ``before`` and ``after`` are ``{"verdict", "score", "max_score"}``, None where the check was not there.
-    """
-    old = {one["id"]: one for one in before["checks"]}
-    new = {one["id"]: one for one in after["checks"]}
-    rows = []
-    for key in [*old, *(key for key in new if key not in old)]:
-        was, now = _score(old.get(key)), _score(new.get(key))
-        if was != now:
-            told = new.get(key, {})
-            rows.append(
-                {"id": key, "before": was, "after": now, "why": told.get("seen", "") if now else "left out"}
-            )
-    return rows
-
-
-def _score(check: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    return None if check is None else {key: check[key] for key in ("verdict", "score", "max_score")}

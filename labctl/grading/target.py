@@ -20,7 +20,8 @@ class Target:
     (a sandbox without root shifts low ports). ``lab_address`` is its own address in the lab's network,
     ``lab_fqdn`` its name, ``lab_user`` the student. ``nonce`` is fresh in every run: names made from it
     cannot have been prepared for. ``has_staff``: the staff's server can be asked. ``is_local``: graded from
-    the VM itself, by the student.
+    the VM itself, by the student. ``answered``: there are written answers; ``secrets`` are the names of the
+    staff's secrets that they can be compared with, never the secrets.
     """
 
     name: str
@@ -34,13 +35,15 @@ class Target:
     has_staff: bool = False
     is_local: bool = False
     ports: Mapping[str, int] = field(default_factory=dict)
+    answered: bool = False
+    secrets: tuple[str, ...] = ()
 
     def port(self, service: int) -> int:
         """The port to use from outside for the VM's port ``service``."""
         return self.ports.get(str(service), service)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "secrets": list(self.secrets)}
 
 
 def target_of(host: Host, staff: Host | None) -> Target:

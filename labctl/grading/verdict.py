@@ -17,10 +17,12 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a check says. ``share`` of the check's points, 0 to 1; a PASS has all.
+    """What a check says. ``share`` of the check's points, 0 to 1; a PASS has all. ``done`` names the parts of
+    the check that are right, each worth what the rubric gives for it.
 
     ``expected``, ``seen`` and ``hint`` are read by students. They may quote the VM: whoever shows them
-    escapes them.
+    escapes them. ``answer`` is what the student wrote, for a written answer; ``for_staff``: the judgement
+    rests on words alone, and somebody should read them.
     """
 
     verdict: Verdict
@@ -28,6 +30,9 @@ class Judgement:
     expected: str = ""
     seen: str = ""
     hint: str = ""
+    done: tuple[str, ...] = ()
+    answer: str = ""
+    for_staff: bool = False
 
 
 def passed(seen: str = "") -> Judgement:
@@ -35,14 +40,24 @@ def passed(seen: str = "") -> Judgement:
     return Judgement(Verdict.PASS, 1.0, seen=seen)
 
 
-def failed(*, expected: str, seen: str, hint: str, share: float = 0.0) -> Judgement:
+def failed(
+    *,
+    expected: str,
+    seen: str,
+    hint: str,
+    share: float = 0.0,
+    done: tuple[str, ...] = (),
+    for_staff: bool = False,
+) -> Judgement:
     """A student's own fault: what should be, what is, and a hint that teaches without giving the answer away.
 
-    ``share`` is partial credit, below 1.
+    Partial credit is a ``share`` of the points, below 1 (five of six), or the parts that are ``done``.
     """
     if not 0.0 <= share < 1.0:
         raise ValueError("a failure has a share of the points below 1")
-    return Judgement(Verdict.FAIL, share, expected, seen, hint)
+    if share and done:
+        raise ValueError("partial credit is a share or the parts that are done, not both")
+    return Judgement(Verdict.FAIL, share, expected, seen, hint, done, for_staff=for_staff)
 
 
 def unjudged(seen: str, hint: str = "") -> Judgement:

@@ -7,9 +7,11 @@ import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from labctl.documents import Verbatim
 from labctl.errors import InventoryError, UnknownHost
 from labctl.inventory.patterns import matching
 from labctl.inventory.vars_files import Layers, VarsDirectory
@@ -56,14 +58,19 @@ class Host:
     def value(self, name: str, default: Any = None) -> Any:
         """A variable, its template rendered when it is one. Raises :class:`InventoryError`."""
         value = self.variables.get(name, default)
-        if isinstance(value, str) and "{{" in value:
+        if isinstance(value, str) and not isinstance(value, Verbatim) and "{{" in value:
             from labctl.inventory.rendering import render
 
             names = {"inventory_hostname": self.name, "inventory_hostname_short": self.short_name}
             return render(self.name, name, value, {**self.variables, **names})
         return value
 
-    @property
+    @cached_property
+    def connection_variables(self) -> dict[str, Any]:
+        """What Ansible's variables for the connection come to where the inventory does not give them."""
+        return {"ansible_host": self.address, "ansible_port": self.port, "ansible_user": self.user}
+
+    @cached_property
     def short_name(self) -> str:
         """The name up to its first dot; an address as it is."""
         try:

@@ -192,7 +192,7 @@ class Run:
         return Setting(
             play=step.play,
             world=world,
-            play_hosts=names,
+            play_hosts=list(names),
             mode=self.mode,
             tags=self.tags,
             on_task=lambda host, result: self._tell("task", host, result),

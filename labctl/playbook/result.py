@@ -97,6 +97,10 @@ class HostRun:
         return sum(1 for task in self.tasks if task.status in statuses)
 
     def document(self, *, verbose: bool = False) -> dict[str, Any]:
+        """The summary and every task."""
+        return {**self.summary(), "tasks": [task.document(verbose=verbose) for task in self.tasks]}
+
+    def summary(self) -> dict[str, Any]:
         """``ok`` counts as in Ansible's recap: what went well, changed or not, and ignored failures."""
         ignored = sum(1 for task in self.tasks if task.ignored)
         return {
@@ -113,7 +117,6 @@ class HostRun:
             "seconds": round(self.seconds, 3),
             "connections": self.connections,
             "round_trips": self.round_trips,
-            "tasks": [task.document(verbose=verbose) for task in self.tasks],
         }
 
 
@@ -137,12 +140,16 @@ class RunResult:
 
     def document(self, *, verbose: bool = False) -> dict[str, Any]:
         """What ``setup --json`` prints; ``verbose`` adds each task's arguments and output."""
+        return {**self.summary(), "hosts": [host.document(verbose=verbose) for host in self.hosts]}
+
+    def summary(self) -> dict[str, Any]:
+        """The document without the tasks."""
         return {
             "schema": 1,
             "playbook": self.playbook,
             "check": self.check,
             "interrupted": self.interrupted,
-            "hosts": [host.document(verbose=verbose) for host in self.hosts],
+            "hosts": [host.summary() for host in self.hosts],
         }
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 
 from labctl.agent import Agent, start_agent_on
-from labctl.connect import Connection, open_connection
+from labctl.connect import Connection, Retry, open_connection
 from labctl.deadline import Deadline
 from labctl.errors import PythonMissing
 from labctl.inventory import Host, Inventory, local_host
@@ -40,7 +40,9 @@ class Session:
         """The connection, also before there is an agent, and the one that it will be started over."""
         if self._connection is None:
             limit = (deadline or self.deadline).sooner(_START_SECONDS)
-            self._connection = until_closed(lambda: open_connection(self.host, limit), self._closed)
+            # The first one may need a few tries; those that follow are a module's, which has its own.
+            retry = None if self._connections else Retry(stop=self._closed)
+            self._connection = until_closed(lambda: open_connection(self.host, limit, retry), self._closed)
             self._connections += 1
         return self._connection
 

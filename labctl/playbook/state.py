@@ -12,6 +12,7 @@ from labctl.playbook.model import Play, Role, Task
 from labctl.playbook.template import Templar
 from labctl.playbook.variables import FACT_NAMES, HostVars, Layer, Scope
 
+_DEFAULTS = {"ansible_managed": "Ansible managed"}
 _FACTS_WANTED: dict[str, Any] = dict.fromkeys([*FACT_NAMES, "ansible_facts"])
 
 
@@ -33,6 +34,9 @@ class HostState:
     #: Roles that an include made public in the play under way, and the names of all that it brought.
     public: list[Role] = field(default_factory=list)
     role_names: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.group_names = sorted(self.host.groups)
 
     def learn_facts(self, facts: Mapping[str, Any]) -> None:
         """Keep gathered facts under both of Ansible's spellings."""
@@ -149,7 +153,7 @@ class World:
             layers.extend(Layer("role defaults", values) for values in reversed(role.defaults))
         for one in reversed(roles):
             layers.extend(Layer("role defaults", values) for values in reversed(one.own_defaults))
-        layers.append(Layer("defaults", _defaults(seen), "final"))
+        layers.append(Layer("defaults", {**seen.connection_variables, **_DEFAULTS}, "final"))
         return Scope(templar, layers)
 
     def _magic(
@@ -164,10 +168,10 @@ class World:
         magic: dict[str, Any] = {
             "inventory_hostname": host.name,
             "inventory_hostname_short": host.short_name,
-            "group_names": sorted(host.groups),
+            "group_names": state.group_names,
             "groups": self.groups,
             "hostvars": HostVars(
-                list(self.states),
+                self.states.keys(),
                 lambda name: self.scope(name, templar, directory=play.directory if play else None),
             ),
             **self.run,
@@ -181,20 +185,10 @@ class World:
             if task.role.parents:
                 magic["ansible_parent_role_names"] = list(reversed(task.role.parents))
         if play is not None:
-            hosts = list(play_hosts)
             magic["playbook_dir"] = str(play.directory)
             direct = [*(role.name for role in play.roles if not role.needed), *state.role_names]
             magic["role_names"] = magic["ansible_play_role_names"] = direct
             magic["ansible_play_name"] = play.name
             for word in ("ansible_play_hosts", "ansible_play_hosts_all", "ansible_play_batch", "play_hosts"):
-                magic[word] = hosts
+                magic[word] = play_hosts
         return magic
-
-
-def _defaults(host: Host) -> dict[str, Any]:
-    return {
-        "ansible_host": host.address,
-        "ansible_port": host.port,
-        "ansible_user": host.user,
-        "ansible_managed": "Ansible managed",
-    }

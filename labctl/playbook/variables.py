@@ -6,7 +6,7 @@ scope's life (one task on one host). Layers of kind "final" hold data that is us
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -181,8 +181,8 @@ class ScopeView(Mapping[str, Any]):
 class HostVars(Mapping[str, Any]):
     """``hostvars``: every host's variables, each made when it is asked for."""
 
-    def __init__(self, names: Sequence[str], scope_of: Callable[[str], Scope]) -> None:
-        self._names = tuple(names)
+    def __init__(self, names: Collection[str], scope_of: Callable[[str], Scope]) -> None:
+        self._names = names
         self._scope_of = scope_of
 
     def __getitem__(self, host: str) -> ScopeView:

@@ -9,13 +9,18 @@ from labctl.probes.crash import CrashReport, WorkerGroup, crash_experiment
 from labctl.probes.decoding import Malformed, decode, encode
 from labctl.probes.dns import DnsAnswer, Record, dns_query
 from labctl.probes.haproxy import (
+    Candidate,
     Haproxy,
     Proxy,
+    Section,
     Server,
     ServerState,
     Settled,
+    candidate_check,
     config_check,
+    parse_config,
     parse_state,
+    sections_of,
     servers_in,
     servers_up,
 )
@@ -30,6 +35,7 @@ from labctl.probes.system import (
     Firewall,
     Package,
     Packages,
+    Resolvers,
     Socket,
     Sockets,
     Unit,
@@ -38,18 +44,20 @@ from labctl.probes.system import (
     directory,
     file_read,
     packages,
+    resolvers,
     sockets,
     ufw_status,
     unit,
 )
+from labctl.probes.zone_lines import read_records, record_type
 
 __all__ = [
-    "Addresses", "Bind", "CrashReport", "Directory", "DnsAnswer", "File", "Firewall", "Haproxy",
-    "Malformed", "Mount", "Mounts", "Observed", "Observer", "Package", "Packages", "Probe", "Proxy",
-    "Record", "Replies", "Reply", "Request", "Server", "ServerState", "Settled", "ShareTrial",
-    "Socket", "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage", "WorkerGroup",
-    "WriteTrial", "addresses", "config_check", "crash_experiment", "decode", "directory",
-    "dns_query", "encode", "file_read", "http_sample", "mounts", "packages", "parse_state",
-    "servers_in", "servers_up", "share_trial", "sockets", "ufw_status", "unit", "write_trial",
-    "zone_check",
+    "Addresses", "Bind", "Candidate", "CrashReport", "Directory", "DnsAnswer", "File", "Firewall",
+    "Haproxy", "Malformed", "Mount", "Mounts", "Observed", "Observer", "Package", "Packages", "Probe",
+    "Proxy", "Record", "Replies", "Reply", "Request", "Resolvers", "Section", "Server", "ServerState",
+    "Settled", "ShareTrial", "Socket", "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage",
+    "WorkerGroup", "WriteTrial", "addresses", "candidate_check", "config_check", "crash_experiment",
+    "decode", "directory", "dns_query", "encode", "file_read", "http_sample", "mounts", "packages",
+    "parse_config", "parse_state", "read_records", "record_type", "resolvers", "sections_of", "servers_in",
+    "servers_up", "share_trial", "sockets", "ufw_status", "unit", "write_trial", "zone_check",
 ]  # fmt: skip

@@ -98,6 +98,15 @@ class Haproxy:
 
 
 @dataclass(frozen=True)
+class Candidate:
+    """What ``haproxy -c`` says of a configuration that is not in use."""
+
+    installed: bool
+    valid: bool
+    message: str
+
+
+@dataclass(frozen=True)
 class _Told:
     installed: bool
     files: tuple[str, ...]
@@ -133,6 +142,34 @@ def servers_in(replies: Replies) -> tuple[ServerState, ...]:
     return (
         parse_state(replies.replies[0].body) if replies.replies and replies.replies[0].status == 200 else ()
     )
+
+
+@dataclass(frozen=True)
+class Section:
+    """A section as it is written: its header with single blanks ("" for lines before the first one), and the
+    lines below it without comments and empty ones.
+    """
+
+    header: str
+    lines: tuple[str, ...]
+
+    @property
+    def normal(self) -> tuple[str, ...]:
+        """The lines with single blanks and without quotation marks: for comparing."""
+        return tuple(" ".join(_words(line)) for line in self.lines)
+
+
+def sections_of(text: str) -> tuple[Section, ...]:
+    """A configuration as its sections, in order."""
+    found: list[Section] = []
+    for raw in text.splitlines():
+        words = _words(raw)
+        if words and words[0] in _SECTIONS:
+            found.append(Section(" ".join(words), ()))
+        elif words:
+            last = found.pop() if found else Section("", ())
+            found.append(Section(last.header, (*last.lines, raw.strip())))
+    return tuple(found)
 
 
 def parse_config(text: str) -> tuple[Proxy, ...]:
@@ -277,6 +314,14 @@ def config_check() -> Request[Haproxy]:
     socket.
     """
     return Request(HAPROXY, {}, deadline=60.0)
+
+
+CANDIDATE = Probe("candidate", Candidate, lambda data: decode(Candidate, data))
+
+
+def candidate_check(text: str) -> Request[Candidate]:
+    """Whether the VM's HAProxy would accept ``text`` as its whole configuration; the one in use stays."""
+    return Request(CANDIDATE, {"text": text}, deadline=60.0)
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from typing import Any, Generic, Literal, TypeVar
 T = TypeVar("T")
 
 #: Where an observation is made: by a process on the VM, from the grader's machine through the VM's firewall,
-#: on the staff's server, or by an experiment that acts on several of these.
-Vantage = Literal["vm", "outside", "staff", "experiment"]
+#: on the staff's server, or by an experiment that acts on several of these; "answers" are what the student
+#: wrote, which is there before anything is observed.
+Vantage = Literal["vm", "outside", "staff", "experiment", "answers"]
 Json = Mapping[str, Any]
 
 

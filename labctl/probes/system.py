@@ -182,6 +182,17 @@ class Addresses:
     addresses: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Resolvers:
+    """Addresses of DNS servers: those in /etc/resolv.conf, which programs ask, and those that
+    systemd-resolved asks for them. ``link`` is the file that resolv.conf is a link to.
+    """
+
+    configured: tuple[str, ...]
+    behind: tuple[str, ...]
+    link: str
+
+
 PACKAGES = Probe("packages", Packages, by_shape(Packages))
 UNITS = Probe("units", Units, by_shape(Units))
 SOCKETS = Probe("sockets", Sockets, by_shape(Sockets))
@@ -189,6 +200,7 @@ FIREWALL = Probe("firewall", Firewall, by_shape(Firewall))
 FILE = Probe("file", File, by_shape(File))
 DIRECTORY = Probe("directory", Directory, by_shape(Directory))
 ADDRESSES = Probe("addresses", Addresses, by_shape(Addresses))
+RESOLVERS = Probe("resolvers", Resolvers, by_shape(Resolvers))
 
 
 def packages(*names: str) -> Request[Packages]:
@@ -225,3 +237,8 @@ def directory(path: str, *, on: Vantage = "vm", attempt: int = 1) -> Request[Dir
 def addresses() -> Request[Addresses]:
     """The VM's own names and addresses."""
     return Request(ADDRESSES, {})
+
+
+def resolvers() -> Request[Resolvers]:
+    """The DNS servers that the VM's own programs ask."""
+    return Request(RESOLVERS, {})

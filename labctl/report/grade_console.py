@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from labctl.report.stats_console import duplicate_lines
 from labctl.report.text import plain
 
 if TYPE_CHECKING:
@@ -32,29 +33,9 @@ def render_scorecard(
         _host(console, document, host)
     if len(document["hosts"]) > 1:
         _overview(console, document["hosts"])
+        for line in duplicate_lines(document.get("duplicates", ())):
+            _line(console, [line])
     return _text_of(console)
-
-
-def render_rubric(document: Mapping[str, Any], *, width: int = WIDTH) -> str:
-    """What a lab gives points for: ``lab show``'s document as text."""
-    console = _console(width, False)
-    _line(console, [f"{document['lab']}: {document['title']}, {document['max_score']:g} points"])
-    for key, heading in document["sections"].items():
-        mine = [check for check in document["checks"] if check["section"] == key]
-        _line(console, [])
-        _line(console, [f"{heading} ({sum(one['max_score'] for one in mine):g} points)"])
-        for one in mine:
-            mark = "*" if one["disruptive"] else " "
-            head = f"  {one['id']:22}{mark} {one['question']:3} {one['max_score']:>3g}  "
-            _wrapped(console, one["title"], first=head, rest=" " * len(head))
-    _line(console, [])
-    _wrapped(console, "* changes the VM for a while and puts it back; left out by --no-disrupt", "", "  ")
-    return _text_of(console)
-
-
-def progress_line(done: int, total: int, host: str, said: str, seconds: float) -> str:
-    """One line for stderr: how far a run is."""
-    return plain(f"[{done}/{total}] {seconds:5.1f} s  {host}: {said}", limit=300, multiline=False)
 
 
 def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]) -> None:
@@ -65,22 +46,27 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
         _hint(console, host.get("error_hint") or "")
         _line(console, [])
         return
+    layers = {check["id"]: check.get("layer") for check in host["checks"]}
     for key, heading in document["sections"].items():
         mine = [check for check in host["checks"] if check["section"] == key]
         if not mine:
             continue
         score = sum(check["score"] or 0 for check in mine)
         _line(console, [])
-        _line(console, [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")])
+        parts: list[Any] = [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")]
+        broken = host.get("first_broken", {}).get(key)
+        if broken:
+            parts.append(f"  begin with: {broken['layer']} ({broken['check']})")
+        _line(console, parts)
         for check in mine:
-            _check(console, check)
+            _check(console, check, layers)
     _line(console, [])
     _total(console, host)
     _next(console, host)
     _line(console, [])
 
 
-def _check(console: Console, check: Mapping[str, Any]) -> None:
+def _check(console: Console, check: Mapping[str, Any], layers: Mapping[str, str | None]) -> None:
     verdict = str(check["verdict"])
     points = "-" if check["score"] is None else f"{check['score']:g}"
     text = f"{points:>4}/{check['max_score']:<3g} "
@@ -96,8 +82,15 @@ def _check(console: Console, check: Mapping[str, Any]) -> None:
     if verdict == "fail":
         _labelled(console, "expected", check["expected"])
     if verdict != "skip":  # a bare VM skips most checks: one line each is enough to act on
+        _labelled(console, "wrote", check.get("answer", ""))
         _labelled(console, "seen", check["seen"])
     _labelled(console, "hint", check["hint"])
+    if check.get("for_staff"):
+        _labelled(console, "note", "for staff to read")
+    first = check.get("blocked_by")
+    if first and verdict == "fail":  # a skip's hint says it already
+        layer = layers.get(first)
+        _labelled(console, "first", f"see to {first}" + (f" ({layer})" if layer else ""))
 
 
 def _labelled(console: Console, label: str, text: str) -> None:
@@ -126,6 +119,9 @@ def _total(console: Console, host: Mapping[str, Any]) -> None:
     if host["restored"] is False:
         text = "The workers could NOT be shown to run as they did before: look at this VM."
         _line(console, [(text, _STYLES["error"])])
+    to_read = [check["question"] for check in host["checks"] if check.get("for_staff")]
+    if to_read:
+        _wrapped(console, f"For staff to read: {', '.join(to_read)}", "", "  ")
     if host["left_out"]:
         reasons: dict[str, int] = {}
         for one in host["left_out"]:

@@ -20,11 +20,17 @@ def render_runs(document: Mapping[str, Any]) -> str:
     lines = []
     for row in rows:
         state = "" if row["finished"] else ", interrupted"
-        again = row["attempts"] - row["hosts"]
-        more = f", {again} judged again" if again > 0 else ""
+        if row["waiting"]:
+            state += f", {row['waiting']} not graded yet"
+        again = row["attempts"] + row["waiting"] - row["hosts"]
+        rule = f", the {row['keep']} counts" if row["keep"] != "last" else ""
+        more = f", {again} further attempts{rule}" if again > 0 else ""
         graded = f"{row['graded']} of {row['hosts']} VMs graded"
         lines.append(f"{row['run']}  {row['lab']}  {row['started']}  {graded}{more}{state}")
-    return "\n".join([*lines, "", "labctl show RUN shows one; its beginning is enough, or: last", ""])
+    hints = ["labctl show RUN shows one; its beginning is enough, or: last"]
+    if any(row["waiting"] and not row["finished"] for row in rows):
+        hints.append("labctl grade --resume --run RUN grades those that are not graded yet")
+    return "\n".join([*lines, "", *hints, ""])
 
 
 def render_evidence(document: Mapping[str, Any]) -> str:
@@ -48,6 +54,7 @@ _WHERE = {
     "outside": "outside, through its firewall",
     "staff": "the staff's server",
     "experiment": "an experiment",
+    "answers": "what the student wrote",
 }
 
 

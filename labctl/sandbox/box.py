@@ -14,12 +14,16 @@ from pathlib import Path
 
 from labctl.errors import SandboxError
 from labctl.sandbox import accel, clock, image, inventory, network, nspawn, paths, seed, ssh, state, vm
-from labctl.sandbox.progress import Reporter, Steps, silent
+from labctl.sandbox.progress import Progress, Reporter, Steps, silent
 from labctl.sandbox.qmp import Qmp, snapshot_names
 from labctl.sandbox.ssh import Finished
 from labctl.sandbox.state import State, Vm
 
 BOOT_SECONDS = 180.0
+#: A container boots in a second or two, or not at all.
+CONTAINER_BOOT_SECONDS = 60.0
+#: How the line of progress begins that tells of a VM which has to be made anew.
+AGAIN = "once more"
 NSPAWN = "nspawn"
 DRIVERS = ("qemu", NSPAWN)
 _SNAPSHOT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
@@ -53,6 +57,10 @@ class Status:
     vms: tuple[VmStatus, ...]
 
 
+class _ShutOut(SandboxError):
+    """A VM started, and did not let us in."""
+
+
 class Sandbox:
     """A handle on one sandbox, which may or may not be up. Making one does nothing; safe to make many."""
 
@@ -81,7 +89,8 @@ class Sandbox:
         VMs that run are left alone, those beyond ``students`` too; missing ones are added, crashed and
         half-made ones made anew. Without ``students``: as many as there are, else 1. ``driver`` is ``qemu``
         (the default) or ``nspawn``, containers: fast, but they need root and have no kernel of their own.
-        SandboxError, with the end of the console, when a VM does not answer SSH within 180 s.
+        A VM that does not let us in within ``BOOT_SECONDS`` is made anew, once; then SandboxError, with the
+        end of the console and what its network looks like.
         """
         if driver == NSPAWN:
             nspawn.check_usable()
@@ -89,7 +98,11 @@ class Sandbox:
             network.vm_names(students)
         with state.locked(self.directory):
             try:
-                return self._up(students, progress, driver)
+                try:
+                    return self._up(students, progress, driver)
+                except _ShutOut as why:
+                    progress(Progress("sandbox", f"{AGAIN}: {why.message}", BOOT_SECONDS, 0, 1))
+                    return self._up(students, progress, driver)
             except BaseException:
                 # keep what runs; drop what would only look like a sandbox
                 if state.load(self.directory) is None:
@@ -176,8 +189,8 @@ class Sandbox:
                 state.save(self.directory, known)
             steps.step("waiting for SSH")
             waiting = [known.vms[name] for name in todo]
-            keeps_clock = known.driver == NSPAWN
-            self._in_parallel(waiting, lambda one: self._wait(one, steps, keeps_clock))
+            is_container = known.driver == NSPAWN
+            self._in_parallel(waiting, lambda one: self._wait(one, steps, is_container))
         except BaseException:
             for name in todo:
                 vm.remove(self.directory, name)
@@ -221,9 +234,10 @@ class Sandbox:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _wait(self, one: Vm, steps: Steps, keeps_clock: bool) -> None:
+    def _wait(self, one: Vm, steps: Steps, is_container: bool) -> None:
         """Until SSH lets us in, the clock is right; then counts a step."""
-        deadline = time.monotonic() + BOOT_SECONDS
+        seconds = CONTAINER_BOOT_SECONDS if is_container else BOOT_SECONDS
+        deadline = time.monotonic() + seconds
         while refusal := ssh.refusal(self.directory, one):
             if not state.runs(self.directory, one):
                 raise SandboxError(
@@ -231,12 +245,13 @@ class Sandbox:
                     f"{vm.console_tail(self.directory, one.name)}"
                 )
             if "Kernel panic" in vm.console_tail(self.directory, one.name, 60) or time.monotonic() > deadline:
-                raise SandboxError(
-                    f"{one.name} did not let us in within {BOOT_SECONDS:.0f} s ({refusal}); "
-                    f"its console's last lines:\n{vm.console_tail(self.directory, one.name)}"
+                network_now = nspawn.look_at_network(one) if is_container else ""
+                raise _ShutOut(
+                    f"{one.name} did not let us in within {seconds:.0f} s ({refusal}); "
+                    f"its console's last lines:\n{vm.console_tail(self.directory, one.name)}{network_now}"
                 )
             time.sleep(0.2)
-        if not keeps_clock:
+        if not is_container:
             clock.set_clock(self._socket(one.name, vm.CLOCK))
         steps.step(f"{one.name} is up: {one.address} port {one.ports[network.SSH]}")
 

@@ -66,6 +66,11 @@ def bridge_mac(sandbox: str) -> str:
     return f"02:00:{number.hex(':')}"
 
 
+def machine_name(sandbox: str, vm: str) -> str:
+    """Its own on this machine; nspawn calls the network card on our side ``vb-`` and this."""
+    return f"lc{zlib.crc32(f'{sandbox}/{vm}'.encode()):08x}"
+
+
 def seed_changes(sandbox: str, vm: str) -> dict[str, tuple[int, str]]:
     """What differs from a QEMU VM's seed: the network's set-up, and a disk that is mounted already."""
     addresses = {
@@ -139,13 +144,32 @@ def argv(sandbox: str, directory: Path, vm: Vm) -> list[str]:
     return [
         *("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-users=no"),
         f"--directory={vm_dir(directory, vm.name) / 'root'}",
-        # a name of its own on this machine: nspawn names the network card after it
-        f"--machine=lc{zlib.crc32(f'{sandbox}/{vm.name}'.encode()):08x}",
+        f"--machine={machine_name(sandbox, vm.name)}",
         f"--hostname={vm.name}",
         f"--network-bridge={bridge_name(sandbox)}",
         *("--link-journal=no", "--console=read-only", "--resolv-conf=off", "--timezone=off"),
-        f"--setenv=LABCTL_VM={pidfile(directory, vm.name)}",
+        f"--setenv={process.TOLD}={pidfile(directory, vm.name)}",
     ]
+
+
+def look_at_network(vm: Vm) -> str:
+    """What this machine and the container know of each other, for the message that it does not answer."""
+    inside = ["nsenter", f"--target={vm.pid}", "--net"]
+    leader = subprocess.run(["pgrep", "--parent", str(vm.pid)], capture_output=True, text=True, check=False)
+    if leader.stdout.split():
+        inside[1] = f"--target={leader.stdout.split()[0]}"
+    told = []
+    for argv in (
+        ["ip", "-brief", "link"],
+        ["ip", "neighbour"],
+        [*inside, "ip", "-brief", "address"],
+        [*inside, "ip", "route"],
+        [*inside, "ip", "neighbour"],
+        [*inside, "ss", "-tan"],
+    ):
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
+        told.append(f"\n$ {' '.join(argv)}\n{(done.stdout + done.stderr).strip()}")
+    return "".join(told)
 
 
 def release(sandbox: str, directory: Path) -> None:

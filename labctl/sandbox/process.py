@@ -11,9 +11,12 @@ import os
 import select
 import signal
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 PROC = Path("/proc")
+#: The variable by which a container's first process is told of the VM's pid file.
+TOLD = "LABCTL_VM"
 _START_TIME = 19  # index after the ")" of the name: field 22 of proc(5)'s stat, in clock ticks since boot
 
 
@@ -46,23 +49,59 @@ def is_ours(pid: int, pidfile: Path, ticks: int | None = None) -> bool:
     return named and Path(argv[0]).name.startswith(("qemu", "systemd-nspawn"))
 
 
+def is_inside(pid: int, pidfile: Path) -> bool:
+    """Whether ``pid`` is the first process of the container that was told of ``pidfile``."""
+    try:
+        environment = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return os.fsencode(f"{TOLD}={pidfile}") in environment and not is_ours(pid, pidfile)
+
+
 def find(pidfile: Path) -> list[int]:
     """Every running VM that was told of ``pidfile``."""
-    pids = (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit())
-    return [pid for pid in pids if is_ours(pid, pidfile)]
+    return [pid for pid in pids() if is_ours(pid, pidfile)]
+
+
+def pids() -> list[int]:
+    """Every process of this machine."""
+    return [int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()]
+
+
+def end_all(pidfile: Path, *, grace: float = 3.0) -> None:
+    """End the VM that was told of ``pidfile``, whatever is left of it.
+
+    Of a container the first process goes first, and the kernel ends all others with it; systemd-nspawn then
+    takes the network card away and ends. Ended before it, it would leave the container running for good.
+    """
+    until = time.monotonic() + 20.0
+    while time.monotonic() < until:
+        inside = [pid for pid in pids() if is_inside(pid, pidfile)]
+        outside = find(pidfile)
+        if not inside and not outside:
+            return
+        for pid in inside:
+            _signal(pid, lambda pid: is_inside(pid, pidfile), ((signal.SIGKILL, 10.0),))
+        for pid in outside:
+            end(pid, pidfile, grace=grace)
 
 
 def end(pid: int, pidfile: Path, *, grace: float = 3.0) -> None:
     """End our VM, and no other process: SIGTERM, ``grace`` seconds later SIGKILL. Waits for its end."""
+    _signal(pid, lambda pid: is_ours(pid, pidfile), ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)))
+
+
+def _signal(pid: int, is_meant: Callable[[int], bool], steps: Sequence[tuple[signal.Signals, float]]) -> None:
+    """Send one signal after the other, each with the seconds that it has, until ``pid`` has ended."""
     try:
         handle = os.pidfd_open(pid)
     except OSError:
         return
     try:
         # checked after the handle is held: from here on the pid cannot come to mean another process
-        if not is_ours(pid, pidfile):
+        if not is_meant(pid):
             return
-        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
+        for number, patience in steps:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(handle, number)
             if select.select([handle], [], [], patience)[0]:

@@ -92,8 +92,7 @@ def start(boot: Boot, vm: Vm, seed_tar: bytes) -> Vm:
 
 def remove(directory: Path, name: str) -> None:
     """End the VM's process, wherever it was left, unmount what is its, and delete its files."""
-    for pid in process.find(pidfile(directory, name)):
-        process.end(pid, pidfile(directory, name))
+    process.end_all(pidfile(directory, name))
     nspawn.unmount_below(vm_dir(directory, name))
     shutil.rmtree(vm_dir(directory, name), ignore_errors=True)
 

@@ -7,12 +7,12 @@ import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, event, insert, select
-from sqlalchemy.engine import Engine, make_url
+from sqlalchemy import create_engine, event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from labctl.errors import RequestError
-from labctl.store import schema
+from labctl.store.errors import StoreError
+from labctl.store.migrate import migrate
 
 if TYPE_CHECKING:
     from labctl.store.store import Store
@@ -23,10 +23,6 @@ _BUSY_SECONDS = 30.0
 # database.
 _WAL_SOUND = (3, 51, 3)
 _WAL_MENDED = frozenset({(3, 50, 7), (3, 44, 6)})
-
-
-class StoreError(RequestError):
-    """The results database cannot be opened, or does not hold what is asked for."""
 
 
 def results_url() -> str:
@@ -40,15 +36,17 @@ def results_url() -> str:
 
 
 def open_store(url: str | None = None, *, create: bool = False) -> Store:
-    """The results database at ``url``, a SQLAlchemy URL.
+    """The results database at ``url``, a SQLAlchemy URL; one of an earlier labctl is migrated.
 
     ``create``: one that is not there yet is made. Raises :class:`StoreError`.
     """
     from labctl.store.store import Store
 
     chosen = url or results_url()
+    shown = chosen
     try:
         parsed = make_url(chosen)
+        shown = parsed.render_as_string(hide_password=True)
         if parsed.get_backend_name() == "sqlite" and parsed.database:
             path = Path(parsed.database)
             if create:
@@ -59,36 +57,38 @@ def open_store(url: str | None = None, *, create: bool = False) -> Store:
                     f"there are no results yet: {path} does not exist",
                     hint="labctl grade VM keeps its results there; LABCTL_DATABASE names another place",
                 )
-        engine = create_engine(parsed, **_options(parsed.get_backend_name()))
-        _prepare(engine)
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as err:
+        engine = _engine(parsed)
+        try:
+            migrate(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+    except (ArgumentError, NoSuchModuleError) as err:
         raise StoreError(
-            f"{chosen!r} is no database's URL: {err}", hint="for example sqlite:////srv/results.sqlite"
+            f"{shown!r} is no database's URL: {err}",
+            hint="for example sqlite:////srv/results.sqlite or postgresql+psycopg://user@host/labctl",
+        ) from err
+    except ModuleNotFoundError as err:
+        raise StoreError(
+            f"{shown} needs the Python package {err.name}",
+            hint="for PostgreSQL: pip install 'labctl[postgresql]', and postgresql+psycopg://...",
         ) from err
     except (OSError, SQLAlchemyError) as err:
-        raise StoreError(f"cannot open the results database {chosen}: {_reason(err)}") from err
+        raise StoreError(f"cannot open the results database {shown}: {_reason(err)}") from err
     return Store(engine)
 
 
-def _options(backend: str) -> dict[str, Any]:
-    return {"connect_args": {"timeout": _BUSY_SECONDS}} if backend == "sqlite" else {"pool_pre_ping": True}
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        # a server that does not answer is told, not waited for
+        return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT.get(url.get_backend_name(), {}))
+    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+    event.listen(engine, "connect", _safe_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
 
 
-def _prepare(engine: Engine) -> None:
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _safe_sqlite)
-    schema.metadata.create_all(engine)
-    with engine.begin() as connection:
-        found = connection.execute(
-            select(schema.about.c.value).where(schema.about.c.key == "version")
-        ).scalar_one_or_none()
-        if found is None:
-            connection.execute(insert(schema.about).values(key="version", value=str(schema.VERSION)))
-        elif found != str(schema.VERSION):
-            raise StoreError(
-                f"the results database has version {found}, and this labctl knows {schema.VERSION}",
-                hint="use the labctl that made it, or another database (LABCTL_DATABASE)",
-            )
+_CONNECT: dict[str, dict[str, Any]] = {"postgresql": {"connect_timeout": 10}}
 
 
 def _safe_sqlite(connection: sqlite3.Connection, _record: object) -> None:
@@ -98,7 +98,15 @@ def _safe_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
     connection.execute(f"PRAGMA synchronous={'FULL' if wal else 'EXTRA'}")
     connection.execute("PRAGMA foreign_keys=ON")
+    # _begin_sqlite begins transactions: sqlite3 itself would not before a table is made, nor before a read
+    connection.isolation_level = None
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Who will write waits for the other writers now, not between its reading and its writing."""
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _reason(err: BaseException) -> str:
-    return str(getattr(err, "orig", None) or err)
+    return str(getattr(err, "orig", None) or err).strip().split("\n")[0]

@@ -1,4 +1,7 @@
-"""The tables. An attempt is one judgement of one VM in one run; judging again adds one and changes none."""
+"""The tables as they are now; :mod:`labctl.store.migrations` leads here from every earlier revision.
+
+An attempt is one judgement of one VM in one run; judging again adds one and changes none.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-#: Written into the database; a database of another version is not touched.
-VERSION = 1
+#: The revision of these tables: the newest file of migrations/versions.
+REVISION = "0002"
 
 metadata = MetaData()
 
+#: Where labctl before revision 0002 looked for the tables' version, and is still told not to write.
 about = Table(
     "about",
     metadata,
@@ -39,6 +43,10 @@ runs = Table(
     Column("started", String(30), nullable=False),
     Column("finished", String(30)),
     Column("hosts", JSON, nullable=False),
+    # which of a VM's attempts counts: best, last or first
+    Column("keep", String(10), nullable=False, server_default="last"),
+    # what was asked for, for --resume: see labctl.store.Asked
+    Column("asked", JSON),
 )
 
 #: What was seen, compressed JSON: stored once, judged any number of times.
@@ -67,4 +75,17 @@ attempts = Table(
     Column("evidence", Integer, ForeignKey("evidence.id")),
     UniqueConstraint("run", "host", "attempt"),
     Index("attempts_of_host", "host", "run"),
+)
+
+#: Who works on which VM now. ``token`` is new with each lease, ``expires`` in seconds since 1970.
+leases = Table(
+    "leases",
+    metadata,
+    Column("lab", String(60), primary_key=True),
+    Column("vm", String(500), primary_key=True),
+    Column("token", String(40), nullable=False),
+    Column("run", String(60), nullable=False),
+    Column("holder", JSON, nullable=False),
+    Column("since", String(30), nullable=False),
+    Column("expires", Float, nullable=False),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,9 @@ from sqlalchemy.engine import Connection, Engine, Row
 from sqlalchemy.exc import SQLAlchemyError
 
 from labctl.documents import nearest
-from labctl.store.database import StoreError
+from labctl.store import keep, leases
+from labctl.store.errors import StoreError
+from labctl.store.leases import Lease, LeaseLost
 from labctl.store.schema import attempts, evidence, runs
 
 #: A stored document never grows beyond this when it is unpacked: a database may come from elsewhere.
@@ -23,7 +25,8 @@ _MAX_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run as ``labctl runs`` lists it. ``graded`` of ``hosts`` have a complete grade."""
+    """A run as ``labctl runs`` lists it. ``graded`` of ``hosts`` have a complete grade, ``waiting`` have no
+    attempt at all. ``keep`` is the rule that says which of a VM's attempts counts."""
 
     run: str
     lab: str
@@ -33,6 +36,8 @@ class RunRow:
     hosts: int
     graded: int
     attempts: int
+    waiting: int
+    keep: str
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,20 @@ class Store:
 
     # -- putting in ------------------------------------------------------------------------
 
-    def begin(self, run: str, lab: Mapping[str, Any], started: str, hosts: Sequence[str]) -> None:
-        """A run of these hosts begins. ``lab`` has ``lab``, ``title`` and ``sections``."""
+    def begin(
+        self,
+        run: str,
+        lab: Mapping[str, Any],
+        started: str,
+        hosts: Sequence[str],
+        *,
+        keep: str = "last",
+        asked: Mapping[str, Any] | None = None,
+    ) -> None:
+        """A run of these hosts begins. ``lab`` has ``lab``, ``title`` and ``sections``.
+
+        ``keep`` is the rule (``labctl.store.keep.RULES``), ``asked`` what :meth:`about` gives back.
+        """
         with self._writing() as connection:
             connection.execute(
                 insert(runs).values(
@@ -70,18 +87,56 @@ class Store:
                     sections=list(lab["sections"].items()),
                     started=started,
                     hosts=list(hosts),
+                    keep=keep,
+                    asked=dict(asked or {}),
                 )
             )
 
-    def finish(self, run: str) -> None:
+    def go_on(self, run: str, hosts: Sequence[str], keep: str | None = None) -> None:
+        """More attempts are to come: of VMs of the run, or of further ones. ``keep`` changes its rule."""
         with self._writing() as connection:
-            connection.execute(update(runs).where(runs.c.run == run).values(finished=_now()))
+            row = connection.execute(select(runs).where(runs.c.run == run).with_for_update()).one()
+            together = list(dict.fromkeys([*row.hosts, *hosts]))
+            connection.execute(
+                update(runs)
+                .where(runs.c.run == run)
+                .values(hosts=together, keep=keep or row.keep, finished=None)
+            )
 
-    def add(self, run: str, document: Mapping[str, Any], kind: str = "grade") -> int:
-        """Keep one VM's document, its evidence apart; the attempt's number, from 1."""
+    def finish(self, run: str) -> bool:
+        """The run is over, if every VM of it has an attempt; whether it is."""
+        waiting = self.waiting(run)
+        if not waiting:
+            with self._writing() as connection:
+                connection.execute(update(runs).where(runs.c.run == run).values(finished=_now()))
+        return not waiting
+
+    def take(self, lab: str, vm: str, run: str, seconds: float) -> Lease:
+        """The lease for a VM, for so long. Raises :class:`Held`, which says who has it."""
+        with self._writing() as connection:
+            return leases.take(connection, lab, vm, run, seconds)
+
+    def give_back(self, lease: Lease) -> None:
+        """The lease of a VM that there is no result of."""
+        with self._writing() as connection:
+            leases.release(connection, lease)
+
+    def add(
+        self, run: str, document: Mapping[str, Any], kind: str = "grade", lease: Lease | None = None
+    ) -> int:
+        """Keep one VM's document, its evidence apart; the attempt's number, from 1.
+
+        A ``lease`` is given back in the same moment. Raises :class:`LeaseLost`, and keeps nothing, when
+        another has taken it: the two may have disturbed each other.
+        """
         rest = {key: value for key, value in document.items() if key != "evidence"}
         seen = document.get("evidence")
         with self._writing() as connection:
+            if lease is not None and not leases.release(connection, lease):
+                raise LeaseLost(
+                    "this took so long that somebody else has begun to grade it",
+                    hint="nothing of it was kept: labctl show has their result",
+                )
             number = None
             if seen is not None:
                 number = connection.execute(
@@ -98,6 +153,8 @@ class Store:
         self, connection: Connection, run: str, document: Mapping[str, Any], kind: str, seen: int | None
     ) -> int:
         host = document["host"]
+        # whoever else adds to this run waits here: the numbers have no gaps, and no two are the same
+        connection.execute(select(runs.c.run).where(runs.c.run == run).with_for_update()).one()
         last = connection.execute(
             select(func.max(attempts.c.attempt)).where(attempts.c.run == run, attempts.c.host == host)
         ).scalar_one_or_none()
@@ -122,43 +179,41 @@ class Store:
 
     def runs(self) -> list[RunRow]:
         """All runs, the newest first."""
-        latest = _latest().subquery()
-        counts = (
-            select(
-                latest.c.run,
-                func.count().label("seen"),
-                func.sum(latest.c.attempt).label("attempts"),
-            )
-            .group_by(latest.c.run)
-            .subquery()
-        )
-        good = (
-            select(attempts.c.run, func.count().label("graded"))
-            .join(latest, attempts.c.id == latest.c.id)
-            .where(attempts.c.status == "graded")
-            .group_by(attempts.c.run)
-            .subquery()
-        )
-        query = (
-            select(runs, counts.c.attempts, good.c.graded)
-            .outerjoin(counts, counts.c.run == runs.c.run)
-            .outerjoin(good, good.c.run == runs.c.run)
-            .order_by(runs.c.started.desc(), runs.c.run.desc())
-        )
+        query = select(runs).order_by(runs.c.started.desc(), runs.c.run.desc())
         with self._reading() as connection:
-            return [
-                RunRow(
-                    run=row.run,
-                    lab=row.lab,
-                    title=row.title,
-                    started=row.started,
-                    finished=row.finished,
-                    hosts=len(row.hosts),
-                    graded=row.graded or 0,
-                    attempts=row.attempts or 0,
-                )
-                for row in connection.execute(query)
-            ]
+            rows = list(connection.execute(query))
+            marks = _marks(connection)
+        return [
+            RunRow(
+                run=row.run,
+                lab=row.lab,
+                title=row.title,
+                started=row.started,
+                finished=row.finished,
+                hosts=len(row.hosts),
+                graded=sum(
+                    keep.kept(row.keep, mine).status == "graded" for mine in marks.get(row.run, {}).values()
+                ),
+                attempts=sum(len(mine) for mine in marks.get(row.run, {}).values()),
+                waiting=len(set(row.hosts) - set(marks.get(row.run, {}))),
+                keep=row.keep,
+            )
+            for row in rows
+        ]
+
+    def waiting(self, run: str) -> tuple[str, ...]:
+        """The VMs of a run that have no attempt yet, in its order."""
+        with self._reading() as connection:
+            hosts = connection.execute(select(runs.c.hosts).where(runs.c.run == run)).scalar_one()
+            done = set(connection.execute(select(attempts.c.host).where(attempts.c.run == run)).scalars())
+        return tuple(host for host in hosts if host not in done)
+
+    def unfinished(self) -> str:
+        """The newest run that was broken off. Raises :class:`StoreError` when there is none."""
+        for row in self.runs():
+            if not row.finished:
+                return row.run
+        raise StoreError("every run is finished: there is nothing to resume", hint="labctl runs lists them")
 
     def find(self, run: str) -> str:
         """The run that ``run`` names: its id, the beginning of it when only one has it, or ``last``."""
@@ -178,7 +233,8 @@ class Store:
         )
 
     def about(self, run: str) -> dict[str, Any]:
-        """``run``, ``lab``, ``title``, ``sections``, ``started``, ``finished`` and ``hosts`` of a run."""
+        """``run``, ``lab``, ``title``, ``sections``, ``started``, ``finished``, ``hosts``, ``keep`` and
+        ``asked`` of a run."""
         with self._reading() as connection:
             row = connection.execute(select(runs).where(runs.c.run == run)).one()
         return {
@@ -189,23 +245,29 @@ class Store:
             "started": row.started,
             "finished": row.finished,
             "hosts": list(row.hosts),
+            "keep": row.keep,
+            "asked": dict(row.asked or {}),
         }
 
-    def latest(self, run: str, host: str | None = None) -> Iterator[Attempt]:
-        """The last attempt for every VM of a run, or for one, in the order in which they were begun."""
-        newest = _latest().subquery()
-        query = (
-            select(attempts)
-            .join(newest, attempts.c.id == newest.c.id)
-            .where(attempts.c.run == run)
-            .order_by(attempts.c.id)
-        )
-        if host is not None:
-            query = query.where(attempts.c.host == host)
+    def kept(self, run: str, host: str | None = None) -> Iterator[Attempt]:
+        """The attempt that counts by the run's rule, for each VM that has any or for one, in its order."""
+        about = self.about(run)
+        hosts = about["hosts"] if host is None else [host]
+        yield from self._chosen(run, hosts, lambda mine: [keep.kept(about["keep"], mine)])
+
+    def judgements(self, run: str) -> Iterator[Attempt]:
+        """The latest judgement of each time that a VM was looked at: what judging again is to replace."""
+        yield from self._chosen(run, self.about(run)["hosts"], keep.judgements)
+
+    def _chosen(
+        self, run: str, hosts: Sequence[str], choose: Callable[[list[_Mark]], list[_Mark]]
+    ) -> Iterator[Attempt]:
         with self._reading() as connection:
-            rows = list(connection.execute(query))
-        for row in rows:
-            yield _attempt(row)
+            marks = _marks(connection, run).get(run, {})
+            ids = [one.id for host in hosts if host in marks for one in choose(marks[host])]
+            # one document at a time: a class's together are large
+            for number in ids:
+                yield _attempt(connection.execute(select(attempts).where(attempts.c.id == number)).one())
 
     def evidence(self, attempt: Attempt) -> Mapping[str, Any] | None:
         """What was seen for an attempt, as :meth:`labctl.grading.Evidence.to_json` gives it."""
@@ -231,7 +293,7 @@ class _Guarded:
     """A connection in a transaction; what the database says against it becomes a StoreError."""
 
     def __init__(self, engine: Engine, *, write: bool) -> None:
-        self._context = engine.begin() if write else engine.connect()
+        self._context = engine.execution_options(writes=True).begin() if write else engine.connect()
 
     def __enter__(self) -> Connection:
         try:
@@ -248,13 +310,27 @@ class _Guarded:
             raise StoreError(f"the results database: {getattr(err, 'orig', err)}") from err
 
 
-def _latest() -> Any:
-    return select(
-        attempts.c.run,
-        attempts.c.host,
-        func.max(attempts.c.id).label("id"),
-        func.max(attempts.c.attempt).label("attempt"),
-    ).group_by(attempts.c.run, attempts.c.host)
+@dataclass(frozen=True)
+class _Mark:
+    """What the rules need of an attempt, without its document."""
+
+    id: int
+    status: str
+    score: float | None
+    evidence_id: int | None
+
+
+def _marks(connection: Connection, run: str | None = None) -> dict[str, dict[str, list[_Mark]]]:
+    """By run and VM, oldest first."""
+    columns = (attempts.c.run, attempts.c.host, attempts.c.id, attempts.c.status, attempts.c.score)
+    query = select(*columns, attempts.c.evidence).order_by(attempts.c.id)
+    if run is not None:
+        query = query.where(attempts.c.run == run)
+    found: dict[str, dict[str, list[_Mark]]] = {}
+    for row in connection.execute(query):
+        mark = _Mark(row.id, row.status, row.score, row.evidence)
+        found.setdefault(row.run, {}).setdefault(row.host, []).append(mark)
+    return found
 
 
 def _attempt(row: Row[Any]) -> Attempt:

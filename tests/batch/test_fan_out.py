@@ -8,7 +8,7 @@ import time
 import pytest
 
 from labctl.batch import fan_out
-from labctl.errors import HostError, PlaybookError, Unreachable
+from labctl.errors import DeadlineExceeded, HostError, PlaybookError, Unreachable
 from labctl.inventory import Host
 
 HOSTS = [Host(f"h{n}") for n in range(12)]
@@ -84,3 +84,23 @@ def test_an_interrupt_begins_no_further_host() -> None:
 
 def test_no_hosts_is_no_work() -> None:
     assert fan_out([], lambda host: host) == {}
+
+
+def test_work_that_never_ends_is_given_up_and_its_place_is_free_again() -> None:
+    release = threading.Event()
+
+    def work(host: Host) -> str:
+        if host.name in ("h0", "h5"):
+            release.wait(60)
+        return host.name
+
+    told: list[str] = []
+    started = time.monotonic()
+    try:
+        results = fan_out(HOSTS, work, forks=1, limit=0.5, on_done=lambda host, _: told.append(host.name))
+    finally:
+        release.set()
+    assert time.monotonic() - started < 10
+    assert sorted(told) == sorted(host.name for host in HOSTS)
+    late = {name for name, outcome in results.items() if isinstance(outcome, DeadlineExceeded)}
+    assert late == {"h0", "h5"}

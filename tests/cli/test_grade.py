@@ -13,11 +13,13 @@ from labctl.cli import main
 LAB = '''\
 """A lab for tests."""
 
-from labctl.grading import Judgement, Lab, See, Target, check, failed, passed
+from pathlib import Path
+
+from labctl.grading import Judgement, Lab, See, Target, check, failed, load_rubric, passed
 from labctl.probes import file_read
 
 
-@check("box.file", question="1", points=3)
+@check("box.file", question="1")
 def has_file(vm: Target, see: See) -> Judgement:
     """The file is there."""
     if see(file_read("PATH")).exists:
@@ -25,14 +27,25 @@ def has_file(vm: Target, see: See) -> Judgement:
     return failed(expected="PATH", seen="no such file", hint="touch it")
 
 
-@check("box.more", question="2", points=2, after=("box.file",), disruptive=True)
+@check("box.more", question="2", after=("box.file",), disruptive=True)
 def more(vm: Target, see: See) -> Judgement:
     """There is more to it."""
     return passed()
 
 
-LAB = Lab("tiny", "A tiny lab", (("box", "The box"),), (has_file, more))
+LAB = Lab.of("tiny", load_rubric(Path(__file__).with_name("rubric.yml")), (has_file, more))
 '''
+
+RUBRIC = """\
+title: A tiny lab
+sections: {box: The box}
+questions:
+  - {id: "1", section: box, do: Make a box.}
+  - {id: "2", section: box}
+checks:
+  box.file: {points: 3}
+  box.more: {points: 2}
+"""
 
 
 @pytest.fixture
@@ -40,6 +53,7 @@ def course(tmp_path: Path) -> Path:
     (tmp_path / "graders" / "tiny").mkdir(parents=True)
     (tmp_path / "labctl.toml").write_text('[grade]\nlab = "tiny"\n')
     (tmp_path / "graders" / "tiny" / "__init__.py").write_text(LAB.replace("PATH", str(tmp_path / "wanted")))
+    (tmp_path / "graders" / "tiny" / "rubric.yml").write_text(RUBRIC)
     return tmp_path
 
 

@@ -78,7 +78,7 @@ def test_judging_again_by_the_same_checks_changes_nothing() -> None:
     result = told("regrade", "last")
     assert [(one["host"], one["checks"]) for one in result["hosts"]] == [("student1", []), ("student2", [])]
     assert result["without_evidence"] == ["student3"]
-    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [1, 2, 2]
+    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [2, 2, 1]
 
 
 def test_a_changed_rubric_says_who_gains_and_why(tmp_path: Path) -> None:
@@ -90,14 +90,18 @@ def test_a_changed_rubric_says_who_gains_and_why(tmp_path: Path) -> None:
     shutil.copytree(root / "graders", course / "graders")
     nfs = course / "graders" / "lab7" / "nfs.py"
     changed = nfs.read_text().replace("if mine and mine.writable:", "if mine:")
-    changed = changed.replace(
-        '"nfs.package", question="1a", points=1', '"nfs.package", question="1a", points=3'
-    )
     nfs.write_text(changed)
+    rubric = course / "graders" / "lab7" / "rubric.yml"
+    text = rubric.read_text()
+    assert "nfs.package: {points: 1}" in text
+    rubric.write_text(text.replace("nfs.package: {points: 1}", "nfs.package: {points: 3}"))
     only = told("regrade", "last", "--diff", "--course", str(course))
     assert only["kept"] is False
     first, second = only["hosts"]
-    assert [row["id"] for row in first["checks"]] == ["nfs.package"]
+    # the weight was raised from 1 to 3: who had the point has all three, and the maximum grew with it
+    (row,) = first["checks"]
+    assert (row["id"], row["before"]["score"], row["after"]["score"]) == ("nfs.package", 1, 3)
+    assert (first["after"], first["max_score"]) == (62, 62)
     rows = {row["id"]: (row["before"], row["after"]) for row in second["checks"]}
     before, after = rows["nfs.read-write"]
     assert (before["verdict"], after["verdict"]) == ("fail", "pass")
@@ -107,4 +111,4 @@ def test_a_changed_rubric_says_who_gains_and_why(tmp_path: Path) -> None:
     assert [one["attempt"] for one in told("show", "last")["hosts"]] == [1, 1, 1]
     text = labctl("regrade", "last", "--course", str(course)).stdout
     assert "nfs.read-write: fail 0/1 -> pass 1/1" in text
-    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [1, 2, 2]
+    assert [one["attempt"] for one in told("show", "last")["hosts"]] == [2, 2, 1]

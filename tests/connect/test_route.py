@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from labctl.cli import main
-from labctl.connect import Server
+from labctl.connect import Server, ssh_config
 from labctl.connect.route import CONNECT_TIMEOUT, route_to
 from labctl.errors import InventoryError, RequestError
 from labctl.inventory import Host
@@ -191,7 +191,7 @@ _option = st.one_of(
 @given(
     lines=st.lists(_option, max_size=8), user=st.sampled_from(["", "a", "c"]), port=st.sampled_from(["", "3"])
 )
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_configuration_leads_where_ssh_goes(
     lines: list[str], user: str, port: str, tmp_path: Path
 ) -> None:
@@ -222,3 +222,59 @@ def test_any_configuration_leads_where_ssh_goes(
     else:
         assert server.jump is None
         assert server.proxy_command == (match[1].strip() if match else "")
+
+
+_anywhere = st.one_of(
+    _option,
+    st.sampled_from(
+        ["Host *", "Host=*", 'Host "*"', "Host * !vm", "host j1", "Match all", "Match host 127.*"]
+    ),
+    st.sampled_from(["HostName %h.x", "HostName = j1", "CanonicalizeHostname yes", "# Host a", ""]),
+    st.sampled_from(["Include other", "Include %h"]),
+)
+
+
+@pytest.mark.slow
+@given(lines=st.lists(_anywhere, max_size=4), included=st.lists(_anywhere, max_size=2))
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_ssh_is_asked_once_for_all_is_what_it_says_for_each(
+    lines: list[str], included: list[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / f"{abs(hash((tuple(lines), tuple(included))))}"
+    folder.mkdir(exist_ok=True)
+    path, other = folder / "config", folder / "other"
+    text = "\n".join(lines).replace("Include other", f"Include {other}")
+    path.write_text(text + "\n")
+    other.write_text("\n".join(line for line in included if not line.startswith("Include")) + "\n")
+    for address in ("vm", "j1", "127.0.0.9", "UPPER"):
+        options = ("-F", str(path), "-p", "22")
+        try:
+            each = ssh_config._asked(address, options)
+        except RequestError as err:
+            with pytest.raises(RequestError, match=re.escape(err.message)):
+                ssh_config.settings(address, options)
+        else:
+            assert ssh_config.settings(address, options) == each
+
+
+def test_ssh_is_asked_once_for_all_vms_when_nothing_depends_on_the_address(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    original = subprocess.run
+
+    def counted(argv: list[str], **options: object) -> object:
+        asked.append(argv)
+        return original(argv, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(ssh_config.subprocess, "run", counted)
+    config.write_text("User staff\nHost *\n Port 2222\n")
+    servers = [route_to(vm(config, ansible_host=f"10.0.0.{number}")) for number in range(1, 21)]
+    assert len(asked) == 1
+    assert {(one.user, one.port) for one in servers} == {("staff", 2222)}
+    assert [one.address for one in servers][:2] == ["10.0.0.1", "10.0.0.2"]
+    config.with_name("second").write_text("Host 10.0.0.7\n Port 7\n")
+    config = config.with_name("second")
+    ports = [route_to(vm(config, ansible_host=f"10.0.0.{number}")).port for number in range(1, 21)]
+    assert len(asked) == 21
+    assert ports == [22] * 6 + [7] + [22] * 13

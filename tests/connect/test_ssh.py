@@ -68,6 +68,8 @@ def test_the_agent_over_ssh_uses_one_connection_and_one_channel(keys: Keys) -> N
             ops = [Op("outcome", {})] * 5
             assert len(list(agent.call(ops, Deadline.after(10)))) == 5
         assert agent.round_trips == 4
+    # also when the connection is closed
+    assert agent.connection.host_key == keys.host.fingerprint
     assert seen.connections == 1
     assert len(seen.commands) == 1
 

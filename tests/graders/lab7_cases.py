@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from world import (
-    LAB,
     RECORDS,
     REFUSED,
     SILENT,
     World,
+    applicable,
     greeting,
     mount,
     page,
@@ -39,7 +39,7 @@ class Case:
 def dependants(*ids: str) -> set[str]:
     """All checks that are skipped when these fail."""
     found = set(ids)
-    for one in LAB.checks:
+    for one in applicable():
         if found & set(one.after):
             found.add(one.id)
     return found - set(ids)

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from labctl.grading import Evidence, Result, Target, judge, load_lab
+from labctl.grading import Check, Evidence, Result, Target, judge, load_lab
+from labctl.grading.answers import Answers, add_answers
 from labctl.probes import (
     Addresses,
     Bind,
+    Candidate,
     CrashReport,
     Directory,
     DnsAnswer,
@@ -25,6 +27,7 @@ from labctl.probes import (
     Replies,
     Reply,
     Request,
+    Resolvers,
     ServerState,
     Settled,
     ShareTrial,
@@ -93,6 +96,8 @@ RECORDS = (
     Record("www.example.com.", "CNAME", "api.example.com.", 3600),
     Record("example.com.", "TXT", '"hello"', 3600),
 )
+
+SECRET = "bananaboat"
 
 REFUSED = Replies((Reply(0, "", "refused"),), 0.0)
 SILENT = Replies((Reply(0, "", "timeout"),) * 2, 8.0)
@@ -202,6 +207,15 @@ class World:
     #: Probe names (or name-vantage) that cannot be observed.
     lost: set[str] = field(default_factory=set)
     asked: list[list[Request[Any]]] = field(default_factory=list)
+    #: What the student wrote, by question; None when no answers were handed in.
+    answers: dict[str, str] | None = None
+    secret_known: bool = True
+    resolvers: Resolvers = field(
+        default_factory=lambda: Resolvers(
+            ("127.0.0.53",), ("10.0.2.3",), "/run/systemd/resolve/stub-resolv.conf"
+        )
+    )
+    candidate: Candidate = field(default_factory=lambda: Candidate(True, True, ""))
 
     def fetch(self, requests: Sequence[Request[Any]]) -> dict[str, Observed[Any]]:
         self.asked.append(list(requests))
@@ -236,6 +250,8 @@ class World:
             "haproxy": lambda: self.haproxy,
             "crash": lambda: self.crash,
             "await_servers": self._awaited,
+            "resolvers": lambda: self.resolvers,
+            "candidate": lambda: self.candidate,
         }
         return simple[name]()
 
@@ -276,11 +292,21 @@ class World:
 
     def judge(self, target: Target = TARGET, only: Sequence[str] = ()) -> list[Result]:
         self.evidence = Evidence()
-        return judge(LAB.choose(only), target, self.evidence, self.fetch)
+        if self.answers is not None:
+            secrets = {"lab_secret": SECRET} if self.secret_known else {}
+            target = replace(target, answered=True, secrets=tuple(secrets))
+            add_answers(self.evidence, Answers("student1.yml", self.answers), LAB.rubric, secrets)
+        self.target = target
+        return judge(applicable(target, only), target, self.evidence, self.fetch)
 
     def lost_checks(self, target: Target = TARGET) -> dict[str, str]:
         """What is not a PASS: check id -> verdict."""
         return {one.check.id: one.verdict.value for one in self.judge(target) if one.verdict.value != "pass"}
+
+
+def applicable(target: Target = TARGET, only: Sequence[str] = ()) -> list[Check]:
+    """The lab's checks that apply to a VM."""
+    return [one for one in LAB.choose(only) if not (one.applies and one.applies(target))]
 
 
 def page(servers: Sequence[ServerState]) -> Replies:

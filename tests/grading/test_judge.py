@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from rubrics import lab_of
 
 from labctl.errors import CourseError
 from labctl.grading import (
     Check,
     Evidence,
     Judgement,
-    Lab,
     See,
     Target,
     check,
@@ -55,7 +55,7 @@ def make(
 ) -> Check:
     """A check that asks for one path after the other, each in a wave of its own."""
 
-    @check(id, question="1", points=2, after=after, disruptive=disruptive)
+    @check(id, question=id.partition(".")[0], after=after, disruptive=disruptive)
     def made(_vm: Target, see: See) -> Judgement:
         """It is as it should be."""
         for path in paths:
@@ -65,7 +65,7 @@ def make(
             see(request)
         return verdict or passed()
 
-    return made
+    return made.worth(2)
 
 
 WRONG = failed(expected="this", seen="that", hint="think")
@@ -89,7 +89,7 @@ def test_a_request_that_follows_from_an_answer_is_a_second_wave() -> None:
 
 
 def test_what_several_requests_ask_at_once_is_one_wave() -> None:
-    @check("a.both", question="1", points=1)
+    @check("a.both", question="1")
     def both(_vm: Target, see: See) -> Judgement:
         """Both."""
         one, two = see(directory("x"), directory("y"))
@@ -131,7 +131,7 @@ def test_an_observation_that_does_not_come_back_is_an_error() -> None:
 
 
 def test_a_broken_check_is_an_error_of_its_own() -> None:
-    @check("a.broken", question="1", points=1)
+    @check("a.broken", question="1")
     def broken(_vm: Target, see: See) -> Judgement:
         """It divides by zero."""
         return passed(str(1 / len(see(directory("x")).error)))
@@ -140,7 +140,7 @@ def test_a_broken_check_is_an_error_of_its_own() -> None:
 
 
 def test_checks_that_ask_without_end_are_stopped() -> None:
-    @check("a.endless", question="1", points=1)
+    @check("a.endless", question="1")
     def endless(_vm: Target, see: See) -> Judgement:
         """It always wants more."""
         for number in range(1000):
@@ -215,26 +215,8 @@ def test_the_same_question_has_the_same_key_and_id() -> None:
     assert directory("/x").key != directory("/x", on="staff").key
 
 
-def lab(*checks: Check) -> Lab:
-    return Lab("test", "Test", (("a", "A"),), checks)
-
-
-@pytest.mark.parametrize(
-    ("checks", "message"),
-    [
-        ([make("a.one"), make("a.one")], "twice"),
-        ([make("a.one", after=("a.two",)), make("a.two")], "comes later"),
-        ([make("a.one", after=("a.zwei",))], "does not exist"),
-        ([make("b.one")], "no section"),
-    ],
-)
-def test_a_lab_that_makes_no_sense_is_refused(checks: list[Check], message: str) -> None:
-    with pytest.raises(CourseError, match=message):
-        lab(*checks)
-
-
 def test_choosing() -> None:
-    made = lab(
+    made = lab_of(
         make("a.one"), make("a.two", after=("a.one",)), make("a.wild", after=("a.two",), disruptive=True)
     )
     assert [one.id for one in made.choose(["a.wild"])] == ["a.one", "a.two", "a.wild"]
@@ -245,17 +227,15 @@ def test_choosing() -> None:
     assert "a.two" in caught.value.hint
 
 
-def test_a_check_without_a_title_or_points_is_refused() -> None:
+def test_a_check_without_a_title_or_an_id_is_refused() -> None:
     def nameless(_vm: Target, _see: See) -> Judgement:
         return passed()
 
     with pytest.raises(CourseError, match="docstring"):
-        check("a.one", question="1", points=1)(nameless)
+        check("a.one", question="1")(nameless)
     nameless.__doc__ = "It is fine."
-    with pytest.raises(CourseError, match="more than 0"):
-        check("a.one", question="1", points=0)(nameless)
     with pytest.raises(CourseError, match="looks like"):
-        check("One", question="1", points=1)(nameless)
+        check("One", question="1")(nameless)
 
 
 def test_one_disruption_decides_whether_the_next_is_begun() -> None:

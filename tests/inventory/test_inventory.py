@@ -138,6 +138,11 @@ all:
 """
 
 
+def test_what_is_marked_unsafe_is_no_template(tmp_path: Path) -> None:
+    inventory = read(tmp_path, "all: {hosts: {vm: {ansible_user: !unsafe '{{ x }}'}}}\n")
+    assert inventory.hosts["vm"].user == "{{ x }}"
+
+
 def test_templates_in_variables_are_rendered(tmp_path: Path) -> None:
     host = read(tmp_path, TEMPLATED).hosts["web1"]
     assert host.address == "web1.example.org"

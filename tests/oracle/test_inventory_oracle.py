@@ -216,7 +216,7 @@ def lay_out(directory: Path, files: dict[str, dict[str, Any]]) -> None:
         path.write_text(json.dumps(content) if content else "")
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(
     sources=st.lists(
         st.tuples(groups(), st.sampled_from(["yml", "json", "ini", "", "yaml in a file without ending"])),
@@ -300,7 +300,7 @@ def both_read(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Inventory]
     return ansible_inventory([path], path.parent)[0], load_inventory(path)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(parts=st.lists(terms, min_size=1, max_size=3), joint=st.sampled_from([":", ",", ", "]))
 def test_a_pattern_names_the_same_hosts(
     both_read: tuple[Any, Inventory], parts: list[str], joint: str

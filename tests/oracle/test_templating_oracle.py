@@ -40,7 +40,6 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
 many = settings(
     max_examples=LAYOUTS,
     derandomize=True,  # what fails here fails for everybody
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 
@@ -64,7 +63,7 @@ def test_conditions_are_judged_the_same(random: expressions.Random, depth: int) 
         assert ours == templars.condition_by_ansible(condition, variables), condition
 
 
-@settings(max_examples=500, derandomize=True, deadline=None)
+@settings(max_examples=500, derandomize=True)
 @given(st.text(string.ascii_letters + "{}%#-+ \n'\"\\|.()[]0", max_size=30))
 def test_any_text_is_the_same_template(text: str) -> None:
     variables = dict.fromkeys(string.ascii_letters, 1)

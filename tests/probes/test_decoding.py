@@ -32,6 +32,8 @@ REQUESTS = [
     probes.dns_query("example.com", "A"),
     probes.zone_check("example.com"),
     probes.config_check(),
+    probes.candidate_check("x"),
+    probes.resolvers(),
 ]
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=30)
@@ -43,7 +45,7 @@ anything = st.recursive(
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda one: one.probe.name)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.dictionaries(st.text(max_size=12), anything, max_size=6))
 def test_any_json_is_an_observation_or_a_reason(request_: Any, data: dict[str, Any]) -> None:
     found = observed(request_, OpResult(0, data, None, 0.1))
@@ -56,7 +58,7 @@ def shapes(kind: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda one: one.probe.name)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(data=st.data())
 def test_the_right_keys_with_any_values(request_: Any, data: Any) -> None:
     value = {key: data.draw(anything) for key in shapes(request_.probe.shape)}
@@ -64,13 +66,13 @@ def test_the_right_keys_with_any_values(request_: Any, data: Any) -> None:
     assert isinstance(found.value, Unobserved | request_.probe.shape)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_dns_answer_or_malformed(raw: bytes) -> None:
     assert parse(raw, 0.1).status in ("answered", "malformed")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=300))
 def test_any_text_goes_through_the_parsers(text: str) -> None:
     parse_state(text)

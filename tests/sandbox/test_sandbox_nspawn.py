@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from vms import NAME
 
 from labctl.errors import SandboxError
-from labctl.sandbox import Sandbox, nspawn, process
+from labctl.sandbox import Sandbox, nspawn, process, state
+from labctl.sandbox.state import Vm
 
 pytestmark = [
     pytest.mark.vm,
@@ -69,6 +72,67 @@ def test_one_that_died_is_made_anew_and_the_others_are_left_alone(box: Sandbox) 
     assert box.run("student2", "true").status == 0
     with pytest.raises(SandboxError, match="is up with driver nspawn"):
         box.up(driver="qemu")
+
+
+def test_one_that_nobody_can_reach_is_made_anew_once_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cable is pulled as the container starts: real, and seen as it is on a machine under load."""
+    box = Sandbox.open(f"{NAME}-nspawn")
+    box.down()
+    original, started = nspawn.start, []
+
+    def without_cable(sandbox: str, directory: Path, one: Vm, contents: dict[str, tuple[int, str]]) -> Vm:
+        made = original(sandbox, directory, one, contents)
+        started.append(one.name)
+        if one.name == "student1" and (always or started.count("student1") == 1):
+            link = "vb-" + nspawn.machine_name(sandbox, one.name)
+            until = time.monotonic() + 30
+            while not Path("/sys/class/net", link).exists() and time.monotonic() < until:
+                time.sleep(0.01)
+            subprocess.run(["ip", "link", "set", link, "down"], check=True)
+        return made
+
+    monkeypatch.setattr(nspawn, "start", without_cable)
+    monkeypatch.setattr("labctl.sandbox.box.CONTAINER_BOOT_SECONDS", 6.0)
+    told: list[str] = []
+    try:
+        always = False
+        box.up(students=1, driver="nspawn", progress=lambda step: told.append(step.what))
+        assert started == ["staff2", "student1"] * 2
+        (why,) = [
+            what for what in told if what.startswith("once more: student1 did not let us in within 6 s")
+        ]
+        assert "ip neighbour" in why
+        assert box.run("student1", "hostname").stdout == "student1\n"
+        box.down()
+        always = True
+        with pytest.raises(SandboxError, match="student1 did not let us in"):
+            box.up(students=1, driver="nspawn")
+    finally:
+        box.down()
+    assert not box.directory.exists()
+
+
+def test_one_that_is_stopped_while_it_starts_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd-nspawn ended before it has handed over would leave the container running for good."""
+    box = Sandbox.open(f"{NAME}-nspawn")
+    box.down()
+    original = nspawn.start
+
+    for pause in (0.0, 0.05, 0.1, 0.2, 0.4, 0.8):
+
+        def interrupted(*args: Any) -> Vm:
+            original(*args)
+            time.sleep(pause)  # noqa: B023 - called before the next round
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(nspawn, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            box.up(students=1, driver="nspawn")
+        pidfile = state.pidfile(box.directory, "staff2")
+        assert process.find(pidfile) == []
+        assert not [pid for pid in process.pids() if process.is_inside(pid, pidfile)]
+        box.down()
+        assert not Path("/sys/class/net", "vb-" + nspawn.machine_name(box.name, "staff2")).exists()
 
 
 def test_labctl_reaches_them_by_the_inventory(box: Sandbox) -> None:

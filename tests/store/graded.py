@@ -8,7 +8,7 @@ from typing import Any
 
 from world import LAB, TARGET, World
 
-from labctl.grading import Evidence, Graded, host_document, judge
+from labctl.grading import Graded, host_document
 
 STARTED = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
@@ -17,12 +17,11 @@ def document(host: str = "student1", world: World | None = None) -> dict[str, An
     """One VM's document with its evidence; ``world`` may have something broken."""
     made = world or World()
     target = replace(TARGET, name=host)
-    evidence = Evidence()
-    results = judge(LAB.checks, target, evidence, made.fetch)
+    results = made.judge(target)
     graded = Graded(
-        target=target,
+        target=made.target,
         results=tuple(results),
-        evidence=evidence,
+        evidence=made.evidence,
         left_out=(),
         seconds=12.5,
         connections=1,

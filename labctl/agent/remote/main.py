@@ -158,21 +158,25 @@ class Call:
 
 def hello() -> dict[str, Any]:
     """Who answers. Only what costs no process: the start of the agent is on every run's path."""
-    try:
-        with open("/proc/sys/kernel/random/boot_id") as file:
-            boot_id = file.read().strip()
-    except OSError:
-        boot_id = ""
     return {
         "t": "hello",
         "python": "%d.%d.%d" % sys.version_info[:3],
         "uid": os.getuid(),
         "user": os.environ.get("SUDO_USER") or os.environ.get("USER") or "",
         "hostname": os.uname().nodename,
-        "boot_id": boot_id,
+        "boot_id": _word_in("/proc/sys/kernel/random/boot_id"),
+        "machine_id": _word_in("/etc/machine-id"),
         "pid": os.getpid(),
         "unsettled": presence.at_work(),
     }
+
+
+def _word_in(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read(200).strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 class Reader(threading.Thread):

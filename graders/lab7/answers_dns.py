@@ -1,0 +1,210 @@
+"""Question 2, what is written down: commands for the DNS server, its records, and the resolver in use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from labctl.grading import Judgement, See, Target, failed, passed
+from labctl.grading.answers import (
+    ASKING,
+    Query,
+    SystemctlCommand,
+    Unreadable,
+    addresses_in,
+    answer,
+    find_ideas,
+    in_own_words,
+    read_commands,
+    read_queries,
+    read_systemctl,
+    written,
+)
+from labctl.probes import DnsAnswer, Record, Request, addresses, dns_query, read_records, resolvers
+
+from .facts import ZONE, answer_of
+from .zone import GIVEN
+
+_UNITS = frozenset({"bind9.service", "named.service"})
+_STATES = frozenset({"ActiveState", "SubState"})
+#: Verbs of systemctl that say whether a unit runs.
+_LOOKING = frozenset({"status", "is-active", "show", "list-units"})
+#: Records in an answer that are asked for; a student adds a handful.
+MAX_RECORDS = 20
+
+
+@answer("2a")
+def status_command(_vm: Target, _see: See, text: str) -> Judgement:
+    """You know the command that shows whether the DNS server runs."""
+    commands = read_commands(text)
+    found = [one for one in commands if one.name == "systemctl"]
+    if not found:
+        seen = f"{commands[0].name} is another command" if commands else "there is no command here"
+        raise Unreadable(f"{seen}; a systemctl command is asked for")
+    hints = [_wrong_status(read_systemctl(one)) for one in found]
+    if not all(hints):
+        return passed(str(found[hints.index("")]))
+    return failed(expected="a systemctl command that shows its state", seen=str(found[0]), hint=hints[0])
+
+
+def _wrong_status(said: SystemctlCommand) -> str:
+    """A hint; "" when the command is right."""
+    if said.verb not in _LOOKING:
+        return (
+            f"`systemctl {said.verb}` does not tell whether a unit runs: which of its verbs only looks?"
+            if said.verb
+            else "this lists every unit: which verb is about one of them?"
+        )
+    if said.manager != "system":
+        return "the DNS server is a unit of the system, not of your user"
+    if not said.units:
+        return "of which unit? The command names none"
+    patterns = {one.rstrip("*") for one in said.units if one.endswith("*")}
+    if not (_UNITS & set(said.units) or {"bind9", "named", "bind"} & patterns):
+        return f"{said.units[0]} is not the DNS server's unit: what is the service called?"
+    if said.verb == "show" and said.properties and not _STATES & set(said.properties):
+        return "these properties do not tell whether it runs"
+    return ""
+
+
+@answer("2b")
+def why_it_works(_vm: Target, see: See, text: str) -> Judgement:
+    """You can say why dig works without your server."""
+    found = see(resolvers())
+    behind = f" (which asks {', '.join(found.behind[:3])})" if found.behind else ""
+    return in_own_words(
+        find_ideas(text, answer_of("2b")), f"resolv.conf names {', '.join(found.configured)}{behind}"
+    )
+
+
+@answer("2c")
+def resolver(_vm: Target, see: See, text: str) -> Judgement:
+    """You know which DNS server your VM asks."""
+    found = see(resolvers())
+    used = {*found.configured, *found.behind}
+    said = addresses_in(text)
+    if said and set(said) <= used:
+        return passed(", ".join(said))
+    if not said:
+        return failed(
+            expected="the address of a DNS server",
+            seen="no address",
+            hint="dig prints the address of the server that answered, near the end of its output",
+            for_staff=True,
+        )
+    return failed(
+        expected="an address of a server that your VM uses",
+        seen=f"{', '.join(one for one in said if one not in used)} is none of them",
+        hint="ask with dig on the VM itself, without @, and look at the lines that begin with ;;",
+        share=0.5 if set(said) & used else 0.0,
+    )
+
+
+@answer("2d", after=("dns.answers",))
+def records(_vm: Target, see: See, text: str) -> Judgement:
+    """The records that you say you added are served."""
+    own, strange = added(text)
+    if not own:
+        return failed(
+            expected="lines of a zone file",
+            seen=f"{strange[0]!r} is no record" if strange else "only records that the lab gives",
+            hint="copy the lines that you added to the zone's file: name, type and data of each",
+        )
+    live = [one for one in own if _served(one, see)]
+    missing = [one for one in own if one not in live]
+    kinds = {one.type for one in live}
+    # the lab asks for an address and for two records of other types
+    parts = int("A" in kinds) + min(2, len(kinds - {"A"}))
+    if not missing and parts == 3:
+        return passed(", ".join(f"{one.name} {one.type}" for one in live[:6]))
+    if missing:
+        seen = f"not served: {missing[0].name} {missing[0].type} {missing[0].data}"
+        hint = "ask your server for that record: does the answer say what you wrote down?"
+    else:
+        seen = f"served: {', '.join(sorted(kinds))}"
+        hint = "the lab asks for an A record and for a couple of other types: write all of them down"
+    return failed(
+        expected="an A record and two of other types, each as your server gives it",
+        seen=seen,
+        hint=hint,
+        share=min(0.99, parts / 3 * len(live) / len(own)),
+    )
+
+
+@answer("2e")
+def query_commands(vm: Target, see: See, text: str) -> Judgement:
+    """Your commands ask your own server for those records."""
+    own, _ = added(see(written("2d")).text)
+    if not own:
+        return failed(
+            expected="commands for the records of question 2d",
+            seen="there are no records in 2d",
+            hint="answer 2d first: these commands ask for what you added there",
+        )
+    queries: list[Query] = []
+    for command in read_commands(text):
+        if command.name in ASKING:
+            queries += read_queries(command)
+    if not queries:
+        raise Unreadable("there is no dig, host or nslookup command here")
+    here = _own_names(vm, see)
+    local = [one for one in queries if one.server in here and one.port in (53, vm.port(53))]
+    wanted = list(dict.fromkeys((one.name, one.type) for one in own))
+    missing = [one for one in wanted if not any(_asks(query, *one) for query in local)]
+    if not missing:
+        return passed(f"{len(local)} queries, {len(wanted)} names and types")
+    name, kind = missing[0]
+    elsewhere = [one for one in queries if one not in local]
+    if elsewhere:
+        server = elsewhere[0].server or "the VM's usual resolver"
+        hint = f"{server} is asked there; which part of the command names the server?"
+    elif any(f"{one.name}." == name for one in local):
+        hint = "the name is asked for and its type is not: without a type dig asks for an address"
+    else:
+        hint = "a name is asked for as it stands: does the command name all of it, the zone too?"
+    return failed(
+        expected="for each record of 2d a command that asks your own server for it",
+        seen=f"nothing asks for {name} {kind}",
+        hint=hint,
+        share=min(0.99, 1 - len(missing) / len(wanted)),
+    )
+
+
+def added(text: str) -> tuple[list[Record], list[str]]:
+    """The records in an answer without those of the lab's own file, and the lines that are none."""
+    found, strange = read_records(text, ZONE)
+    own = [one for one in found if (one.name, one.type) not in GIVEN]
+    return list(dict.fromkeys(replace(one, ttl=0) for one in own))[:MAX_RECORDS], strange
+
+
+def _served(record: Record, see: See) -> bool:
+    """As it is written, or with the full names read as such where the dot at their end was left out."""
+    names = {record.name, _undoubled(record.name)}
+    data = {record.data, _undoubled(record.data)}
+    asked: list[Request[DnsAnswer]] = [dns_query(name, record.type) for name in sorted(names)]
+    return any(data & set(reply.data(record.type)) for reply in see.all(asked))
+
+
+def _undoubled(text: str) -> str:
+    """A name to which the zone was added although it stood there, without the second one."""
+    return text.replace(f".{ZONE}.{ZONE}.", f".{ZONE}.")
+
+
+def _own_names(vm: Target, see: See) -> set[str]:
+    """The names and addresses under which a student asks their own VM."""
+    own = see(addresses())
+    names = {"localhost", "127.0.0.1", "::1", "127.0.1.1", "0.0.0.0", vm.lab_fqdn, vm.lab_address}  # noqa: S104
+    names |= {own.hostname.lower(), own.fqdn.lower(), *own.addresses}
+    return names - {""}
+
+
+def _asks(query: Query, name: str, kind: str) -> bool:
+    """Whether a query shows the record: by its type, by all types, or, for an alias, by an address."""
+    if query.type == "AXFR":
+        return f"{query.name}." == f"{ZONE}."
+    full = f"{query.name}." if query.complete else f"{query.name.removesuffix('.' + ZONE)}.{ZONE}."
+    return full in (name, _undoubled(name)) and (
+        query.type in (kind, "ANY") or (kind == "CNAME" and query.type in ("A", "AAAA"))
+    )
+
+
+CHECKS = (status_command, why_it_works, resolver, records, query_commands)

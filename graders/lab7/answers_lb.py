@@ -1,0 +1,181 @@
+"""Question 3, what is written down: the pattern, the algorithm, the configuration, what a crash changes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from labctl.grading import Judgement, See, Target, failed, passed
+from labctl.grading.answers import answer, find_ideas, in_own_words
+from labctl.probes import candidate_check, config_check, sections_of
+
+from .facts import FRONTEND, WORKERS, answer_of
+from .looking import reported, setting
+from .rotation import observe
+
+#: Names of ``balance``, as people write them.
+_ALGORITHMS = {
+    "static-rr": r"static[\s-]*(?:rr|round[\s-]*robin)",
+    "roundrobin": r"(?<!static)(?<!static[\s-])(?:round[\s-]*robin|\brr\b)",
+    "leastconn": r"least[\s-]*conn(?:ections?)?",
+    "first": r"\bfirst\b",
+    "source": r"\bsource\b|\bip[\s-]*hash",
+    "random": r"\brandom\b",
+    "uri": r"\buri\b",
+    "url_param": r"\burl[_\s-]param",
+    "hdr": r"\bhdr\b",
+    "rdp-cookie": r"\brdp[\s-]cookie",
+    "hash": r"(?<!ip)(?<!ip[\s-])\bhash\b",
+}
+#: What is to be said of an order that does not go round.
+_OTHER_PATTERNS = {
+    "no fixed order": r"\brandom|\bno (?:\w+ ){0,2}(?:pattern|order)",
+    "always the same": r"\balways\b|\bsame\b|\bonly one\b",
+}
+#: Names that are not also everyday words; and how long an answer is that is a name and no sentence.
+_NAMES = frozenset({"static-rr", "roundrobin", "leastconn", "url_param", "rdp-cookie"})
+_FEW_WORDS = 4
+_STATUS = re.compile(r"(?<![\w.])[1-5]\d\d(?!\w)")
+
+
+@answer("3a")
+def pattern(vm: Target, see: See, text: str) -> Judgement:
+    """You can say which pattern the answers follow."""
+    _, up, (replies, _) = setting(vm, see)
+    order = observe(replies, tuple(port - WORKERS.start for port in up))
+    ids = " ".join(str(one) for one in order.ids[:12])
+    beside = f"{order.name}: {ids}" if ids else order.name
+    # with another algorithm than the lab's there is another pattern, or none
+    other = _OTHER_PATTERNS.get(order.name)
+    if other and re.search(other, text, re.IGNORECASE):
+        return passed(beside)
+    return in_own_words(find_ideas(text, answer_of("3a")), beside)
+
+
+@answer("3b", after=("lb.frontend",))
+def algorithm(vm: Target, see: See, text: str) -> Judgement:
+    """The algorithm that you name is the one that is at work."""
+    named = algorithms_in(text)
+    if len(named) != 1:
+        return failed(
+            expected="the name of one algorithm",
+            seen=f"several: {', '.join(named)}" if named else "no algorithm of HAProxy's",
+            hint="HAProxy's manual lists them under `balance`, and says which one it takes without that line",
+        )
+    backend, up, (replies, _) = setting(vm, see)
+    expected = tuple(port - WORKERS.start for port in up)
+    order = observe(replies, expected)
+    configured = (backend.algorithm if backend else "roundrobin").partition("(")[0]
+    if order.fits(named[0]) and (named[0] == configured or not order.fits(configured)):
+        return passed(f"{named[0]}; observed: {order.name}")
+    return failed(
+        expected="the algorithm that your load balancer uses",
+        seen=f"you wrote {named[0]}; observed: {order.name}",
+        hint="compare the order in which the workers answer with the `balance` line of your backend",
+    )
+
+
+@answer("3c", after=("lb.config",))
+def configuration(_vm: Target, see: See, text: str) -> Judgement:
+    """The lines that you say you added are in use, and HAProxy accepts them."""
+    live = see(config_check())
+    absent = _absent(text, live.text)
+    if absent:
+        return failed(
+            expected="lines as they stand in the configuration that HAProxy uses",
+            seen=f"not there: {absent[0]}" + (f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""),
+            hint="copy the lines from the file on your VM, with the line that begins each section",
+        )
+    mine = replace(live, text=text)
+    backend = mine.balancer(WORKERS)
+    ports = {one.port for one in backend.servers} & set(WORKERS) if backend else set()
+    door = any(FRONTEND in one.binds for one in mine.proxies())
+    share = (int(door) + len(ports) / len(WORKERS)) / 2
+    if share < 1:
+        return failed(
+            expected="all that you added: what listens on port 7000, and a backend with six servers",
+            seen="nothing that binds port 7000"
+            if not door
+            else f"a backend with {len(ports)} of the workers",
+            hint="part of what you added is not in your answer: copy all of its lines",
+            share=share,
+        )
+    said = see(candidate_check(in_place(text, live.text)))
+    if said.valid:
+        return passed("in the configuration, and accepted")
+    return failed(
+        expected="a configuration that haproxy -c accepts",
+        seen=said.message,
+        hint="with your answer in the place of its sections HAProxy does not start: are lines missing?",
+    )
+
+
+def algorithms_in(text: str) -> list[str]:
+    """The algorithms that an answer names. In a sentence, words that are no names by themselves (first,
+    source, random) do not count beside a real name.
+    """
+    named = [name for name, form in _ALGORITHMS.items() if re.search(form, text, re.IGNORECASE)]
+    plain = [name for name in named if name in _NAMES]
+    return plain if plain and len(text.split()) > _FEW_WORDS else named
+
+
+def _absent(text: str, live: str) -> list[str]:
+    """Lines of an answer that are not in the same section of the configuration."""
+    have: dict[str, set[str]] = {}
+    for one in sections_of(live):
+        have.setdefault(one.header, set()).update(one.normal)
+    have[""] = {line for lines in have.values() for line in lines}
+    absent = []
+    for one in sections_of(text):
+        if one.header not in have:
+            absent.append(one.header)
+        absent += [line for line in one.normal if line not in have.get(one.header, set())]
+    return absent
+
+
+def in_place(text: str, live: str) -> str:
+    """The configuration with the answer's sections in the place of its own sections of the same names."""
+    mine = [one for one in sections_of(text) if one.header]
+    whole = []
+    for one in sections_of(live):
+        instead = next((other for other in mine if other.header == one.header), one)
+        whole.append(instead)
+        if instead in mine:
+            mine.remove(instead)
+    return "".join(f"{one.header}\n" + "".join(f"    {line}\n" for line in one.lines) for one in whole)
+
+
+@answer("3d")
+def statistics(vm: Target, see: See, text: str) -> Judgement:
+    """You can say what the health checks change on the statistics page."""
+    states = reported(vm, see)
+    shown = ", ".join(f"{one.name} {one.status}" for one in states[:8]) or "HAProxy shows no servers"
+    return in_own_words(find_ideas(text, answer_of("3d")), shown)
+
+
+@answer("3e")
+def crash(vm: Target, see: See, text: str) -> Judgement:
+    """You can say what a crashed worker changes."""
+    backend, up, (replies, _) = setting(vm, see)
+    order = observe(replies, tuple(port - WORKERS.start for port in up))
+    checked = sum(one.check for one in backend.servers) if backend else 0
+    return in_own_words(
+        find_ideas(text, answer_of("3e")), f"{order.name}, {len(up)} workers up, {checked} servers checked"
+    )
+
+
+@answer("3f")
+def status(_vm: Target, _see: See, text: str) -> Judgement:
+    """You know the status when no worker is left."""
+    numbers = set(_STATUS.findall(text))
+    said = re.search(r"service\s+unavailable|no server is available", text, re.IGNORECASE)
+    if numbers == {"503"} or (said and not numbers):
+        return passed("503 Service Unavailable")
+    return failed(
+        expected="one HTTP status",
+        seen=", ".join(sorted(numbers)) or "no status",
+        hint="crash all six workers and ask once more with curl -i: the status is in the first line",
+    )
+
+
+CHECKS = (pattern, algorithm, configuration, statistics, crash, status)

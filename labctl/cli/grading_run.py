@@ -1,0 +1,132 @@
+"""The run that labctl grade works on: a new one, or one that was kept and goes on."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from labctl.cli.context import Setting
+from labctl.cli.limit import chosen, selecting
+from labctl.cli.results import results
+from labctl.errors import RequestError
+from labctl.inventory import Host
+
+if TYPE_CHECKING:
+    from labctl.grading import Book, Lab
+    from labctl.store import Store
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a run does on its VMs: the same when it is resumed, and for every further attempt."""
+
+    lab: str
+    only: tuple[str, ...]
+    disrupt: bool
+
+
+@dataclass
+class GradingRun:
+    """``hosts`` are to be graded now. ``store`` is None for this machine alone: then nothing is kept."""
+
+    name: str
+    started: str
+    asked: Asked
+    hosts: tuple[Host, ...]
+    store: Store | None
+    resumes: bool = False
+    continues: bool = False
+
+    @property
+    def book(self) -> Book | None:
+        from labctl.grading import Book
+
+        return Book(self.store, self.name, once=self.resumes) if self.store else None
+
+    def begin(self, setting: Setting, lab: Lab, keep: str | None) -> None:
+        """Write down that it begins, or goes on."""
+        from labctl.grading import lab_document
+
+        if self.store is None:
+            return
+        names = [host.name for host in self.hosts]
+        if self.continues:
+            self.store.go_on(self.name, names, keep)
+            return
+        asked = {
+            "only": list(self.asked.only),
+            "disrupt": self.asked.disrupt,
+            "vms": {host.name: selecting(setting, host) for host in self.hosts},
+        }
+        self.store.begin(self.name, lab_document(lab), self.started, names, keep=keep or "last", asked=asked)
+
+    def all_of(self, documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+        """The VMs to tell of: those graded now, and for a run that was resumed also those before."""
+        if self.store is None or not self.resumes:
+            return list(documents.values())
+        told = []
+        kept = {one.host: one for one in self.store.kept(self.name)}
+        for name in self.store.about(self.name)["hosts"]:
+            if name in kept:
+                now = documents.get(name, {})
+                seen = now.get("evidence") or self.store.evidence(kept[name])
+                told.append({**kept[name].document, **({"evidence": seen} if seen else {})})
+            elif name in documents:
+                told.append(documents[name])
+        return told
+
+
+def new_run(
+    setting: Setting, asked: Asked, vms: Sequence[str], limit: Sequence[str], database: str | None
+) -> GradingRun:
+    """A run of the VMs named, or of this machine when none is."""
+    from labctl.grading import time_text
+    from labctl.inventory import local_host
+
+    now = datetime.now(UTC)
+    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    if not vms and not limit:
+        return GradingRun(name, time_text(now), asked, (local_host(),), None)
+    hosts = chosen(setting, vms, limit)
+    return GradingRun(name, time_text(now), asked, hosts, results(database, create=True))
+
+
+def earlier_run(
+    setting: Setting,
+    run: str | None,
+    vms: Sequence[str],
+    limit: Sequence[str],
+    database: str | None,
+    *,
+    resume: bool,
+) -> GradingRun:
+    """A kept run: what is left of it with ``resume``, else another attempt of the VMs named."""
+    store = results(database)
+    name = store.find(run) if run else store.unfinished()
+    about = store.about(name)
+    kept = about["asked"]
+    asked = Asked(about["lab"], tuple(kept.get("only", ())), bool(kept.get("disrupt", True)))
+    if not resume:
+        if not vms and not limit:
+            raise RequestError(
+                "--run is for another attempt of some VMs, and none is named",
+                hint=f"labctl grade --resume --run {name} grades those that have no result yet",
+            )
+        hosts = chosen(setting, vms, limit)
+        return GradingRun(name, about["started"], asked, hosts, store, continues=True)
+    if vms or limit:
+        raise RequestError(
+            "--resume grades the VMs that the run left out, and others were named",
+            hint="leave them away; labctl grade VM --run RUN adds an attempt",
+        )
+    waiting = store.waiting(name)
+    if not waiting:
+        raise RequestError(
+            f"every VM of the run {name} has a result: there is nothing to resume",
+            hint=f"labctl show {name}; labctl grade VM --run {name} grades a VM again",
+        )
+    hosts = setting.inventory.select([kept.get("vms", {}).get(one, one) for one in waiting])
+    return GradingRun(name, about["started"], asked, hosts, store, resumes=True, continues=True)

@@ -1,0 +1,45 @@
+"""systemctl command lines (systemctl(1))."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from labctl.grading.answers.shell import Command, Unreadable, options
+
+_SHORT = "aCfH:hiln:M:No:p:P:qrs:t:Tv"
+_LONG = (
+    "after", "all", "before", "check-inhibitors=", "dry-run", "failed", "force", "full", "global", "help",
+    "host=", "image=", "job-mode=", "kill-value=", "kill-whom=", "legend=", "lines=", "machine=",
+    "no-ask-password", "no-block", "no-legend", "no-pager", "no-reload", "no-wall", "no-warn", "now",
+    "output=", "plain", "preset-mode=", "property=", "quiet", "recursive", "reverse", "root=", "runtime",
+    "show-transaction", "show-types", "signal=", "state=", "system", "timestamp=", "type=", "user", "value",
+    "version", "wait", "what=", "with-dependencies",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SystemctlCommand:
+    """``verb`` is "" when there is none (systemctl then lists units). ``units`` have ".service" where they
+    have no suffix; ``properties`` are those of ``-p``; ``manager`` is "user" for the user's own.
+    """
+
+    verb: str
+    units: tuple[str, ...]
+    properties: tuple[str, ...] = ()
+    manager: str = "system"
+
+
+def read_systemctl(command: Command) -> SystemctlCommand:
+    """Raises :class:`Unreadable`."""
+    given, rest = options(command, _SHORT, _LONG)
+    names = {name for name, _ in given}
+    if names & {"-h", "--help", "--version"}:
+        raise Unreadable("this shows systemctl's own help or version")
+    if names & {"-H", "--host", "-M", "--machine", "--root", "--image"}:
+        raise Unreadable("this asks another machine than the VM itself")
+    properties = tuple(
+        one for name, value in given if name in ("-p", "-P", "--property") for one in value.split(",")
+    )
+    verb, units = (rest[0], rest[1:]) if rest else ("", [])
+    named = tuple(one if "." in one or "*" in one else f"{one}.service" for one in units)
+    return SystemctlCommand(verb, named, properties, "user" if names & {"--user", "--global"} else "system")

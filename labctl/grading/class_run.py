@@ -1,0 +1,106 @@
+"""Grading many VMs: a lease for each, its grade, and its result kept before anybody is told."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from labctl.batch import fan_out
+from labctl.errors import HostError
+from labctl.grading.document import host_document, lost_document
+from labctl.grading.grade import Plan, grade_host
+from labctl.inventory import Host
+from labctl.probes import StaffLink
+from labctl.store import Store, StoreError
+from labctl.store.leases import Lease
+
+#: Added to a VM's deadline: what was changed is put back, and the result is kept.
+_GRACE = 60.0
+_ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
+
+
+class Observer(Protocol):
+    """Told what happens; ``began`` by the thread that works on the VM, the rest by the calling one."""
+
+    def began(self, host: str) -> None: ...
+
+    def ended(self, host: str, document: Mapping[str, Any]) -> None:
+        """The VM's document, kept already where results are kept."""
+
+    def lost(self, host: str, why: str) -> None:
+        """The VM's result could not be kept. Its end is told next."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """Where a run's results go. ``once``: a VM that has an attempt in the run by now is left alone."""
+
+    store: Store
+    run: str
+    once: bool = False
+
+
+class AlreadyGraded(HostError):
+    """Somebody who resumed the same run was quicker: the VM's result is in the results."""
+
+    cause = "already-graded"
+
+
+def grade_hosts(
+    hosts: Sequence[Host], plan: Plan, staff: StaffLink, observer: Observer, *, forks: int, book: Book | None
+) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Grade ``hosts`` side by side: their documents by name, and those whose result could not be kept.
+
+    Without a ``book`` nothing is kept and no lease taken, as for a student's own machine. A VM that
+    somebody else grades now, or has graded, gets a document that says so and no attempt.
+    """
+    leases: dict[str, Lease] = {}
+    documents: dict[str, dict[str, Any]] = {}
+    lost: list[str] = []
+
+    def work(host: Host) -> dict[str, Any]:
+        observer.began(host.name)
+        if book is not None:
+            leases[host.name] = _claim(book, plan, host)
+        return host_document(host.name, plan.lab, grade_host(host, plan, staff))
+
+    def done(host: Host, outcome: dict[str, Any] | HostError) -> None:
+        document = lost_document(host.name, outcome) if isinstance(outcome, HostError) else outcome
+        lease = leases.pop(host.name, None)
+        if book is not None and lease is not None:
+            try:
+                book.store.add(book.run, document, lease=lease)
+            except (StoreError, HostError) as err:
+                lost.append(host.name)
+                observer.lost(host.name, err.message)
+        documents[host.name] = document
+        observer.ended(host.name, document)
+
+    try:
+        fan_out(hosts, work, forks=forks, on_done=done, limit=plan.deadline + _GRACE)
+    finally:
+        # an interrupt leaves some: those VMs are as they were, and free
+        if book is not None:
+            for lease in leases.values():
+                book.store.give_back(lease)
+    return {host.name: documents[host.name] for host in hosts}, lost
+
+
+def _claim(book: Book, plan: Plan, host: Host) -> Lease:
+    seconds = plan.deadline + 2 * _GRACE
+    lease = book.store.take(plan.lab.name, identity(host), book.run, seconds)
+    if book.once and host.name not in book.store.waiting(book.run):
+        book.store.give_back(lease)
+        raise AlreadyGraded("it has been graded by another who resumed this run")
+    return lease
+
+
+def identity(host: Host) -> str:
+    """What two of the staff call the same VM, whatever their inventories call it."""
+    if host.is_local:
+        return f"{host.name} on {socket.gethostname()}"
+    # behind jump hosts of different rooms, different VMs may have the same address
+    through = [str(host.value(name)) for name in _ARGUMENTS if host.value(name)]
+    return " ".join([f"{host.address}:{host.port}", *through])[:500]

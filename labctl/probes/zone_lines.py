@@ -1,0 +1,88 @@
+"""Records as people write them: lines of a zone file, without the file."""
+
+from __future__ import annotations
+
+import re
+
+import dns.exception
+import dns.name
+import dns.rdatatype
+import dns.zonefile
+
+from labctl.probes.dns import MAX_RECORDS, Record, normal
+
+#: Seconds that a record without a time to live is given; it plays no part where records are compared.
+_TTL = 3600
+_DIRECTIVE = re.compile(r"\$\w+")
+
+
+def record_type(word: str) -> str:
+    """The name of a type of record ("txt" -> "TXT", "ixfr=7" -> "IXFR"); "" for another word."""
+    try:
+        return dns.rdatatype.to_text(dns.rdatatype.from_text(word.partition("=")[0]))
+    except (dns.exception.DNSException, ValueError):
+        return ""
+
+
+def read_records(text: str, zone: str) -> tuple[list[Record], list[str]]:
+    """The records that lines of a zone file declare, and the lines that declare none.
+
+    Comments and directives are passed over, and no file is opened: ``$INCLUDE`` and ``$GENERATE`` do nothing.
+    A line without a name has that of the line before.
+    """
+    origin = dns.name.from_text(zone)
+    records: list[Record] = []
+    strange: list[str] = []
+    owner = origin.to_text()
+    for line in _logical_lines(text):
+        if _DIRECTIVE.match(line.strip()):
+            continue
+        found = _records(line, owner, origin)
+        if found:
+            owner = found[-1].name
+            records += found
+        else:
+            strange.append(line.strip())
+    return records[:MAX_RECORDS], strange
+
+
+def _records(line: str, owner: str, origin: dns.name.Name) -> list[Record]:
+    """One line's records; one that was indented for its looks is read as a line with a name."""
+    tries = [f"{owner} {line.strip()}", line.strip()] if line[:1].isspace() else [line]
+    for one in tries:
+        try:
+            rrsets = dns.zonefile.read_rrsets(one, origin=origin, rdclass=None, default_ttl=_TTL)
+        except (dns.exception.DNSException, ValueError, KeyError, IndexError, AttributeError, TypeError):
+            continue
+        if rrsets:
+            return [
+                Record(rrset.name.to_text().lower(), kind, normal(kind, item.to_text()), int(rrset.ttl))
+                for rrset in rrsets
+                for kind in [dns.rdatatype.to_text(rrset.rdtype)]
+                for item in rrset
+            ]
+    return []
+
+
+def _logical_lines(text: str) -> list[str]:
+    """Lines without comments and empty ones, with what stands in parentheses on one line."""
+    lines: list[str] = []
+    depth = 0
+    for raw in text.split("\n"):
+        line = _without_comment(raw).rstrip()
+        if depth and lines:
+            lines[-1] += " " + line.strip()
+        elif line.strip():
+            lines.append(line)
+        depth = max(0, depth + line.count("(") - line.count(")"))
+    return lines
+
+
+def _without_comment(line: str) -> str:
+    quoted = False
+    for at, letter in enumerate(line):
+        if letter == '"' and line[at - 1 : at] != "\\":
+            quoted = not quoted
+        elif letter == ";" and not quoted:
+            return line[:at]
+    return line

@@ -1,0 +1,130 @@
+"""A class's statistics, and the comparison of two runs, as tables of text. No I/O; remote text is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from labctl.report.text import plain
+
+#: The longest bar of a distribution, in characters.
+_BAR = 40
+#: How many names of VMs a row shows.
+_NAMES = 6
+
+
+def render_stats(document: Mapping[str, Any]) -> str:
+    """``labctl stats``' document as text."""
+    stats = document["statistics"]
+    rule = "" if document["keep"] == "last" else f", of several attempts the {document['keep']}"
+    lines = [f"{document['run']}  {document['lab']}: {stats['graded']} of {stats['vms']} VMs graded{rule}"]
+    scores = stats["scores"]
+    if scores:
+        lines += [
+            f"mean {scores['mean']:g}, median {scores['median']:g}, "
+            f"from {scores['lowest']:g} to {scores['highest']:g} of {scores['max_score']:g} points",
+            "",
+            *_distribution(stats["distribution"]),
+        ]
+    lines += ["", *_checks(stats["checks"])] if stats["checks"] else []
+    if stats["first_broken"]:
+        lines += ["", "Where services are broken first"]
+        lines += [
+            f"  {row['vms']:>4}  {_safe(row['section'])}: {_safe(row['layer'])}" for row in stats["layers"]
+        ]
+        lines += ["", "What to mend first"]
+        for row in stats["first_broken"]:
+            layer = f" ({_safe(row['layer'])})" if row["layer"] else ""
+            lines.append(f"  {row['vms']:>4}  {row['check']}{layer}: {_names(row['hosts'])}")
+    lines += ["", "VMs by cause", *(_cause(row) for row in stats["causes"])]
+    return "\n".join([*lines, *duplicate_lines(document.get("duplicates", ())), ""])
+
+
+def duplicate_lines(duplicates: Iterable[Mapping[str, Any]]) -> list[str]:
+    """VMs that are not as different as they should be."""
+    rows = list(duplicates)
+    lines = ["", "The same machine under several names, or copies of one"] if rows else []
+    for row in rows:
+        names = ", ".join(_safe(name) for name in row["hosts"])
+        lines.append(f"  the same {_WHAT.get(row['what'], row['what'])}: {names}")
+    return lines
+
+
+_WHAT = {"host_key": "SSH host key", "machine_id": "machine-id"}
+
+
+def render_comparison(document: Mapping[str, Any]) -> str:
+    """``labctl compare``'s document as text: only what differs."""
+    lines = [f"{document['before']} -> {document['after']}"]
+    same = 0
+    for row in document["hosts"]:
+        name = _safe(row["host"])
+        if row["only_in"]:
+            lines.append(f"{name}: only in {document[row['only_in']]}")
+        elif row["before"] == row["after"] and not row["checks"] and row["before"] is not None:
+            same += 1
+        else:
+            lines.append(f"{name}: {_points(row, 'before')} -> {_points(row, 'after')}{_gain(row)}")
+            lines += [
+                f"  {check['id']}: {_verdict(check['before'])} -> {_verdict(check['after'])}"
+                for check in row["checks"]
+            ]
+    lines.append(f"{same} VM{'' if same == 1 else 's'} with nothing changed")
+    return "\n".join([*lines, ""])
+
+
+def _distribution(bars: Iterable[Mapping[str, Any]]) -> list[str]:
+    rows = list(bars)
+    most = max((row["vms"] for row in rows), default=0) or 1
+    lines = []
+    for number, row in enumerate(rows):
+        end = "]" if number == len(rows) - 1 else ")"
+        span = f"[{row['from']:g}, {row['to']:g}{end}"
+        lines.append(f"  {span:>14} {row['vms']:>4}  {'█' * round(_BAR * row['vms'] / most)}".rstrip())
+    return lines
+
+
+def _checks(checks: Iterable[Mapping[str, Any]]) -> list[str]:
+    rows = list(checks)
+    wide = max(len(row["id"]) for row in rows)
+    lines = [f"{'check':{wide}}  pass  fail  skip error  rate"]
+    for row in rows:
+        rate = "-" if row["pass_rate"] is None else f"{row['pass_rate']:.0%}"
+        counts = "  ".join(f"{row[verdict]:>4}" for verdict in ("pass", "fail", "skip", "error"))
+        lines.append(f"{row['id']:{wide}}  {counts}  {rate:>4}")
+    return lines
+
+
+def _cause(row: Mapping[str, Any]) -> str:
+    told = {"nothing": "nothing is missing", "failed": ""}.get(row["cause"], _safe(row["cause"]))
+    parts = [part for part in (told, ", ".join(row["checks"])) if part]
+    return f"  {row['vms']:>4}  {': '.join(parts)}: {_names(row['hosts'])}"
+
+
+def _names(hosts: Iterable[str]) -> str:
+    names = [_safe(name) for name in hosts]
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return ", ".join(names[:_NAMES]) + more
+
+
+def _points(row: Mapping[str, Any], side: str) -> str:
+    if row[side] is None:
+        return f"no grade ({_safe(row[f'error_{side}'] or 'not judged')})"
+    return f"{row[side]:g}"
+
+
+def _gain(row: Mapping[str, Any]) -> str:
+    if row["before"] is None or row["after"] is None:
+        return ""
+    return f" ({row['after'] - row['before']:+g} of {row['max_score']:g})"
+
+
+def _verdict(side: Mapping[str, Any] | None) -> str:
+    if side is None:
+        return "not there"
+    points = "" if side["score"] is None else f" {side['score']:g}/{side['max_score']:g}"
+    return f"{side['verdict']}{points}"
+
+
+def _safe(text: object) -> str:
+    return plain(str(text), limit=120, multiline=False)

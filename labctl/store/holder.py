@@ -1,0 +1,57 @@
+"""Who holds a lease: a process of a user on a machine, and whether it can be known to have ended."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def this_process() -> dict[str, Any]:
+    """``user``, ``machine``, ``pid``, and what tells this process from a later one of the same number."""
+    return {
+        "user": getpass.getuser(),
+        "machine": socket.gethostname(),
+        "where": _where(),
+        "pid": os.getpid(),
+        "began": _began(os.getpid()),
+    }
+
+
+def has_ended(holder: Mapping[str, Any]) -> bool:
+    """Whether a process, as :func:`this_process` described it, has ended for certain.
+
+    That can be known on the machine where it ran, since its last boot. Elsewhere the answer is no.
+    """
+    where = _where()
+    if not where or holder.get("where") != where or holder.get("machine") != socket.gethostname():
+        return False
+    return bool(_began(int(holder["pid"])) != holder["began"])
+
+
+def described(holder: Mapping[str, Any]) -> str:
+    """``user@machine, process 123``, for messages."""
+    return f"{holder.get('user')}@{holder.get('machine')}, process {holder.get('pid')}"
+
+
+def _where() -> str:
+    """This boot and this namespace of process numbers; "" where they cannot be told."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return f"{boot} {os.readlink('/proc/self/ns/pid')}"  # noqa: PTH115 - it is no path
+    except OSError:
+        return ""
+
+
+def _began(pid: int) -> str:
+    """When a process began, in clock ticks since the boot; "" when there is none."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    # proc(5): the 22nd field; the second, in parentheses, may hold blanks
+    fields = stat.rpartition(")")[2].split()
+    return "" if fields[0] == "Z" else fields[19]

@@ -1,0 +1,225 @@
+"""Runs that are broken off and go on, further attempts, and two who grade at the same time."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shlex
+import signal
+import socket
+import sqlite3
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from tiny import Course
+from vms import LABCTL, environment
+
+from labctl.cli import main
+from labctl.store import Store, open_store
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Course:
+    return Course(tmp_path, 12)
+
+
+def begin(course: Course, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*LABCTL, *course.grade(*args)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def attempts(course: Course) -> Counter[str]:
+    """How many results each VM has, by all that was ever written."""
+    store = open_store(course.url)
+    try:
+        (run,) = store.runs()
+        return Counter(one.host for one in store.judgements(run.run))
+    finally:
+        store.close()
+
+
+def waiting(course: Course) -> int:
+    store = open_store(course.url)
+    try:
+        return sum(row.waiting for row in store.runs())
+    finally:
+        store.close()
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_the_rest_is_graded_and_nothing_twice(course: Course) -> None:
+    chance = random.Random(7)
+    with begin(course, "all", "--forks", "3") as first:
+        # from the moment on that there is something to lose
+        assert first.stderr is not None
+        for _ in range(2):
+            first.stderr.readline()
+        os.kill(first.pid, signal.SIGKILL)
+    kills = 1
+    while waiting(course) and kills < 6:
+        with begin(course, "--resume", "--forks", "2") as again:
+            time.sleep(chance.uniform(0.3, 2.0))
+            again.kill()
+        kills += 1
+    before = attempts(course)
+    if waiting(course):
+        with begin(course, "--resume") as last:
+            _, err = last.communicate(timeout=120)
+            assert last.returncode == 1, err
+    assert attempts(course) == dict.fromkeys(course.names, 1)
+    assert before <= attempts(course)
+    with begin(course, "--resume") as more:
+        _, err = more.communicate(timeout=60)
+    assert (more.returncode, "nothing to resume" in err) == (2, True)
+
+
+def test_a_resumed_run_tells_of_all_its_vms(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    course.there("vm0")
+    store = _broken_off(course, "vm0", "vm1")
+    capsys.readouterr()
+    assert main([*course.grade("--resume"), "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert [host["host"] for host in document["hosts"]] == course.names
+    assert [host["score"] for host in document["hosts"]] == [5, *[0] * 11]
+    assert all(host["evidence"]["observations"] for host in document["hosts"])
+    assert {one.host: one.attempt for one in store.kept(document["run"])} == dict.fromkeys(course.names, 1)
+    (row,) = store.runs()
+    assert (row.waiting, bool(row.finished)) == (0, True)
+    store.close()
+
+
+def test_a_run_goes_on_as_it_began(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    store = _broken_off(course, "vm0", options=["--only", "box.file", "--no-disrupt"])
+    store.close()
+    assert main([*course.grade("--resume", "--only", "box.more")]) == 2
+    assert "as the run began" in capsys.readouterr().err
+    assert main([*course.grade("vm3", "--resume")]) == 2
+    assert "others were named" in capsys.readouterr().err
+    capsys.readouterr()
+    assert main([*course.grade("--resume"), "--json"]) == 1
+    hosts = json.loads(capsys.readouterr().out)["hosts"]
+    assert {check["id"] for host in hosts for check in host["checks"]} == {"box.file"}
+
+
+def test_a_further_attempt_and_the_rule_that_says_which_counts(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def score() -> list[float]:
+        assert main(["show", "last", "vm0", "--json", "--database", course.url]) == 0
+        return [host["score"] for host in json.loads(capsys.readouterr().out)["hosts"]]
+
+    file = course.there("vm0")
+    assert main(course.grade("vm0", "vm1")) == 1
+    capsys.readouterr()
+    assert main(["runs", "--json", "--database", course.url]) == 0
+    run = json.loads(capsys.readouterr().out)["runs"][0]["run"]
+    file.unlink()
+    assert main(course.grade("vm0", "vm2", "--run", run)) == 1
+    capsys.readouterr()
+    assert score() == [0]
+    file.touch()
+    assert main(course.grade("vm0", "--run", run, "--keep", "first")) == 0
+    file.unlink()
+    main(course.grade("vm0", "--run", run, "--keep", "best"))
+    capsys.readouterr()
+    assert score() == [5]
+    assert main(["runs", "--database", course.url]) == 0
+    assert "3 of 3 VMs graded, 3 further attempts, the best counts" in capsys.readouterr().out
+
+
+def test_a_vm_that_another_grades_is_left_alone_and_told(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(course.url, create=True)
+    lease = store.take("tiny", f"vm1 on {socket.gethostname()}", "theirs", 100)
+    assert main([*course.grade("vm0", "vm1"), "--json"]) == 3
+    out, err = capsys.readouterr()
+    first, second = json.loads(out)["hosts"]
+    assert (first["status"], second["error_cause"], second["score"]) == ("graded", "held", None)
+    assert f"process {os.getpid()} (run theirs)" in err
+    (row,) = store.runs()
+    assert (row.waiting, row.finished) == (1, None)
+    store.give_back(lease)
+    store.close()
+    assert main(course.grade("--resume")) == 1
+    assert attempts(course) == {"vm0": 1, "vm1": 1}
+
+
+@pytest.mark.slow
+def test_of_two_who_resume_the_same_run_each_vm_is_graded_by_one(course: Course) -> None:
+    _broken_off(course, "vm0").close()
+    both = [begin(course, "--resume", "--forks", "2", "--json-lines") for _ in range(2)]
+    ends = [json.loads(line) for one in both for line in one.communicate(timeout=120)[0].splitlines()]
+    graded = Counter(one["host"] for one in ends if one["event"] == "vm-ended" and one["status"] == "graded")
+    assert set(graded.values()) == {1}
+    assert attempts(course) == dict.fromkeys(course.names, 1)
+
+
+def test_the_events_are_one_json_object_a_line(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    course.inventory({"vm0": "ansible_connection: local", "gone": "ansible_host: 127.0.0.1, ansible_port: 1"})
+    course.there("vm0")
+    assert main([*course.grade("all"), "--json-lines"]) == 3
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (events[0]["event"], events[0]["hosts"]) == ("run-began", 2)
+    assert (events[-1]["event"], events[-1]["status"], events[-1]["failed"]) == ("run-ended", 3, 1)
+    ended = {one["host"]: one for one in events if one["event"] == "vm-ended"}
+    assert (ended["vm0"]["status"], ended["vm0"]["score"], ended["vm0"]["tries"]) == ("graded", 5, [])
+    assert (ended["gone"]["error_cause"], len(ended["gone"]["tries"])) == ("unreachable", 2)
+    assert {(one["schema"], one["run"]) for one in events} == {(1, events[0]["run"])}
+
+
+def _broken_off(course: Course, *done: str, options: list[str] | None = None) -> Store:
+    """A run of all VMs of which ``done`` were graded, as a kill leaves it."""
+    main(course.grade("all", *(options or [])))
+    store = open_store(course.url)
+    (row,) = store.runs()
+    _forget(course, row.run, done)
+    return store
+
+
+def _forget(course: Course, run: str, done: tuple[str, ...]) -> None:
+    with sqlite3.connect(course.root / "results.sqlite") as link:
+        link.execute(f"delete from attempts where host not in ({','.join('?' * len(done))})", done)
+        link.execute("update runs set finished = null where run = ?", (run,))
+    link.close()
+
+
+def test_on_a_terminal_one_line_changes_and_only_problems_have_their_own(course: Course) -> None:
+    course.inventory(
+        {
+            **dict.fromkeys(("vm0", "vm1", "vm2"), "ansible_connection: local"),
+            "gone": "ansible_host: 127.0.0.1, ansible_port: 1",
+        }
+    )
+    done = subprocess.run(
+        ["script", "-qec", shlex.join([*LABCTL, *course.grade("all", "--json")]), "/dev/null"],
+        env={**environment(), "TERM": "xterm", "COLUMNS": "100"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", done.stdout)
+    assert "/4 done, " in shown
+    assert "running" in shown
+    assert "gone: unreachable: 127.0.0.1 port 1: Connection refused (try 3)" in shown
+    assert "vm0: 0 of 5" not in shown
+
+
+def test_elsewhere_each_vm_has_a_plain_line(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
+    main(course.grade("vm0", "vm1"))
+    err = capsys.readouterr().err
+    assert "[2/2]" in err
+    assert "vm0: 0 of 5" in err
+    assert "\x1b" not in err

@@ -1,0 +1,56 @@
+"""A course with a lab that any machine can be graded by in a moment, and many names for this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+LAB = '''\
+"""A lab for tests."""
+
+from labctl.grading import Judgement, Lab, See, Target, check, failed, passed
+from labctl.probes import file_read
+
+
+@check("box.file", question="1", points=3)
+def has_file(vm: Target, see: See) -> Judgement:
+    """The file is there."""
+    if see(file_read(f"DIRECTORY/{vm.name}")).exists:
+        return passed("it is")
+    return failed(expected="a file", seen="no such file", hint="touch it")
+
+
+@check("box.more", question="2", points=2, after=("box.file",), disruptive=True)
+def more(vm: Target, see: See) -> Judgement:
+    """There is more to it."""
+    return passed()
+
+
+LAB = Lab("tiny", "A tiny lab", (("box", "The box"),), (has_file, more))
+'''
+
+
+class Course:
+    """``vms`` names of this machine, in an inventory; a VM whose file is :meth:`there` has full marks."""
+
+    def __init__(self, root: Path, vms: int) -> None:
+        self.root = root
+        self.names = [f"vm{number}" for number in range(vms)]
+        (root / "graders" / "tiny").mkdir(parents=True)
+        (root / "labctl.toml").write_text('[grade]\nlab = "tiny"\n')
+        (root / "graders" / "tiny" / "__init__.py").write_text(LAB.replace("DIRECTORY", str(root)))
+        self.inventory(dict.fromkeys(self.names, "ansible_connection: local"))
+        self.url = f"sqlite:///{root}/results.sqlite"
+
+    def inventory(self, hosts: dict[str, str]) -> None:
+        lines = [f"    {name}: {{{variables}}}" for name, variables in hosts.items()]
+        (self.root / "hosts.yml").write_text("\n".join(["all:", "  hosts:", *lines]) + "\n")
+
+    def there(self, name: str) -> Path:
+        path = self.root / name
+        path.touch()
+        return path
+
+    def grade(self, *args: str) -> list[str]:
+        """The command line."""
+        options = ["--course", str(self.root), "-i", str(self.root / "hosts.yml"), "--database", self.url]
+        return ["grade", *args, *options]

@@ -1,0 +1,195 @@
+"""Lab 7's written answers: right ones in every honest form, wrong ones each with a hint, in a right VM."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from lab7_answers import RIGHT, WRONG
+from world import CONFIG, LAB, RECORDS, SECRET, TARGET, World, greeting
+
+from labctl.grading import Result, Verdict
+from labctl.probes import Candidate, Record, Replies, Resolvers
+
+ANSWERED = {question: forms[0] for question, forms in RIGHT.items()}
+
+
+def judged(question: str, text: str, **changes: object) -> Result:
+    """The check of one answer; the others are answered rightly."""
+    world = World(answers={**ANSWERED, question: text})
+    for name, value in changes.items():
+        setattr(world, name, value)
+    results = {one.check.id: one for one in world.judge()}
+    return results[f"answer.{question}"]
+
+
+def test_every_question_with_an_answer_has_a_check_and_cases() -> None:
+    asked = {one.id for one in LAB.rubric.questions if one.answer}
+    assert {one.question for one in LAB.checks if one.is_answer} == asked
+    assert set(RIGHT) == asked
+    assert {question for question, *_ in WRONG} == asked
+
+
+def test_right_answers_have_full_marks_and_add_to_the_maximum() -> None:
+    results = World(answers=ANSWERED).judge()
+    assert [one.check.id for one in results if one.verdict is not Verdict.PASS] == []
+    assert sum(one.check.points for one in results) == sum(one.points for one in LAB.checks)
+    assert all(one.judgement.answer for one in results if one.check.is_answer)
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [(question, text) for question, forms in RIGHT.items() for text in forms[1:]],
+)
+def test_every_honest_form_is_right(question: str, text: str) -> None:
+    result = judged(question, text)
+    assert result.verdict is Verdict.PASS, result.judgement
+
+
+@pytest.mark.parametrize(("question", "text", "named"), WRONG)
+def test_a_wrong_answer_is_refused_with_a_hint_that_names_what_is_wrong(
+    question: str, text: str, named: str
+) -> None:
+    result = judged(question, text)
+    said = result.judgement
+    assert result.verdict is Verdict.FAIL
+    assert result.score < result.check.points
+    assert named in f"{said.seen} | {said.hint}"
+    assert said.expected
+    assert len(said.hint) < 200
+
+
+def test_what_is_not_answered_is_a_failure_of_its_own() -> None:
+    results = [one for one in World(answers={}).judge() if one.check.is_answer]
+    assert {one.verdict for one in results} == {Verdict.FAIL}
+    assert sum(one.score for one in results) == 0
+    assert all(one.judgement.seen == "none" for one in results)
+
+
+def test_the_secret_is_for_staff_where_it_is_not_known_and_is_never_in_the_evidence() -> None:
+    world = World(answers=ANSWERED, secret_known=False)
+    assert "answer.1b" not in {one.check.id for one in world.judge()}
+    world = World(answers={**ANSWERED, "1b": "guess"})
+    world.judge()
+    assert SECRET not in str(world.evidence.to_json())
+    assert SECRET not in str(TARGET.to_json())
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "share"),
+    [
+        ("2b", "Because localhost is stopped, nothing answers there.", 0.5),
+        ("2d", "api A 10.77.0.12\nwww CNAME api", 2 / 3),
+        ("2d", "api A 10.77.0.12\nwww CNAME api\n@ TXT hello\ngone A 10.0.0.1", 3 / 4),
+        ("2e", "dig @localhost api.example.com\ndig @localhost example.com TXT", 2 / 3),
+        (
+            "3c",
+            "backend kitchen\n" + "".join(f"server s{n} 127.0.0.1:{8080 + n} check\n" for n in range(6)),
+            0.5,
+        ),
+        ("3d", "They are green.", 0.5),
+        ("1a", "mount staff2.decal.xcf.sh:/opt/lab7/public /media", 0.5),
+    ],
+)
+def test_a_part_of_an_answer_has_a_part_of_the_points(question: str, text: str, share: float) -> None:
+    result = judged(question, text)
+    assert result.verdict is Verdict.FAIL
+    assert result.score == pytest.approx(result.check.points * share, abs=0.01)
+
+
+@pytest.mark.parametrize("question", ["2b", "3a", "3d", "3e"])
+def test_words_below_full_marks_are_for_staff_to_read_beside_what_the_vm_shows(question: str) -> None:
+    said = judged(question, "It is as one would expect.").judgement
+    assert said.for_staff
+    assert said.answer == "It is as one would expect."
+    assert "on the VM: " in said.seen
+    full = judged(question, ANSWERED[question]).judgement
+    assert not full.for_staff
+    assert "it says: " in full.seen
+
+
+def test_the_ideas_found_are_named() -> None:
+    said = judged("3e", "The server turns red.").judgement
+    assert "it says: its server is shown as down" in said.seen
+    assert "1 of 2" in said.seen
+
+
+def test_the_algorithm_is_the_one_observed_and_configured() -> None:
+    leastconn = replace(World().haproxy, text=CONFIG.replace("roundrobin", "leastconn"))
+    assert judged("3b", "leastconn", haproxy=leastconn).verdict is Verdict.PASS
+    assert judged("3b", "roundrobin", haproxy=leastconn).verdict is Verdict.FAIL
+    source = replace(World().haproxy, text=CONFIG.replace("roundrobin", "source"))
+    assert judged("3b", "source", haproxy=source, order=[4] * 240).verdict is Verdict.PASS
+    # what is in the file and not in use is not what is asked for
+    assert judged("3b", "source", haproxy=source).verdict is Verdict.FAIL
+    assert judged("3b", "roundrobin", haproxy=source).verdict is Verdict.PASS
+
+
+def test_a_pattern_is_what_this_balancer_does() -> None:
+    order = [(n * n * 7 + n // 5) % 6 for n in range(240)]
+    chaos = {"haproxy": replace(World().haproxy, text=CONFIG.replace("roundrobin", "random")), "order": order}
+    assert judged("3a", "No, there is no pattern.", **chaos).verdict is Verdict.PASS
+    assert judged("3a", "No, there is no pattern.").verdict is Verdict.FAIL
+
+
+def test_the_resolver_is_any_that_the_vm_uses() -> None:
+    own = Resolvers(("127.0.0.1",), (), "")
+    assert judged("2c", "127.0.0.1", resolvers=own).verdict is Verdict.PASS
+    assert judged("2c", "127.0.0.53", resolvers=own).verdict is Verdict.FAIL
+    assert judged("2c", "the one of the university").judgement.for_staff
+
+
+def test_a_configuration_that_haproxy_refuses_does_not_pass() -> None:
+    refused = Candidate(True, False, "[ALERT] unknown keyword")
+    said = judged("3c", ANSWERED["3c"], candidate=refused).judgement
+    assert said.verdict is Verdict.FAIL
+    assert "unknown keyword" in said.seen
+
+
+def test_what_is_not_in_use_is_never_sent_to_the_vm() -> None:
+    world = World(answers={**ANSWERED, "3c": "global\n    lua-load /tmp/evil.lua"})
+    world.judge()
+    assert not [one for wave in world.asked for one in wave if one.probe.name == "candidate"]
+
+
+def test_the_candidate_is_the_configuration_with_the_answer_in_its_place() -> None:
+    world = World(answers=ANSWERED)
+    world.judge()
+    (request,) = [one for wave in world.asked for one in wave if one.probe.name == "candidate"]
+    assert "".join(request.args["text"].split()) == "".join(CONFIG.split())
+
+
+def test_a_record_with_its_dot_left_out_is_read_as_it_was_meant() -> None:
+    served = (*RECORDS, Record("alias.example.com.", "CNAME", "api.example.com.", 60))
+    text = ANSWERED["2d"] + "\nalias.example.com CNAME api.example.com"
+    assert judged("2d", text, served=served).verdict is Verdict.PASS
+
+
+def test_a_record_in_an_answer_must_be_served_now() -> None:
+    result = judged("2d", ANSWERED["2d"], served=tuple(one for one in RECORDS if one.type != "TXT"))
+    assert "not served: example.com. TXT" in result.judgement.seen
+
+
+def test_what_cannot_be_observed_costs_no_answer_a_point() -> None:
+    lost = World(answers=ANSWERED, lost={"resolvers", "candidate", "directory"})
+    verdicts = {one.check.id: one.verdict for one in lost.judge() if one.check.is_answer}
+    assert {key for key, one in verdicts.items() if one is Verdict.ERROR} == {
+        "answer.1f",
+        "answer.2b",
+        "answer.2c",
+        "answer.3c",
+    }
+    assert Verdict.FAIL not in verdicts.values()
+
+
+def test_an_answer_is_never_an_expression_or_a_template() -> None:
+    evil = "(((a+)+)+)+$ {{ 7 * 7 }} $(reboot) `rm -rf /` %s {0} [[:alpha:]]\\"
+    for question in RIGHT:
+        result = judged(question, evil)
+        assert result.verdict is Verdict.FAIL, question
+        assert "49" not in result.judgement.seen
+
+
+def test_a_greeting_is_no_status() -> None:
+    assert greeting(5).status == 200
+    assert judged("3f", "Hello, I am ID 5", door=Replies((greeting(5),), 0.1)).verdict is Verdict.FAIL
