@@ -70,7 +70,7 @@ class OpResult:
 class Hello:
     """Who answered. ``user`` is the login user, also when the agent itself runs as root.
 
-    ``unsettled``: another run's experiment is under way on the VM, or is being undone.
+    ``unsettled``: another run's experiment may be under way on the VM, or its boot.
     """
 
     python: str

@@ -34,6 +34,12 @@ START_DEADLINE = 60.0
 log = logging.getLogger(__name__)
 
 
+class Rebooted(HostError):
+    """The VM does not stay up for as long as it takes to grade it."""
+
+    cause = "rebooted"
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run does on each VM. ``stop`` is set when the user interrupts it. ``answers`` are the written
@@ -119,6 +125,16 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         if agent is not None and agent.hello.unsettled:
             bench.settle(deadline)
         results = judge(checks, target, evidence, fetch)
+        if bench.rebooted(deadline):
+            # nothing that was seen before goes together with what is seen now: once more, and all of it
+            log.debug("%s rebooted while it was graded", host.name)
+            bench.begin_again()
+            bench.settle(deadline)
+            evidence = Evidence()
+            target = _with_answers(plan, host, staff.host, evidence)
+            results = judge(checks, target, evidence, fetch)
+            if bench.rebooted(deadline):
+                raise Rebooted("the VM rebooted, and again, while it was graded", hint="let it come to rest")
     finally:
         if observer.agent is not None:
             observer.agent.close()

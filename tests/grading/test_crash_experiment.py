@@ -192,14 +192,12 @@ def test_others_know_of_an_experiment_and_begin_none_beside_it(lab: Balanced, ag
             Op("services.arm", {"ports": lab.ports, "lease": 5, "limit": 5}), Deadline.after(10)
         )
         assert "another run" in told["refused"]
-        assert other.call_one(Op("services.settled", {}, deadline=1.5), Deadline.after(9)) == {
-            "settled": False
-        }
+        told = other.call_one(Op("services.settled", {}, deadline=1.5), Deadline.after(9))
+        assert told == {"waits_for": "the crash experiment of another run"}
         crash_directly(lab, 6)
         agent.close()
-        assert other.call_one(Op("services.settled", {}, deadline=30), Deadline.after(40)) == {
-            "settled": True
-        }
+        told = other.call_one(Op("services.settled", {}, deadline=30), Deadline.after(40))
+        assert told == {"waits_for": ""}
         assert listening(lab.ports) == set(lab.ports)
 
 

@@ -167,7 +167,7 @@ def hello() -> dict[str, Any]:
         "boot_id": _word_in("/proc/sys/kernel/random/boot_id"),
         "machine_id": _word_in("/etc/machine-id"),
         "pid": os.getpid(),
-        "unsettled": presence.at_work(),
+        "unsettled": presence.at_work() or presence.booted_lately(),
     }
 
 

@@ -68,7 +68,8 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
     finally:
         # Also when a step failed or the user interrupted: the undo now, not when its lease ends.
         restored = _restore(bench, Deadline.after(RESERVE))
-        after = _prove(bench, before, ports, Deadline.after(RESERVE if seen is None else 10.0))
+        spare = RESERVE if seen is None else max(10.0, min(RESERVE, deadline.remaining() - 10.0))
+        after = _prove(bench, before, ports, Deadline.after(spare))
         bench.restored = bool(before) and before == after
     up = Settled(False, 0.0, ())
     if seen is not None:

@@ -1,14 +1,16 @@
-"""Whether some run's experiment is under way on this machine.
+"""Whether this machine is at rest: booted, and with no run's experiment under way.
 
-Its watcher holds an abstract socket's name, which the kernel gives to one process at a time and takes back
-when that ends, however it ends. So other graders see that the workers are not to be judged now, and cannot
-begin an experiment of their own.
+The experiment's watcher holds an abstract socket's name, which the kernel gives to one process at a time and
+takes back when that ends, however it ends. So other graders see that the workers are not to be judged now,
+and cannot begin an experiment of their own.
 """
 
 from __future__ import annotations
 
 import socket
 
+#: Seconds in which a boot may still be under way.
+BOOTING = 120.0
 #: Of the abstract socket, and then the ports.
 NAME = "labctl-undo-"
 
@@ -23,6 +25,15 @@ def at_work() -> bool:
         with open("/proc/net/unix") as handle:
             return any(" @" + NAME in line for line in handle)
     except OSError:
+        return False
+
+
+def booted_lately() -> bool:
+    """Services may still be about to start."""
+    try:
+        with open("/proc/uptime") as handle:
+            return float(handle.read().split()[0]) < BOOTING
+    except (OSError, ValueError, IndexError):
         return False
 
 
