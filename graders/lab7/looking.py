@@ -15,6 +15,7 @@ from labctl.probes import (
     http_sample,
     servers_in,
     servers_up,
+    sockets,
 )
 
 from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
@@ -121,6 +122,12 @@ def patient(request: Request[Replies], count: int) -> Request[Replies]:
     """The same once more, waiting longer for each of ``count`` answers."""
     args = {**request.args, "wait": 12.0, "attempt": 9, "count": count}
     return replace(request, args=args, deadline=max(60.0, request.deadline))
+
+
+def not_haproxy(see: See, port: int) -> str:
+    """The programs that listen on a port where HAProxy should; "" when it does, or nobody is known to."""
+    holders = set(see(sockets()).holders(port)) - {"?"}
+    return "" if not holders or "haproxy" in holders else ", ".join(sorted(holders))
 
 
 def configured(backend: Proxy | None) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ for.
 from __future__ import annotations
 
 from labctl.grading import Judgement, See, Target, check, failed, only_from_elsewhere, passed
-from labctl.probes import DnsAnswer, Firewall, Request, dns_query, ufw_status, zone_check
+from labctl.probes import DnsAnswer, Request, dns_query, sockets, ufw_status, zone_check
 
 from .facts import ZONE
 
@@ -16,13 +16,13 @@ WIDEST_PREFIX = 8
 @check("dns.outside-udp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_udp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over UDP."""
-    return _reach(patiently(vm, see, tcp=False), see(ufw_status()), "UDP")
+    return _reach(see, patiently(vm, see, tcp=False), "UDP")
 
 
 @check("dns.outside-tcp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_tcp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over TCP."""
-    return _reach(patiently(vm, see, tcp=True), see(ufw_status()), "TCP")
+    return _reach(see, patiently(vm, see, tcp=True), "TCP")
 
 
 @check(
@@ -64,17 +64,19 @@ def fresh(vm: Target, *, tcp: bool, attempt: int = 1) -> Request[DnsAnswer]:
 
 def patiently(vm: Target, see: See, *, tcp: bool) -> DnsAnswer:
     """The answer; where none came in time, that of a second look. A link that loses packets is no fault."""
-    first, _ = see(fresh(vm, tcp=tcp), ufw_status())
+    first = see(fresh(vm, tcp=tcp))
     return first if first.status != "timeout" else see(fresh(vm, tcp=tcp, attempt=2))
 
 
-def _reach(answer: DnsAnswer, firewall: Firewall, how: str) -> Judgement:
+def _reach(see: See, answer: DnsAnswer, how: str) -> Judgement:
+    found, firewall = see(sockets(), ufw_status())
+    listening = [one for one in found.listening if one.port == 53 and one.proto == how.lower()]
     if answer.authoritative and answer.rcode in ("NXDOMAIN", "NOERROR"):
         return passed(f"an authoritative answer over {how}")
     if answer.answered:
         hint = "the server is reached and does not want to answer for your zone: may everybody ask it?"
-    elif firewall.active:
-        hint = "ufw is on: which rule lets port 53 in, for which protocols? And where does BIND listen?"
+    elif firewall.active and any(not one.loopback for one in listening):
+        hint = "ufw is on: which rule lets port 53 in, for which protocols?"
     else:
         hint = "on which addresses does the server listen? ss -tulpn tells"
     return failed(expected=f"an authoritative answer from outside over {how}", seen=str(answer), hint=hint)

@@ -1,4 +1,4 @@
-"""labctl lab: what labs there are, and what a lab gives points for."""
+"""labctl lab: what labs there are, what a lab gives points for, whether its checks are right."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import click
 
 from labctl.cli.course import find_course
 from labctl.cli.options import course_option, json_option
+from labctl.cli.verify import verify_command
 from labctl.errors import RequestError
 
 
 @click.group()
 def lab() -> None:
-    """Show labs and their rubrics."""
+    """Show labs and their rubrics; prove their checks."""
 
 
 @lab.command("list")
@@ -81,3 +82,6 @@ def _write(path: Path, text: str) -> None:
         raise RequestError(f"{path} exists already", hint="choose another name, or move it away") from err
     except OSError as err:
         raise RequestError(f"cannot write {path}: {err.strerror}") from err
+
+
+lab.add_command(verify_command)

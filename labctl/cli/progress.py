@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -152,7 +152,7 @@ class _Events:
         self._tell("run-ended", status=status, done=self.progress.done, failed=self.progress.failed)
 
     def _tell(self, event: str, **facts: Any) -> None:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         row = {"schema": EVENTS, "event": event, "time": moment, "run": self._run, **facts}
         with self._lock:
             click.echo(json.dumps(row))

@@ -169,7 +169,7 @@ def test_a_mistake_is_one_error_before_anything_is_sent(
     assert out == ""
     assert said in err
     assert "unreachable" not in err
-    assert not (course / "results.sqlite").exists()
+    assert open_store(None).runs() == []
 
 
 def test_other_wrong_requests(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
