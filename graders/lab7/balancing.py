@@ -276,14 +276,14 @@ def all_up(vm: Target, see: See) -> Judgement:
 @check("lb.reach-frontend", question="3a", layer="answer from outside", after=("lb.frontend",))
 def reach_frontend(vm: Target, see: See) -> Judgement:
     """Port 7000 can be reached from outside."""
-    (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=1)
+    (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=3)
     return _reach(see, replies, FRONTEND)
 
 
 @check("lb.reach-stats", question="3d", layer="answer from outside", after=("lb.stats",))
 def reach_stats(vm: Target, see: See) -> Judgement:
     """Port 7001 can be reached from outside."""
-    (replies,) = patiently(see, [stats_page(vm)])
+    (replies,) = patiently(see, [stats_page(vm)], count=3)
     return _reach(see, replies, STATS)
 
 

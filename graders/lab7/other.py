@@ -19,7 +19,7 @@ from labctl.grading import (
 from labctl.probes import Haproxy, Proxy, config_check, dns_query, http_shots
 
 from .facts import FRONTEND, ZONE, worker_id
-from .looking import frontend_sample, see_outside, setting, weighted
+from .looking import greetings, see_outside, setting, weighted
 from .naming import Seen, name
 from .rotation import ALWAYS_ONE, Order, observe
 from .trial import ENOUGH, NAMEABLE, Found, is_plain, look, returning, serving
@@ -39,8 +39,8 @@ def other_shares(vm: Target, see: See, backend: Proxy, up: Sequence[int], verdic
         if backend.algorithm == "random" or 3 * sum(turns.values()) > len(ids):
             return passed(_counted(ids))
     else:
-        sample = frontend_sample(vm, MANY, outside=see_outside(vm, see), attempt=3)
-        ids = observe(see(sample), tuple(turns)).ids
+        more, _ = greetings(vm, see, MANY, attempt=3)
+        ids = observe(more, tuple(turns)).ids
     missing = [one for one in turns if one not in ids]
     return no_turn(missing) if missing else passed(_counted(ids))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -108,6 +109,20 @@ def test_words_below_full_marks_are_for_staff_to_read_beside_what_the_vm_shows(q
     full = judged(question, ANSWERED[question]).judgement
     assert not full.for_staff
     assert "it says: " in full.seen
+
+
+def test_a_command_that_is_not_recognised_is_for_staff_and_a_wrong_one_is_not() -> None:
+    for text in ("I've used the mount command", "First I typed sudo mount staff2:/opt/lab7/public /mnt"):
+        assert judged("1a", text).judgement.for_staff
+    assert not judged("1a", "mount /mnt").judgement.for_staff
+
+
+def test_the_longest_answer_is_judged_at_once() -> None:
+    for letters in ("a", "0 1 ", "server 1:", "no localhost ", "( @h "):
+        text = (letters * 8000)[:8000]
+        began = time.monotonic()
+        World(answers=dict.fromkeys(RIGHT, text)).judge()
+        assert time.monotonic() - began < 5
 
 
 def test_the_ideas_found_are_named() -> None:
