@@ -160,17 +160,18 @@ def _run(
                 return
             round_.case(machines, host, case, checks_for(lab, case, left_out))
 
+    done = False
     try:
         round_.tell(f"making {students + 1} VMs ({machines.driver}) and solving the lab on them", None)
         machines.prepare(students, cases, round_.setup)
         for outcome in fan_out(machines.hosts, work, forks=students).values():
             if isinstance(outcome, HostError):
                 raise outcome
-    except BaseException:
-        # the other kind of VM need not go on
-        round_.stop.set()
-        raise
+        done = True
     finally:
+        if not done:
+            # the other kind of VM need not go on
+            round_.stop.set()
         machines.down()
 
 
