@@ -1,7 +1,7 @@
 # What a newcomer types: `make demo`, then `make test`. Both may be interrupted and run again.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-down test test-fast test-soak bench lint format wheel venv machine machine-tests clean
+.PHONY: help demo demo-down test test-fast test-soak bench lint format wheel pyz venv machine machine-tests clean
 
 VENV := .venv
 LABCTL := $(VENV)/bin/labctl
@@ -51,5 +51,8 @@ format: venv
 wheel: venv  ## the package, in dist/
 	$(VENV)/bin/python -m pip wheel -q --no-deps --wheel-dir dist .
 
+pyz: venv  ## the student's labctl in one file, dist/labctl.pyz
+	$(VENV)/bin/python scripts/pyz/build.py
+
 clean:  ## caches of this checkout; the VM image stays in the user's cache
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

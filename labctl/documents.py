@@ -9,12 +9,17 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 
 from labctl import vault
 from labctl.errors import Place, RequestError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+M = TypeVar("M", bound="BaseModel")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -221,3 +226,33 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
     """The candidate most like ``word``, or None when none is near: for "did you mean"."""
     close = difflib.get_close_matches(str(word), list(candidates), n=1, cutoff=0.6)
     return close[0] if close else None
+
+
+def validated(model: type[M], document: Any, path: Path, error: type[RequestError] = RequestError) -> M:
+    """The document that was read from ``path`` as ``model``; raises ``error`` for the first thing that does
+    not fit, at its place.
+    """
+    from pydantic import ValidationError
+
+    if not isinstance(document, Map):
+        raise error(f"a mapping with {', '.join(model.model_fields)} is wanted", place=Place(path))
+    try:
+        return model.model_validate(document)
+    except ValidationError as err:
+        first = err.errors(include_url=False)[0]
+        # pydantic names the alternatives of a union too: they are no part of the document
+        place, value, named = document.place, document, ""
+        for step in first["loc"]:
+            if isinstance(value, Map) and step in value:
+                place, value = value.at(step), value[step]
+                named += f".{step}"
+            elif isinstance(value, Seq) and isinstance(step, int):
+                place, value = value.at(step), value[step]
+                named += f"[{step}]"
+        said = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "missing":
+            said = f"{first['loc'][-1]} is missing"
+        elif first["type"] == "extra_forbidden":
+            said = "is not known here"
+        named = named.lstrip(".")
+        raise error(f"{named}: {said[:1].lower()}{said[1:]}" if named else said, place=place) from err

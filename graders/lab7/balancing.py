@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from labctl.grading import Judgement, See, Target, check, failed, passed, unjudged
-from labctl.probes import Replies, Server, config_check, packages, servers_in, ufw_status, unit
+from labctl.probes import Replies, Server, config_check, packages, servers_in, sockets, ufw_status, unit
 
-from .facts import WORKERS, worker_id
+from .facts import FRONTEND, STATS, WORKERS, worker_id
 from .looking import (
     SAMPLE,
     alive,
@@ -13,6 +13,7 @@ from .looking import (
     frontend_sample,
     has_header,
     late_sample,
+    not_haproxy,
     patiently,
     reported,
     sample,
@@ -61,14 +62,14 @@ def config(_vm: Target, see: See) -> Judgement:
 def active(_vm: Target, see: See) -> Judgement:
     """HAProxy is running, and starts at boot."""
     found = see(unit("haproxy")).best()
-    if found and found.is_active and found.starts_at_boot:
+    if found and found.is_running and found.starts_at_boot:
         return passed(f"{found.active}, {found.enabled}")
     return failed(
         expected="the unit haproxy, active and enabled",
         seen=f"{found.active}, {found.enabled or 'not enabled'}" if found else "there is no such unit",
         hint="systemctl status haproxy shows both, and its log says why it is not running",
         # the package enables the unit by itself: that alone is nobody's work
-        done=("running",) if found and found.is_active else (),
+        done=("running",) if found and found.is_running else (),
     )
 
 
@@ -114,7 +115,23 @@ def servers(_vm: Target, see: See) -> Judgement:
 def frontend(vm: Target, see: See) -> Judgement:
     """Port 7000 is answered by the workers."""
     replies, _ = sample(vm, see)
-    if any(worker_id(reply.body) is not None and reply.status == 200 for reply in replies.replies):
+    greeted = {worker_id(one.body) for one in replies.replies if one.status == 200} - {None}
+    others = not_haproxy(see, FRONTEND)
+    if greeted and others:
+        return failed(
+            expected="HAProxy on port 7000",
+            seen=f"{others} is there, and greets",
+            hint="the greetings must come from the workers, through HAProxy: who listens on 7000?",
+        )
+    # a server that nobody asks for its state may be used a moment longer than it runs
+    real = greeted & {port - WORKERS.start for port in alive(see)}
+    if greeted and not real:
+        return failed(
+            expected="the workers' greetings on port 7000",
+            seen="greetings on port 7000 of workers that do not run",
+            hint="a greeting counts when a worker on 8080 to 8085 gave it: does server.py run?",
+        )
+    if real:
         return passed("a worker's greeting on port 7000")
     first = str(replies.replies[0]) if replies.replies else "no answer"
     # with all workers down a 503 is the balancer's right answer: that is lost in lb.workers and nowhere else
@@ -208,11 +225,13 @@ def order(vm: Target, see: See) -> Judgement:
 def stats(vm: Target, see: See) -> Judgement:
     """The statistics page is on port 7001 under /stats."""
     inside, outside = patiently(see, [stats_page(), stats_page(vm)])
-    if servers_in(inside) or servers_in(outside) or has_header(inside) or has_header(outside):
+    others = not_haproxy(see, STATS)
+    if not others and any(servers_in(one) or has_header(one) for one in (inside, outside)):
         return passed("port 7001, /stats")
+    said = str(inside.replies[0]) if inside.replies else "no answer"
     return failed(
         expected="HAProxy's statistics on port 7001 under /stats",
-        seen=str(inside.replies[0]) if inside.replies else "no answer",
+        seen=f"{others} listens there, not HAProxy" if others else said,
         hint="the lab gives a listen section for it: its port, its mode and its uri must all be there",
     )
 
@@ -264,24 +283,27 @@ def all_up(vm: Target, see: See) -> Judgement:
 def reach_frontend(vm: Target, see: See) -> Judgement:
     """Port 7000 can be reached from outside."""
     (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=1)
-    firewall = see(ufw_status())
-    return _reach(replies, 7000, firewall.active)
+    return _reach(see, replies, FRONTEND)
 
 
 @check("lb.reach-stats", question="3d", layer="answer from outside", after=("lb.stats",))
 def reach_stats(vm: Target, see: See) -> Judgement:
     """Port 7001 can be reached from outside."""
     (replies,) = patiently(see, [stats_page(vm)])
-    firewall = see(ufw_status())
-    return _reach(replies, 7001, firewall.active)
+    return _reach(see, replies, STATS)
 
 
-def _reach(replies: Replies, port: int, firewall: bool) -> Judgement:
+def _reach(see: See, replies: Replies, port: int) -> Judgement:
     if replies.answered:
         return passed(f"port {port} answers from outside")
-    where = (
-        "ufw is on: which of its rules lets this port in?" if firewall else "on which address is it bound?"
-    )
+    found, firewall = see(sockets(), ufw_status())
+    listening = [one for one in found.listening if one.port == port]
+    if listening and all(one.loopback for one in listening):
+        where = "on which address is it bound?"
+    elif firewall.active:
+        where = "ufw is on: which of its rules lets this port in?"
+    else:
+        where = "which firewall is between?"
     return failed(
         expected=f"an answer on port {port} from outside",
         seen=replies.trouble,

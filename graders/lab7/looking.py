@@ -15,6 +15,7 @@ from labctl.probes import (
     http_sample,
     servers_in,
     servers_up,
+    sockets,
 )
 
 from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
@@ -101,6 +102,12 @@ def patiently(see: See, requests: list[Request[Replies]], count: int = 0) -> tup
     ]
     second = iter(see.all(again))
     return tuple(next(second) if reply.trouble == "timeout" else reply for reply in first)
+
+
+def not_haproxy(see: See, port: int) -> str:
+    """The programs that listen on a port where HAProxy should; "" when it does, or nobody is known to."""
+    holders = set(see(sockets()).holders(port)) - {"?"}
+    return "" if not holders or "haproxy" in holders else ", ".join(sorted(holders))
 
 
 def configured(backend: Proxy | None) -> tuple[int, ...]:

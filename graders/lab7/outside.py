@@ -5,7 +5,7 @@ for.
 from __future__ import annotations
 
 from labctl.grading import Judgement, See, Target, check, failed, only_from_elsewhere, passed
-from labctl.probes import DnsAnswer, Firewall, Request, dns_query, ufw_status, zone_check
+from labctl.probes import DnsAnswer, Request, dns_query, sockets, ufw_status, zone_check
 
 from .facts import ZONE
 
@@ -16,15 +16,13 @@ WIDEST_PREFIX = 8
 @check("dns.outside-udp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_udp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over UDP."""
-    answer, firewall = see(fresh(vm, tcp=False), ufw_status())
-    return _reach(answer, firewall, "UDP")
+    return _reach(see, see(fresh(vm, tcp=False)), "UDP")
 
 
 @check("dns.outside-tcp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_tcp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over TCP."""
-    answer, firewall = see(fresh(vm, tcp=True), ufw_status())
-    return _reach(answer, firewall, "TCP")
+    return _reach(see, see(fresh(vm, tcp=True)), "TCP")
 
 
 @check(
@@ -63,13 +61,15 @@ def fresh(vm: Target, *, tcp: bool) -> Request[DnsAnswer]:
     return dns_query(f"{vm.nonce}.{ZONE}", "A", at=vm.address, port=vm.port(53), tcp=tcp, vantage="outside")
 
 
-def _reach(answer: DnsAnswer, firewall: Firewall, how: str) -> Judgement:
+def _reach(see: See, answer: DnsAnswer, how: str) -> Judgement:
+    found, firewall = see(sockets(), ufw_status())
+    listening = [one for one in found.listening if one.port == 53 and one.proto == how.lower()]
     if answer.authoritative and answer.rcode in ("NXDOMAIN", "NOERROR"):
         return passed(f"an authoritative answer over {how}")
     if answer.answered:
         hint = "the server is reached and does not want to answer for your zone: may everybody ask it?"
-    elif firewall.active:
-        hint = "ufw is on: which rule lets port 53 in, for which protocols? And where does BIND listen?"
+    elif firewall.active and any(not one.loopback for one in listening):
+        hint = "ufw is on: which rule lets port 53 in, for which protocols?"
     else:
         hint = "on which addresses does the server listen? ss -tulpn tells"
     return failed(expected=f"an authoritative answer from outside over {how}", seen=str(answer), hint=hint)

@@ -54,7 +54,7 @@ def config(_vm: Target, see: See) -> Judgement:
 def active(_vm: Target, see: See) -> Judgement:
     """The DNS server's unit is running."""
     found = see(unit("named", "bind9")).best()
-    if found and found.is_active:
+    if found and found.is_running:
         return passed(f"{found.id} is {found.active} ({found.sub})")
     return failed(
         expected="the unit bind9 (named), active",

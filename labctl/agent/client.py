@@ -229,6 +229,10 @@ def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
     said = stream.stderr_tail().decode("utf-8", "replace").strip()
     last = said.splitlines()[-1] if said else ""
     missing = "not found" in said or "No such file" in said
+    if missing and "sudo: " in said and not said.startswith("sudo: "):
+        return SudoRefused(
+            "there is no sudo", hint="start labctl as root" if host.is_local else "log in as root"
+        )
     if (host.python in said and missing) or status == 127:
         return PythonMissing(
             f"there is no {host.python} on the VM", hint="on the VM: sudo apt install python3"
@@ -236,7 +240,9 @@ def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
     if said.startswith("sudo:") or "\nsudo:" in said:
         return SudoRefused(
             f"sudo did not work without a password: {last}",
-            hint="the login user needs NOPASSWD in /etc/sudoers.d, or log in as root",
+            hint="type sudo in front of the whole command: it then asks you"
+            if host.is_local
+            else "the login user needs NOPASSWD in /etc/sudoers.d, or log in as root",
         )
     ended = f"ended with status {status}" if status is not None else "did not answer"
     return AgentFault(f"the agent could not start: python {ended}{': ' + last if last else ''}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +96,7 @@ def new_run(
     from labctl.grading import time_text
     from labctl.inventory import local_host
 
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     if not vms and not limit:
         return GradingRun(name, time_text(now), asked, (local_host(),), kept=False)

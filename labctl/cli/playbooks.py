@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl import vault
-from labctl.batch import THREAD_NAME
 from labctl.cli.context import Setting
+from labctl.cli.leaving import leave
 from labctl.cli.limit import chosen, remember_failed
 from labctl.cli.progress import tell_event
 from labctl.errors import Place, PlaybookError, RequestError
@@ -141,19 +139,11 @@ def run_playbooks(
         colour = console.wants_colour(sys.stdout)
         click.echo(console.recap(result.summary(), colour=colour), color=colour)
     if result.interrupted:
-        _leave(result.exit_status)
+        leave(result.exit_status)
         return result.exit_status
     failed = {record.host for record in result.hosts if record.over}
     remember_failed(setting, section, [host for host in hosts if host.name in failed])
     return result.exit_status
-
-
-def _leave(status: int) -> None:
-    """End this process although threads still wait for a VM: Python would wait for them."""
-    if any(thread.name.startswith(THREAD_NAME) for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
 
 
 def _run(

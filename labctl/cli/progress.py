@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -39,7 +39,7 @@ class Watching(Protocol):
 
 def tell_event(event: str, **facts: Any) -> None:
     """Write one event of --json-lines to stdout: a JSON object on a line of its own."""
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     click.echo(json.dumps({"schema": EVENTS, "event": event, "time": moment, **facts}))
 
 

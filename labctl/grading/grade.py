@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from labctl.agent import Agent, start_agent
@@ -90,11 +90,8 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     reached and on which no agent starts is judged by what is seen from outside; the rest of its checks are
     ERROR.
     """
-    began, started = time.monotonic(), datetime.now(UTC)
+    began, started = time.monotonic(), datetime.now(timezone.utc)
     deadline = Deadline.after(plan.deadline)
-    evidence = Evidence()
-    target = _with_answers(plan, host, staff.host, evidence)
-    checks, left_out = _applicable(plan, target)
     retry = Retry(stop=plan.stop)
     try:
         agent, problem = _start(host, deadline, retry)
@@ -104,6 +101,30 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     observer = Observer(agent, staff)
     if problem is not None:
         observer.no_agent = Unobserved(problem.cause, problem.message)
+    try:
+        graded = grade_through(observer, host, plan, deadline)
+    finally:
+        if observer.agent is not None:
+            observer.agent.close()
+    return replace(
+        graded,
+        problem=problem,
+        started=started,
+        seconds=round(time.monotonic() - began, 2),
+        tries=tuple(retry.failed),
+        identity=_identity(agent) if agent and not host.is_local else {},
+    )
+
+
+def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline) -> Graded:
+    """Grade one VM through an observer that is there already. Its agent stays open; it has none when that
+    one was lost.
+    """
+    began, started = time.monotonic(), datetime.now(timezone.utc)
+    evidence = Evidence()
+    target = _with_answers(plan, host, observer.staff.host, evidence)
+    checks, left_out = _applicable(plan, target)
+    agent = observer.agent
     bench = experiments.Bench(observer, plan.stop, agents=[agent] if agent else [])
     observer.experiments = {
         "crash": lambda args, until: experiments.crash(bench, args, until),
@@ -114,11 +135,7 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         bench.check_stop()
         return observer.fetch(wave, deadline)
 
-    try:
-        results = judge(checks, target, evidence, fetch)
-    finally:
-        if observer.agent is not None:
-            observer.agent.close()
+    results = judge(checks, target, evidence, fetch)
     return Graded(
         target=target,
         results=tuple(results),
@@ -128,10 +145,7 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         connections=sum(one.connections for one in bench.agents),
         round_trips=sum(one.round_trips for one in bench.agents),
         started=started,
-        problem=problem,
         restored=bench.restored,
-        tries=tuple(retry.failed),
-        identity=_identity(agent) if agent and not host.is_local else {},
     )
 
 
@@ -150,6 +164,8 @@ def _start(host: Host, deadline: Deadline, retry: Retry) -> tuple[Agent | None, 
     try:
         return start_agent(host, deadline.sooner(START_DEADLINE), retry=retry), None
     except (PythonMissing, SudoRefused, AgentFault) as err:
+        if host.is_local:
+            raise  # no view from outside is left to judge by
         log.debug("no agent on %s: %s", host.name, err)
         return None, err
     except DeadlineExceeded as err:
@@ -175,6 +191,7 @@ def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tu
             left_out.append((one.id, reason))
         else:
             chosen.append(one)
+    left_out += [(id, "checked by staff") for id in plan.lab.rubric.by_staff]
     return tuple(chosen), tuple(left_out)
 
 

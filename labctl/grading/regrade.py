@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from labctl.errors import CourseError
@@ -47,7 +47,7 @@ def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -
         seconds=earlier["seconds"],
         connections=earlier["connections"],
         round_trips=earlier["round_trips"],
-        started=datetime.strptime(earlier["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
+        started=datetime.strptime(earlier["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc),
         restored=earlier["restored"],
         tries=tuple(earlier.get("tries", ())),
         identity=earlier.get("identity", {}),

@@ -6,67 +6,98 @@ student's page, the file for written answers and every grade are made from it.
 
 from __future__ import annotations
 
+import functools
+import json
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
-
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_type_hints
 
 from labctl.documents import Map, Seq, load_yaml, nearest
 from labctl.errors import CourseError, Place
+from labctl.probes import Malformed, decode
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter, ValidationError
 
 #: What is written down for a question: one command or several (a line each), DNS records (a line each), one
 #: word, one line, lines of a file, or sentences in the student's own words.
 Kind = Literal["command", "commands", "records", "word", "line", "lines", "text"]
 
 
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    if not line:
+@dataclass(frozen=True)
+class _Checked:
+    """How pydantic looks at a value when a rubric is read from its file. It is imported only then: the
+    student's ``labctl.pyz`` has rubrics that were read when it was built, and no compiled libraries.
+    """
+
+    check: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic import BeforeValidator
+
+        return BeforeValidator(self.check).__get_pydantic_core_schema__(source, handler)
+
+
+def _points(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise ValueError("input should be a valid number")  # noqa: TRY004  pydantic wants this one
+    if isinstance(value, int | float) and not math.isfinite(value):
+        raise ValueError("input should be a finite number")
+    if isinstance(value, int | float) and not 0 < value <= 1000:
+        raise ValueError("input should be greater than 0 and at most 1000")
+    return value
+
+
+def _one_line(value: Any) -> Any:
+    line = " ".join(value.split()) if isinstance(value, str) else value
+    if line == "":
         raise ValueError("it must not be empty")
     return line
 
 
-def _pattern(text: str) -> str:
+def _pattern(value: Any) -> Any:
     try:
-        re.compile(text)
+        re.compile(str(value))
     except re.error as err:
-        raise ValueError(f"{text!r} is not a regular expression: {err}") from err
-    return text
+        raise ValueError(f"{value!r} is not a regular expression: {err}") from err
+    return value
 
 
-Points = Annotated[float, Field(gt=0, le=1000, strict=True, allow_inf_nan=False)]
+def _id(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9a-z]+", value):
+        raise ValueError("a question is called 1a, or 2")
+    return value
+
+
+def _some(value: Any) -> Any:
+    if value in ([], {}):
+        raise ValueError("there is nothing in it")
+    return value
+
+
+Points = Annotated[float, _Checked(_points)]
 #: One line, however it is folded in the file.
-Text = Annotated[str, AfterValidator(_one_line)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
+Text = Annotated[str, _Checked(_one_line)]
+Pattern = Annotated[str, _Checked(_pattern)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Idea(_Model):
+@dataclass(frozen=True)
+class Idea:
     """Something that an answer in the student's own words should say. ``any``: regular expressions, one of
     which shows it; ``unless``: those that take it back. The case of letters does not matter.
     """
 
     name: Text
     points: Points
-    any: tuple[Pattern, ...] = Field(min_length=1)
+    any: Annotated[tuple[Pattern, ...], _Checked(_some)]
     unless: tuple[Pattern, ...] = ()
 
 
-class Answer(_Model):
+@dataclass(frozen=True)
+class Answer:
     """What is written down for a question. ``ideas`` only where ``kind`` is text; all of them together are
     worth ``points`` or more. ``secret``: the staff's inventory variable that holds the right word, which is
     compared where the grader runs, and is neither here nor on any VM.
@@ -78,50 +109,51 @@ class Answer(_Model):
     ideas: tuple[Idea, ...] = ()
     secret: str = ""
 
-    @model_validator(mode="after")
-    def _ideas_fit(self) -> Answer:
+    def __post_init__(self) -> None:
         if self.ideas and self.kind != "text":
             raise ValueError(f"ideas are looked for in an answer of kind text, not {self.kind}")
         whole = round(sum(one.points for one in self.ideas), 2)
         if self.ideas and whole < self.points:
             raise ValueError(f"its ideas give {whole:g} points together, less than its {self.points:g}")
-        return self
 
 
-class Question(_Model):
+@dataclass(frozen=True)
+class Question:
     """``section`` is a key of the rubric's sections. ``do``: what the student does, as Markdown."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-z]+$")]
+    id: Annotated[str, _Checked(_id)]
     section: str
     do: str = ""
     answer: Answer | None = None
 
 
-class Weight(_Model):
+@dataclass(frozen=True)
+class Weight:
     """What a check is worth; ``parts``: of that, each of its parts, where a part alone has its points too."""
 
     points: Points
-    parts: dict[str, Points] = {}
+    parts: dict[str, Points] = field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Weight:
+    def __post_init__(self) -> None:
         whole = round(sum(self.parts.values()), 2)
         if self.parts and whole != self.points:
             raise ValueError(f"its parts are worth {whole:g} points together, not {self.points:g}")
-        return self
 
 
-class Rubric(_Model):
+@dataclass(frozen=True)
+class Rubric:
     """``sections`` maps a key to a heading, in the order of the scorecard; ``checks`` a check's id to its
-    weight. ``intro`` is the beginning of the student's page, as Markdown.
+    weight. ``intro`` is the beginning of the student's page, as Markdown. ``by_staff`` are checks that only
+    staff have, and their points: in the rubric that students get, and only there.
     """
 
     title: Text
-    sections: dict[str, Text] = Field(min_length=1)
-    intro: str = ""
+    sections: Annotated[dict[str, Text], _Checked(_some)]
     questions: tuple[Question, ...]
     checks: dict[str, Weight]
-    _source: Map | None = PrivateAttr(None)
+    intro: str = ""
+    by_staff: dict[str, Points] = field(default_factory=dict)
+    _source: ClassVar[Map | None] = None
 
     @property
     def place(self) -> Place | None:
@@ -142,7 +174,7 @@ class Rubric(_Model):
     def weighed(self) -> tuple[str, ...]:
         """The ids of all checks that have a weight here, those of written answers too."""
         answers = [f"{ANSWER}{one.id}" for one in self.questions if one.answer]
-        return (*self.checks, *answers)
+        return (*self.checks, *(one for one in answers if one not in self.by_staff))
 
     def question(self, id: str) -> Question | None:
         return next((one for one in self.questions if one.id == id), None)
@@ -160,15 +192,17 @@ ANSWER = "answer."
 
 
 def load_rubric(path: Path) -> Rubric:
-    """Read a rubric. Raises :class:`CourseError` with the place for whatever is wrong in it."""
+    """Read a rubric. Raises :class:`CourseError` with the place for whatever is wrong in it.
+
+    Where there is no such file, but one of :func:`for_students`, it is that one.
+    """
+    if not path.exists() and path.with_suffix(".json").is_file():
+        return _read_for_students(path.with_suffix(".json"))
     document = load_yaml(path, CourseError)
     if not isinstance(document, Map):
         raise CourseError("a rubric is a mapping: title, sections, questions, checks", place=Place(path))
-    try:
-        rubric = Rubric.model_validate(document)
-    except ValidationError as err:
-        raise _mistake(document, err) from err
-    rubric._source = document
+    rubric = _validated(document)
+    object.__setattr__(rubric, "_source", document)
     seen: dict[str, int] = {}
     for question, place in _places(document["questions"], rubric.questions):
         first = seen.setdefault(question.id, place.line)
@@ -184,21 +218,69 @@ def load_rubric(path: Path) -> Rubric:
     return rubric
 
 
+def for_students(rubric: Rubric, by_staff: Collection[str]) -> str:
+    """The rubric as JSON, for who has not pydantic; without what shows how to please the grader.
+
+    ``by_staff`` are the ids of the checks that students do not have.
+    """
+    questions = [
+        replace(one, answer=replace(one.answer, ideas=(), secret="") if one.answer else None)
+        for one in rubric.questions
+    ]
+    mine = replace(
+        rubric,
+        questions=tuple(questions),
+        checks={id: one for id, one in rubric.checks.items() if id not in by_staff},
+        by_staff={id: one.points for id in rubric.weighed if id in by_staff and (one := rubric.weight(id))},
+    )
+    return json.dumps(asdict(mine), ensure_ascii=False, indent=1)
+
+
+def _read_for_students(path: Path) -> Rubric:
+    try:
+        return decode(Rubric, json.loads(path.read_text(encoding="utf-8")))
+    except (Malformed, ValueError) as err:
+        raise CourseError(f"the file is damaged: {err}", place=Place(path)) from err
+
+
+def _validated(document: Map) -> Rubric:
+    from pydantic import ValidationError
+
+    try:
+        validated: Rubric = _adapter().validate_python(document)
+    except ValidationError as err:
+        raise _mistake(document, err) from err
+    return validated
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Rubric]:
+    from pydantic import ConfigDict, TypeAdapter, with_config
+
+    for one in (Idea, Answer, Question, Weight, Rubric):
+        with_config(ConfigDict(extra="forbid"))(one)
+    return TypeAdapter(Rubric)
+
+
 def _places(source: Seq, questions: tuple[Question, ...]) -> Iterator[tuple[Question, Place]]:
     return ((one, source.at(at)) for at, one in enumerate(questions))
+
+
+#: What pydantic calls a key that is not known.
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 
 def _mistake(document: Map, err: ValidationError) -> CourseError:
     """The first of pydantic's errors, at its place in the file; a misspelt key before what it leaves out."""
     errors = err.errors(include_url=False)
-    first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+    first = next((one for one in errors if one["type"] in _UNKNOWN), errors[0])
     where = first["loc"]
     name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where).lstrip(".")
     hint = ""
     if first["type"] == "missing":
         message = f"{name} is missing"
-    elif first["type"] == "extra_forbidden":
-        known = list(_model_at(where[:-1]).model_fields)
+    elif first["type"] in _UNKNOWN:
+        known = [one.name for one in fields(_model_at(where[:-1]))]
         near = nearest(str(where[-1]), known)
         message = f"{name} is not known here"
         hint = f"did you mean {near}?" if near else f"it takes {', '.join(known)}"
@@ -220,16 +302,16 @@ def _place(document: Map, where: tuple[int | str, ...]) -> Place:
     return place
 
 
-def _model_at(where: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that describes the value at ``where``."""
-    model: type[BaseModel] = Rubric
+def _model_at(where: tuple[int | str, ...]) -> type[Any]:
+    """The class that describes the value at ``where``."""
+    model: type[Any] = Rubric
     for step in where:
-        if step in model.model_fields:
-            model = _inner(model.model_fields[str(step)].annotation) or model
+        if step in [one.name for one in fields(model)]:
+            model = _inner(get_type_hints(model)[str(step)]) or model
     return model
 
 
-def _inner(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _inner(annotation: Any) -> type[Any] | None:
+    if isinstance(annotation, type) and is_dataclass(annotation):
         return annotation
     return next((model for one in get_args(annotation) if (model := _inner(one))), None)

@@ -37,7 +37,10 @@ class Packages:
 
 @dataclass(frozen=True)
 class Unit:
-    """What ``systemctl show`` says; ``name`` as asked, ``id`` its real name (an alias shows here)."""
+    """What ``systemctl show`` says; ``name`` as asked, ``id`` its real name (an alias shows here).
+
+    ``processes`` is how many the kernel knows in the unit's control group, -1 where that was not looked at.
+    """
 
     name: str
     id: str
@@ -47,10 +50,16 @@ class Unit:
     enabled: str
     main_pid: int
     result: str
+    processes: int = -1
 
     @property
     def is_active(self) -> bool:
         return self.active in ("active", "reloading")
+
+    @property
+    def is_running(self) -> bool:
+        """Active, and with processes: of a service that stays."""
+        return self.is_active and self.processes != 0
 
     @property
     def starts_at_boot(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
@@ -337,36 +338,77 @@ class Sandbox:
         return ssh.run(self.directory, self.vm(name), command, timeout=timeout, stdin=stdin)
 
     def snapshot(self, name: str, tag: str) -> None:
-        """Keep the running VM's disk and memory under ``tag``, in place of an earlier one of that name."""
+        """Keep the running VM's disk and memory under ``tag``, in place of an earlier one of that name.
+
+        Of a container the disk alone, and it is booted anew.
+        """
         self._check_tag(tag)
+        if self._is_container():
+            self._boot_anew(name, tag, nspawn.keep)
+            return
         with self._qmp(name) as monitor:
             monitor.monitor(f"savevm {tag}")
 
     def restore(self, name: str, tag: str) -> None:
-        """Put the VM back to ``tag``; returns when its clock is right. Its connections of before are dead."""
+        """Put the VM back to ``tag``; returns when its clock is right, or when the container let us in.
+
+        Its connections of before are dead.
+        """
         self._check_tag(tag)
+        if tag not in self.snapshots(name):
+            raise SandboxError(
+                f"{name} has no snapshot {tag!r}", hint=f"labctl sandbox snapshot {name} {tag}"
+            )
+        if self._is_container():
+            self._boot_anew(name, tag, nspawn.back)
+            return
         with self._qmp(name) as monitor:
-            if tag not in snapshot_names(monitor.monitor("info snapshots")):
-                raise SandboxError(
-                    f"{name} has no snapshot {tag!r}", hint=f"labctl sandbox snapshot {name} {tag}"
-                )
             monitor.monitor(f"loadvm {tag}")
         clock.set_clock(self._socket(name, vm.CLOCK))
 
     def snapshots(self, name: str) -> list[str]:
         """The names of the VM's snapshots."""
+        if self._is_container():
+            return nspawn.snapshots(self.directory, self.vm(name).name)
         with self._qmp(name) as monitor:
             return snapshot_names(monitor.monitor("info snapshots"))
 
     def has_snapshot(self, name: str, tag: str) -> bool:
         return tag in self.snapshots(name)
 
-    def _qmp(self, name: str) -> Qmp:
-        known = state.load(self.directory)
-        if known is not None and known.driver == NSPAWN:
-            raise SandboxError(
-                f"{name} is a container: it has no snapshots", hint="a sandbox with --driver qemu has them"
+    def reboot(self, name: str) -> None:
+        """Shut the VM down and boot it; returns when it lets us in again."""
+        if self._is_container():
+            self._boot_anew(
+                name, "", lambda sandbox, directory, one, _: nspawn.reboot(sandbox, directory, one)
             )
+            return
+        booted = "cat /proc/sys/kernel/random/boot_id"
+        before = self.run(name, booted).stdout
+        self.run(name, "sudo systemd-run --quiet --on-active=0.2 systemctl reboot")
+        until = time.monotonic() + BOOT_SECONDS
+        while time.monotonic() < until:
+            with contextlib.suppress(SandboxError):
+                if self.run(name, booted, timeout=10).stdout not in ("", before):
+                    return
+            time.sleep(0.5)
+        raise SandboxError(f"{name} did not come back within {BOOT_SECONDS:.0f} s")
+
+    def _is_container(self) -> bool:
+        known = state.load(self.directory)
+        return known is not None and known.driver == NSPAWN
+
+    def _boot_anew(self, name: str, tag: str, work: Callable[[str, Path, Vm, str], Vm]) -> None:
+        """``work`` ends the container and starts it again. Other VMs of the sandbox may be at it as well."""
+        started = work(self.name, self.directory, self.vm(name), tag)
+        with state.locked(self.directory):
+            known = state.load(self.directory)
+            if known is None:
+                raise SandboxError(f"sandbox {self.name!r} was taken down meanwhile")
+            state.save(self.directory, known.with_vm(started))
+        self._wait(started, Steps("sandbox", 1, silent), is_container=True)
+
+    def _qmp(self, name: str) -> Qmp:
         return Qmp(self._socket(self.vm(name).name, vm.QMP))
 
     def _socket(self, name: str, file: str) -> Path:

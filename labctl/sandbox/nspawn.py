@@ -1,7 +1,8 @@
 """One VM as a systemd-nspawn container: the same image, the same seed, no emulated CPU.
 
 It boots the real systemd in about a second and runs at the machine's full speed, but needs root and shares
-this machine's kernel: what needs a kernel of its own (NFS, reboot, memory snapshots) is for QEMU.
+this machine's kernel: what needs a kernel of its own (NFS, reboot) is for QEMU. A snapshot is of the disk
+alone: the VM is booted anew when one is made or put back.
 """
 
 from __future__ import annotations
@@ -16,15 +17,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from labctl.errors import SandboxError
-from labctl.sandbox import network, process
+from labctl.sandbox import cgroups, network, process
 from labctl.sandbox.image import Image
 from labctl.sandbox.state import Vm, pidfile, vm_dir
 
 PACKAGE = "systemd-container"
 CONSOLE = "console.log"
 LOWER = "lower"
+#: Of one VM: what differs from the image, the two seen as one, and what was kept.
+UPPER, ROOT, SNAPSHOTS = "upper", "root", "snapshots"
 _MOUNTINFO = Path("/proc/self/mountinfo")
 _START_SECONDS = 10.0
+_SHUTDOWN_SECONDS = 30.0
 
 # As in a QEMU VM, what comes from this machine must not count as a neighbour (see seed.py): hence the /32
 _NETWORK = """\
@@ -102,13 +106,9 @@ def prepare(sandbox: str, directory: Path, image: Image) -> None:
 def start(sandbox: str, directory: Path, vm: Vm, contents: dict[str, tuple[int, str]]) -> Vm:
     """Lay the VM's own files over the image and boot it; the VM with its pid. SandboxError says why not."""
     here = vm_dir(directory, vm.name)
-    root = here / "root"
-    for part in ("upper", "work", "root"):
+    for part in (UPPER, "work", ROOT):
         (here / part).mkdir(parents=True)
-    layers = f"lowerdir={directory / LOWER},upperdir={here / 'upper'},workdir={here / 'work'}"
-    _do("mount", "-t", "overlay", "labctl", "-o", layers, str(root))
-    # systemd asks the root directory for its mode; mkdir's was for our own eyes
-    root.chmod(0o755)
+    root = _mount(directory, here)
     for name, (mode, text) in contents.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,11 +116,76 @@ def start(sandbox: str, directory: Path, vm: Vm, contents: dict[str, tuple[int, 
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
     _do("chroot", str(root), "/bin/sh", "/var/lib/labctl/seed.sh")
+    return _boot(sandbox, directory, vm)
+
+
+def keep(sandbox: str, directory: Path, vm: Vm, tag: str) -> Vm:
+    """Shut the VM down, copy what differs from the image under ``tag``, boot it again."""
+    here = vm_dir(directory, vm.name)
+    _end(directory, vm, grace=_SHUTDOWN_SECONDS)
+    copy = here / SNAPSHOTS / tag
+    copy.parent.mkdir(exist_ok=True)
+    shutil.rmtree(copy, ignore_errors=True)
+    _do("cp", "-a", str(here / UPPER), str(copy))
+    _mount(directory, here)
+    return _boot(sandbox, directory, vm)
+
+
+def back(sandbox: str, directory: Path, vm: Vm, tag: str) -> Vm:
+    """Switch the VM off, put back what was kept under ``tag``, boot it."""
+    here = vm_dir(directory, vm.name)
+    _end(directory, vm, grace=0)
+    shutil.rmtree(here / UPPER)
+    _do("cp", "-a", str(here / SNAPSHOTS / tag), str(here / UPPER))
+    _mount(directory, here)
+    return _boot(sandbox, directory, vm)
+
+
+def reboot(sandbox: str, directory: Path, vm: Vm) -> Vm:
+    """Shut the VM down, and boot it again."""
+    _end(directory, vm, grace=_SHUTDOWN_SECONDS)
+    _mount(directory, vm_dir(directory, vm.name))
+    return _boot(sandbox, directory, vm)
+
+
+def snapshots(directory: Path, name: str) -> list[str]:
+    """The tags under which something is kept, sorted."""
+    kept = vm_dir(directory, name) / SNAPSHOTS
+    return sorted(entry.name for entry in kept.iterdir()) if kept.is_dir() else []
+
+
+def _end(directory: Path, vm: Vm, grace: float) -> None:
+    """End the VM: after ``grace`` seconds, in which it may shut down, with all that is in it."""
+    own = pidfile(directory, vm.name)
+    if grace:
+        process.end(vm.pid, own, grace=grace)
+    process.end_all(own)
+    clear(vm_dir(directory, vm.name))
+
+
+def _mount(directory: Path, here: Path) -> Path:
+    """The VM's files over the image's; where they are then seen together."""
+    # what overlayfs keeps there for itself belongs to one pair of directories
+    shutil.rmtree(here / "work")
+    (here / "work").mkdir()
+    root = here / ROOT
+    layers = f"lowerdir={directory / LOWER},upperdir={here / UPPER},workdir={here / 'work'}"
+    _do("mount", "-t", "overlay", "labctl", "-o", layers, str(root))
+    # systemd asks the root directory for its mode; mkdir's was for our own eyes
+    root.chmod(0o755)
+    return root
+
+
+def _boot(sandbox: str, directory: Path, vm: Vm) -> Vm:
+    here = vm_dir(directory, vm.name)
     pid_file = pidfile(directory, vm.name)
     with (here / CONSOLE).open("wb") as console:
         # --fork: nobody's child, as QEMU's -daemonize does it
         subprocess.run(
-            ["setsid", "--fork", *argv(sandbox, directory, vm)],
+            [
+                *("sh", "-c", cgroups.ENTER, "sh", *map(str, cgroups.make(group_name(here))), "--"),
+                *("setsid", "--fork", *argv(sandbox, directory, vm)),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=console,
             stderr=subprocess.STDOUT,
@@ -143,7 +208,7 @@ def argv(sandbox: str, directory: Path, vm: Vm) -> list[str]:
     """systemd-nspawn's command line; the VM's pid file in it is how the process is found again."""
     return [
         *("systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-users=no"),
-        f"--directory={vm_dir(directory, vm.name) / 'root'}",
+        f"--directory={vm_dir(directory, vm.name) / ROOT}",
         f"--machine={machine_name(sandbox, vm.name)}",
         f"--hostname={vm.name}",
         f"--network-bridge={bridge_name(sandbox)}",
@@ -178,6 +243,17 @@ def release(sandbox: str, directory: Path) -> None:
     if Path("/sys/class/net", bridge_name(sandbox)).exists():
         with contextlib.suppress(SandboxError):
             _do("ip", "link", "delete", bridge_name(sandbox))
+
+
+def group_name(here: Path) -> str:
+    """Of the control group of the VM that lives in the directory ``here``."""
+    return f"labctl-{zlib.crc32(str(here).encode()):08x}"
+
+
+def clear(here: Path) -> None:
+    """Take away what an ended VM leaves on this machine: mounts and its control group."""
+    unmount_below(here)
+    cgroups.remove(group_name(here))
 
 
 def unmount_below(directory: Path) -> None:

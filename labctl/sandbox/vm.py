@@ -93,7 +93,7 @@ def start(boot: Boot, vm: Vm, seed_tar: bytes) -> Vm:
 def remove(directory: Path, name: str) -> None:
     """End the VM's process, wherever it was left, unmount what is its, and delete its files."""
     process.end_all(pidfile(directory, name))
-    nspawn.unmount_below(vm_dir(directory, name))
+    nspawn.clear(vm_dir(directory, name))
     shutil.rmtree(vm_dir(directory, name), ignore_errors=True)
 
 

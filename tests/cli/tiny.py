@@ -29,6 +29,16 @@ def more(vm: Target, see: See) -> Judgement:
 
 LAB = Lab.of("tiny", load_rubric(Path(__file__).with_name("rubric.yml")), (has_file, more))
 '''
+RUBRIC = """\
+title: A tiny lab
+sections: {box: The box}
+questions:
+  - {id: "1", section: box}
+  - {id: "2", section: box}
+checks:
+  box.file: {points: 3}
+  box.more: {points: 2}
+"""
 
 RUBRIC = """\
 title: A tiny lab

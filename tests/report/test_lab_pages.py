@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from world import LAB
 
-from labctl.grading import Answer, Judgement, Lab, Question, Rubric, See, Target, passed, rubric_document
+from labctl.grading import Judgement, Lab, See, Target, load_rubric, passed, rubric_document
 from labctl.grading.answers import answer, read_answers
 from labctl.grading.rubric import Kind
 from labctl.report.lab_pages import render_answers_template, render_handout, render_rubric
@@ -103,8 +104,12 @@ WORDS = st.text(min_size=1).filter(lambda text: bool(text.strip()))
 def test_whatever_is_asked_the_template_loads(
     title: str, heading: str, ask: str, do: str, kind: Any, id: str
 ) -> None:
-    question = Question(id=id, section="a", do=do, answer=Answer(ask=ask, points=1, kind=kind))
-    rubric = Rubric(title=title, sections={"a": heading}, questions=(question,), checks={})
+    question = {"id": id, "section": "a", "do": do, "answer": {"ask": ask, "points": 1, "kind": kind}}
+    source = {"title": title, "sections": {"a": heading}, "questions": [question], "checks": {}}
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home, "rubric.yml")
+        path.write_text(yaml.safe_dump(source))
+        rubric = load_rubric(path)
     document = rubric_document(Lab.of("test", rubric, (answer(id)(as_it_is),)))
     assert yaml.safe_load(render_answers_template(document)) == {id: ""}
     assert render_handout(document).count("\n### Question ") >= 1

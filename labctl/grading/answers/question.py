@@ -17,7 +17,7 @@ from labctl.grading.verdict import Judgement, failed, passed
 JudgeAnswer = Callable[[Target, See, str], Judgement]
 
 #: Why answers are left out of a run that was given none.
-NONE_GIVEN = "written answers, not handed in: --answers"
+NONE_GIVEN = "for written answers (--answers FILE)"
 
 
 def answer(

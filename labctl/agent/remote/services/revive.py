@@ -145,7 +145,8 @@ def become(state: dict[str, Any]) -> None:
     for number, handle in enumerate(streams):
         os.dup2(handle, number)
     os.closerange(3, 4096)
-    resource.setrlimit(resource.RLIMIT_NOFILE, tuple(state["nofile"]))
+    if state["nofile"]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, tuple(state["nofile"]))
     os.setpriority(os.PRIO_PROCESS, 0, state["nice"])
     for number in range(1, signal.NSIG):
         if number in (signal.SIGKILL, signal.SIGSTOP):

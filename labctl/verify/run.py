@@ -1,0 +1,192 @@
+"""Carries out a lab's matrix: every case made on a VM, graded there, and compared with what it declares."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+
+from labctl.batch import fan_out
+from labctl.errors import HostError, SandboxError
+from labctl.grading import Check, Lab, Plan, grade_host
+from labctl.inventory import Host
+from labctl.probes import StaffLink
+from labctl.sandbox import Sandbox
+from labctl.sandbox import nspawn as containers
+from labctl.verify.compare import Comparison, compare, expected_verdicts, uncovered
+from labctl.verify.machines import Machines, Setup
+from labctl.verify.matrix import Case, Matrix
+
+#: Containers at a time: most of a case's time is spent waiting for health checks.
+CONTAINERS = 6
+#: Seconds in which one VM is graded.
+DEADLINE = 240.0
+
+Progress = Callable[[str, Comparison | None], None]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of it. ``checks`` are the lab's that apply to the VMs at hand; ``whole``: the whole matrix
+    was run, so that what no mutant kills is known.
+    """
+
+    lab: Lab
+    comparisons: tuple[Comparison, ...]
+    checks: tuple[Check, ...]
+    whole: bool
+    seconds: float
+
+    @property
+    def survivors(self) -> tuple[str, ...]:
+        """The mutants that lose nothing."""
+        return tuple(
+            one.case.name for one in self.comparisons if one.case.kind == "mutant" and not one.killed
+        )
+
+    @property
+    def uncovered(self) -> tuple[str, ...]:
+        """The checks that no mutant makes fail; only known of a whole matrix."""
+        return uncovered(self.checks, self.comparisons) if self.whole else ()
+
+    @property
+    def good(self) -> bool:
+        return not (self.survivors or self.uncovered or any(one.problems for one in self.comparisons))
+
+
+@dataclass
+class _Round:
+    """What the threads of one run share."""
+
+    lab: Lab
+    setup: Setup
+    stop: threading.Event
+    tell: Progress
+    found: list[Comparison] = field(default_factory=list)
+    applied: set[str] = field(default_factory=set)
+
+    def case(self, machines: Machines, host: Host, case: Case, checks: tuple[Check, ...]) -> None:
+        began = time.monotonic()
+        staff = StaffLink(machines.staff)
+        try:
+            machines.make(host, case)
+            plan = Plan(self.lab, checks, DEADLINE, stop=self.stop)
+            graded = grade_host(host, plan, staff)
+        except (SandboxError, HostError) as err:
+            if self.stop.is_set():
+                return
+            done = _lost(case, checks, err, round(time.monotonic() - began, 1), machines.driver)
+        else:
+            seconds = round(time.monotonic() - began, 1)
+            done = compare(case, graded.results, seconds=seconds, driver=machines.driver)
+            self.applied.update(one.check.id for one in graded.results)
+        finally:
+            staff.close()
+        self.found.append(done)
+        self.tell(host.name, done)
+
+
+def verify(
+    lab: Lab,
+    matrix: Matrix,
+    setup: Setup,
+    *,
+    only: Sequence[str] = (),
+    sandbox: str = "verify",
+    tell: Progress = lambda _said, _done: None,
+    stop: threading.Event | None = None,
+) -> Report:
+    """Try the matrix, or the cases and sections named by ``only``, on VMs made for it and removed after.
+
+    What needs no kernel of its own runs in containers, several at a time, where this machine has them; the
+    rest on QEMU VMs. ``tell`` is called with the VM's name as each case ends, and with None when VMs are
+    being prepared. Raises :class:`CourseError` for an unknown name, :class:`SandboxError` when the VMs cannot
+    be had.
+    """
+    began = time.monotonic()
+    chosen = matrix.choose(only)
+    try:
+        containers.check_usable()
+        light = True
+    except SandboxError:
+        light = False
+    shared = matrix.shared
+    left_out = shared.containers.leave_out if light else ()
+    round_ = _Round(lab, setup, stop or threading.Event(), tell)
+    heavy = [case for case in chosen if case.needs or not light or (left_out and case.kind in WHOLE)]
+    easy = [case for case in chosen if light and not case.needs]
+    if easy:
+        machines = Machines(Sandbox.open(f"{sandbox}-c"), "nspawn", shared, shared.containers.skip_tags)
+        _run(round_, machines, easy, left_out, min(CONTAINERS, len(easy)))
+    if heavy and not round_.stop.is_set():
+        _run(round_, Machines(Sandbox.open(f"{sandbox}-vm"), "qemu", shared), heavy, (), 1)
+    order = {case.name: at for at, case in enumerate(chosen)}
+    return Report(
+        lab=lab,
+        comparisons=tuple(sorted(round_.found, key=lambda one: order[one.case.name])),
+        checks=tuple(check for check in lab.checks if check.id in round_.applied),
+        whole=not only and not round_.stop.is_set(),
+        seconds=round(time.monotonic() - began, 1),
+    )
+
+
+#: Cases that say something of every check: they run on both kinds of VM when containers cannot have them all.
+WHOLE = ("pristine", "reference")
+
+
+def _run(
+    round_: _Round, machines: Machines, cases: Sequence[Case], left_out: tuple[str, ...], students: int
+) -> None:
+    waiting: SimpleQueue[Case] = SimpleQueue()
+    # what has an experiment in it takes longest, and is begun first
+    lab = round_.lab
+    slow = {lab.section_of(check) for check in lab.checks if check.disruptive}
+    for case in sorted(cases, key=lambda case: case.section not in slow and case.kind not in WHOLE):
+        waiting.put(case)
+
+    def work(host: Host) -> None:
+        while not round_.stop.is_set():
+            try:
+                case = waiting.get_nowait()
+            except Empty:
+                return
+            round_.case(machines, host, case, checks_for(lab, case, left_out))
+
+    try:
+        round_.tell(f"making {students + 1} VMs ({machines.driver}) and solving the lab on them", None)
+        machines.prepare(students, cases, round_.setup)
+        for outcome in fan_out(machines.hosts, work, forks=students).values():
+            if isinstance(outcome, HostError):
+                raise outcome
+    finally:
+        machines.down()
+
+
+def checks_for(lab: Lab, case: Case, left_out: Sequence[str] = ()) -> tuple[Check, ...]:
+    """The checks that judge a case: all that merely look, and the experiments of the case's own section."""
+    return tuple(
+        check
+        for check in lab.checks
+        if not {check.id, lab.section_of(check)} & set(left_out)
+        and (not check.disruptive or case.kind in WHOLE or lab.section_of(check) == case.section)
+    )
+
+
+def _lost(
+    case: Case, checks: Sequence[Check], err: SandboxError | HostError, seconds: float, driver: str
+) -> Comparison:
+    """A case of which nothing is known."""
+    expected = expected_verdicts(case, checks)
+    return Comparison(
+        case=case,
+        expected=tuple(id for id, want in expected.items() if want.share < 1),
+        lost=(),
+        expected_points=0.0,
+        lost_points=0.0,
+        failed=(),
+        problems=(f"it could not be made or graded: {err.message}",),
+        seconds=seconds,
+        driver=driver,
+    )
