@@ -11,13 +11,13 @@ from .looking import (
     alive,
     configured,
     frontend_sample,
+    greetings,
     has_header,
     late_sample,
     not_haproxy,
     patiently,
     reported,
     sample,
-    see_outside,
     setting,
     settled_states,
     stats_page,
@@ -166,7 +166,7 @@ def shares(vm: Target, see: See) -> Judgement:
     if algorithm in ALWAYS_ONE and len(verdict.counts) == 1:
         return passed(f"always the same worker, as balance {algorithm} has it")
     if algorithm not in CYCLES:
-        (more,) = (see(frontend_sample(vm, 120, outside=see_outside(vm, see), attempt=3)),)
+        more, _ = greetings(vm, see, 120, attempt=3)
         verdict = observe(more, expected)
     elif not verdict.even:
         # A server that came back a moment ago has no turn yet, and somebody else's request shifts the
@@ -282,14 +282,14 @@ def all_up(vm: Target, see: See) -> Judgement:
 @check("lb.reach-frontend", question="3a", layer="answer from outside", after=("lb.frontend",))
 def reach_frontend(vm: Target, see: See) -> Judgement:
     """Port 7000 can be reached from outside."""
-    (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=1)
+    (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=3)
     return _reach(see, replies, FRONTEND)
 
 
 @check("lb.reach-stats", question="3d", layer="answer from outside", after=("lb.stats",))
 def reach_stats(vm: Target, see: See) -> Judgement:
     """Port 7001 can be reached from outside."""
-    (replies,) = patiently(see, [stats_page(vm)])
+    (replies,) = patiently(see, [stats_page(vm)], count=3)
     return _reach(see, replies, STATS)
 
 

@@ -39,12 +39,35 @@ def frontend_sample(vm: Target, count: int, *, outside: bool, attempt: int = 1) 
     return http_sample("127.0.0.1", FRONTEND, count=count, attempt=attempt)
 
 
+def greetings(vm: Target, see: See, count: int, attempt: int) -> tuple[Replies, bool]:
+    """``count`` answers of port 7000, and whether they were got from outside.
+
+    From outside when all of them came; else from the VM, with patience: what is lost on the way, or comes
+    late, says nothing about the balancer. Never both at once: two clients would each see half of the order.
+    """
+    if see_outside(vm, see):
+        replies = see(frontend_sample(vm, count, outside=True, attempt=attempt))
+        if all_came(replies, count):
+            return replies, True
+    inside = frontend_sample(vm, count, outside=False, attempt=attempt)
+    replies = see(inside)
+    if not all_came(replies, count):
+        replies = see(patient(inside, count))
+    return replies, False
+
+
+def all_came(replies: Replies, count: int) -> bool:
+    """Every request had its answer, right or wrong, in time."""
+    late = any(one.error == "timeout" for one in replies.replies)
+    return not late and (len(replies.replies) == count or not replies.answered)
+
+
 def late_sample(vm: Target, see: See, backend: Proxy | None) -> Replies | None:
     """A sample taken when every server that is UP has its turn; None when that takes too many requests."""
     first = ROUND * sum(one.weight for one in backend.servers) if backend else 0
     if first + SAMPLE > MOST:
         return None
-    whole = see(frontend_sample(vm, first + SAMPLE, outside=see_outside(vm, see), attempt=2))
+    whole, _ = greetings(vm, see, first + SAMPLE, attempt=2)
     return replace(whole, replies=whole.replies[-SAMPLE:])
 
 
@@ -54,17 +77,12 @@ def see_outside(vm: Target, see: See) -> bool:
 
 
 def sample(vm: Target, see: See) -> tuple[Replies, bool]:
-    """The first sample: from outside when 7000 answers there, else from the VM. Never both: two clients at
-    once would each see half of the order. While servers were still coming up, a later one.
-    """
-    replies = see(frontend_sample(vm, SAMPLE, outside=True))
-    outside = replies.answered
-    if not outside:
-        (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=False)])
+    """The first sample, and whether it is from outside. While servers were still coming up, a later one."""
+    found = greetings(vm, see, SAMPLE, attempt=1)
     if coming_up(vm, see):
         settled_states(vm, see)
-        replies = see(frontend_sample(vm, SAMPLE, outside=outside, attempt=4))
-    return replies, outside
+        found = greetings(vm, see, SAMPLE, attempt=4)
+    return found
 
 
 def setting(vm: Target, see: See) -> tuple[Proxy | None, tuple[int, ...], tuple[Replies, bool]]:
@@ -92,16 +110,18 @@ def patiently(see: See, requests: list[Request[Replies]], count: int = 0) -> tup
     """
     first = see.all(requests)
     again = [
-        replace(
-            one,
-            args={**one.args, "wait": 12.0, "attempt": 9, "count": count or one.args["count"]},
-            deadline=60.0,
-        )
+        patient(one, count or one.args["count"])
         for one, reply in zip(requests, first, strict=True)
         if reply.trouble == "timeout"
     ]
     second = iter(see.all(again))
     return tuple(next(second) if reply.trouble == "timeout" else reply for reply in first)
+
+
+def patient(request: Request[Replies], count: int) -> Request[Replies]:
+    """The same once more, waiting longer for each of ``count`` answers."""
+    args = {**request.args, "wait": 12.0, "attempt": 9, "count": count}
+    return replace(request, args=args, deadline=max(60.0, request.deadline))
 
 
 def not_haproxy(see: See, port: int) -> str:

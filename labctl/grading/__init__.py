@@ -35,7 +35,6 @@ __all__ = [
     "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See", "Target",
     "Verdict", "Weight", "check", "compare", "differences", "failed", "first_broken", "for_students",
     "grade_host", "grade_hosts", "host_document", "judge", "lab_document", "list_labs", "load_lab",
-    "load_rubric", "lost_document", "only_from_elsewhere", "only_with_staff", "outcome_document", "passed",
-    "plan_for", "regrade", "rubric_document", "run_document", "staff_checks", "target_of", "time_text",
-    "unjudged",
+    "load_rubric", "lost_document", "only_from_elsewhere", "only_with_staff", "passed", "plan_for", "regrade",
+    "rubric_document", "run_document", "staff_checks", "target_of", "time_text", "unjudged",
 ]  # fmt: skip

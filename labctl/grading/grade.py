@@ -34,6 +34,12 @@ START_DEADLINE = 60.0
 log = logging.getLogger(__name__)
 
 
+class Rebooted(HostError):
+    """The VM does not stay up for as long as it takes to grade it."""
+
+    cause = "rebooted"
+
+
 @dataclass(frozen=True)
 class Plan:
     """What a run does on each VM. ``stop`` is set when the user interrupts it. ``answers`` are the written
@@ -86,7 +92,8 @@ class Graded:
 def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     """Grade one VM by its absolute deadline.
 
-    Raises :class:`HostError` when the VM cannot be reached or is not the VM it should be. A VM that can be
+    Raises :class:`HostError` when the VM cannot be reached or is not the VM it should be, and when another
+    run's experiment does not end in time (``labctl.grading.experiments.bench.Busy``). A VM that can be
     reached and on which no agent starts is judged by what is seen from outside; the rest of its checks are
     ERROR.
     """
@@ -135,7 +142,19 @@ def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline
         bench.check_stop()
         return observer.fetch(wave, deadline)
 
+    if agent is not None and agent.hello.unsettled:
+        bench.settle(deadline)
     results = judge(checks, target, evidence, fetch)
+    if bench.rebooted(deadline):
+        # nothing that was seen before goes together with what is seen now: once more, and all of it
+        log.debug("%s rebooted while it was graded", host.name)
+        bench.begin_again()
+        bench.settle(deadline)
+        evidence = Evidence()
+        target = _with_answers(plan, host, observer.staff.host, evidence)
+        results = judge(checks, target, evidence, fetch)
+        if bench.rebooted(deadline):
+            raise Rebooted("the VM rebooted, and again, while it was graded", hint="let it come to rest")
     return Graded(
         target=target,
         results=tuple(results),

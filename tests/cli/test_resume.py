@@ -13,13 +13,19 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import Course
 from vms import LABCTL, environment
 
 from labctl.cli import main
+from labctl.grading import Book, grade_hosts, load_lab, plan_for
+from labctl.grading.class_run import identity
+from labctl.inventory import Host
+from labctl.probes import StaffLink
 from labctl.store import Store, open_store
 
 
@@ -163,6 +169,34 @@ def test_of_two_who_resume_the_same_run_each_vm_is_graded_by_one(course: Course)
     graded = Counter(one["host"] for one in ends if one["event"] == "vm-ended" and one["status"] == "graded")
     assert set(graded.values()) == {1}
     assert attempts(course) == dict.fromkeys(course.names, 1)
+
+
+class Silent:
+    """An observer that tells nothing."""
+
+    def began(self, host: str) -> None:
+        pass
+
+    def ended(self, host: str, document: Mapping[str, Any]) -> None:
+        pass
+
+    def lost(self, host: str, why: str) -> None:
+        pass
+
+
+def test_a_vm_that_another_has_graded_in_the_meantime_is_left_alone(course: Course) -> None:
+    """It was still to do when this process looked, and is not when its turn comes."""
+    store = _broken_off(course, "vm0")
+    (row,) = store.runs()
+    hosts = [Host(name, {"ansible_connection": "local"}) for name in ("vm0", "vm1")]
+    plan = plan_for(load_lab(course.root / "graders" / "tiny"))
+    book = Book(store, row.run, once=True)
+    found, lost = grade_hosts(hosts, plan, StaffLink(None), Silent(), forks=1, book=book)
+    assert (found["vm0"]["error_cause"], found["vm1"]["status"], lost) == ("already-graded", "graded", [])
+    assert attempts(course) == {"vm0": 1, "vm1": 1}
+    # and its lease was given back
+    store.give_back(store.take("tiny", identity(hosts[0]), row.run, 60))
+    store.close()
 
 
 def test_the_events_are_one_json_object_a_line(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
