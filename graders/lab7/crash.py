@@ -101,10 +101,13 @@ def crash_503(_vm: Target, see: See) -> Judgement:
             f"workers on port {ports} came back by themselves, so the balancer never was without one",
             "staff: look at what starts the workers here",
         )
+    hint = "HAProxy can only give an HTTP status where it speaks HTTP: which mode is the frontend in?"
+    if any(worker_id(one.body) is not None for one in replies):
+        hint = "a worker that is asked for /crash must end: are they the lab's server.py?"
     return failed(
         expected="HTTP status 503 from the balancer",
         seen=", ".join(str(one) for one in replies) or "no answer",
-        hint="HAProxy can only give an HTTP status where it speaks HTTP: which mode is the frontend in?",
+        hint=hint,
     )
 
 

@@ -155,10 +155,10 @@ def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline
         results = judge(checks, target, evidence, fetch)
         if bench.rebooted(deadline):
             raise Rebooted("the VM rebooted, and again, while it was graded", hint="let it come to rest")
-    told, absent = leave_out_absent(results)
+    judged, absent = leave_out_absent(results)
     return Graded(
         target=target,
-        results=told,
+        results=judged,
         evidence=evidence,
         left_out=left_out + absent,
         seconds=round(time.monotonic() - began, 2),
