@@ -154,7 +154,9 @@ def query_commands(vm: Target, see: See, text: str) -> Judgement:
         return passed(f"{len(local)} queries, {len(wanted)} names and types")
     name, kind = missing[0]
     elsewhere = [one for one in queries if one not in local]
-    if elsewhere:
+    if elsewhere and elsewhere[0].server in here:
+        hint = "your server is asked on another port than its own"
+    elif elsewhere:
         server = elsewhere[0].server or "the VM's usual resolver"
         hint = f"{server} is asked there; which part of the command names the server?"
     elif any(f"{one.name}." == name for one in local):
