@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from labctl.grading import See, Target
+from labctl.grading import See, Settled, Target
 from labctl.probes import (
     Proxy,
     Replies,
@@ -14,7 +16,6 @@ from labctl.probes import (
     config_check,
     http_sample,
     servers_in,
-    servers_up,
     sockets,
 )
 
@@ -151,17 +152,29 @@ def has_header(replies: Replies) -> bool:
     return bool(replies.replies) and replies.replies[0].body.startswith("# pxname,svname,")
 
 
+#: Where the servers' state is shown: what to ask for, and the servers in what comes back.
+Source = tuple[Request[Any], Callable[[Any], tuple[ServerState, ...]]]
+
+
+def _sources(vm: Target) -> tuple[Source, ...]:
+    """On the statistics page, else on the admin socket."""
+    return (stats_page(vm), servers_in), (stats_page(), servers_in), (config_check(), lambda one: one.state)
+
+
 def reported(vm: Target, see: See) -> tuple[ServerState, ...]:
-    """The workers' backend as the running HAProxy reports it: on its page, else on its socket."""
-    found = see(config_check())
-    inside, outside = see(stats_page(), stats_page(vm))
-    backend = found.balancer(WORKERS)
-    name = backend.name if backend else ""
-    for source in (servers_in(outside), servers_in(inside), found.state):
-        states = tuple(one for one in source if one.proxy == name)
+    """The workers' backend as the running HAProxy reports it."""
+    backend = see(config_check()).balancer(WORKERS)
+    sources = _sources(vm)
+    found = see.all([request for request, _ in sources])
+    for (_, servers), one in zip(sources, found, strict=True):
+        states = _of(backend, servers(one))
         if states:
             return states
     return ()
+
+
+def _of(backend: Proxy | None, states: tuple[ServerState, ...]) -> tuple[ServerState, ...]:
+    return tuple(one for one in states if backend is not None and one.proxy == backend.name)
 
 
 def coming_up(vm: Target, see: See) -> bool:
@@ -172,25 +185,25 @@ def coming_up(vm: Target, see: See) -> bool:
     return bool(down) and bool(ports & set(alive(see)))
 
 
-def settled_states(vm: Target, see: See) -> tuple[ServerState, ...]:
+def settled_states(vm: Target, see: See) -> Settled[tuple[ServerState, ...]]:
     """What :func:`reported` says once the health checks have had the time that they take by themselves."""
     states = reported(vm, see)
-    found = see(config_check())
-    backend = found.balancer(WORKERS)
+    backend = see(config_check()).balancer(WORKERS)
     if backend is None or not coming_up(vm, see):
-        return states
+        return Settled(states, True, 1, 0.0)
+    alive_ports = alive(see)
+    awaited = {one.name for one in backend.servers if one.check and one.port in alive_ports}
     rises = max((one.inter * one.rise for one in backend.servers if one.check), default=0.0)
-    settled = see(
-        servers_up(
-            backend.name,
-            len(states),
-            stats=STATS,
-            stats_path=STATS_PATH,
-            config=socket_line(found.text),
-            within=min(rises + SLACK, LONGEST),
-        )
+
+    def up(states: tuple[ServerState, ...]) -> bool:
+        shown = [one for one in _of(backend, states) if one.name in awaited]
+        return bool(shown) and all(one.status.startswith("UP") for one in shown)
+
+    request, servers = next(
+        (request, servers) for request, servers in _sources(vm) if _of(backend, servers(see(request)))
     )
-    return tuple(one for one in settled.servers if one.proxy == backend.name) or states
+    last = see.until(request, lambda one: up(servers(one)), within=min(rises + SLACK, LONGEST))
+    return replace(last, value=_of(backend, servers(last.value)) or states)
 
 
 def socket_line(text: str) -> str:

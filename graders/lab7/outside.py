@@ -70,11 +70,18 @@ def patiently(vm: Target, see: See, *, tcp: bool) -> DnsAnswer:
 
 def _reach(see: See, answer: DnsAnswer, how: str) -> Judgement:
     found, firewall = see(sockets(), ufw_status())
-    listening = [one for one in found.listening if one.port == 53 and one.proto == how.lower()]
+    # systemd-resolved's own addresses do not get in BIND's way
+    listening = [
+        one
+        for one in found.listening
+        if one.port == 53 and one.proto == how.lower() and not one.address.startswith("127.0.0.5")
+    ]
     if answer.authoritative and answer.rcode in ("NXDOMAIN", "NOERROR"):
         return passed(f"an authoritative answer over {how}")
     if answer.answered:
         hint = "the server is reached and does not want to answer for your zone: may everybody ask it?"
+    elif {one.process or "?" for one in listening} - {"named", "?"}:
+        hint = "another server has port 53 as well, and gets what BIND should: ss -tulpn shows which"
     elif firewall.active and any(not one.loopback for one in listening):
         hint = "ufw is on: which rule lets port 53 in, for which protocols?"
     else:

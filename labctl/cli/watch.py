@@ -90,19 +90,21 @@ class _Screen:
                     self._change_and_look()
                 signs = self._in_thread(lambda _: self.vm.signs())
                 self._back()
-                if self.pace.due(time.monotonic(), signs):
-                    self._look(signs, keys)
+                why = self.pace.due(time.monotonic(), signs)
+                if why:
+                    self._look(signs, keys, whole=why == "time")
             except (Unreachable, DeadlineExceeded, AgentFault) as err:
                 self._lost(err)
                 pause = AGAIN
 
-    def _look(self, before: Signs, keys: Keys) -> None:
-        began = time.monotonic()
+    def _look(self, before: Signs, keys: Keys, *, whole: bool) -> None:
+        """What is not right yet; the ``whole`` shows also what has gone wrong since."""
         first = not self.account.rows
-        only = [id for id in self.account.open if id not in self.later] or self.looks
+        waiting = [id for id in self.account.open if id not in self.later]
+        only = self.looks if whole or not waiting else waiting
         document = self._document(self._in_thread(lambda _: self.vm.look(only)))
         after = self._in_thread(lambda _: self.vm.signs())
-        self.pace.looked(began, time.monotonic(), before, after)
+        self.pace.looked(time.monotonic(), before, after)
         changes = self.account.add(document)
         if first:
             self._show_all(document, keys)

@@ -19,7 +19,7 @@ from labctl.grading.answers.reading import Answers
 from labctl.grading.answers.written import add_answers, secrets_for
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence
-from labctl.grading.judge import Result, judge
+from labctl.grading.judge import Result, judge, leave_out_absent
 from labctl.grading.lab import Lab
 from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Verdict
@@ -155,11 +155,12 @@ def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline
         results = judge(checks, target, evidence, fetch)
         if bench.rebooted(deadline):
             raise Rebooted("the VM rebooted, and again, while it was graded", hint="let it come to rest")
+    judged, absent = leave_out_absent(results)
     return Graded(
         target=target,
-        results=tuple(results),
+        results=judged,
         evidence=evidence,
-        left_out=left_out,
+        left_out=left_out + absent,
         seconds=round(time.monotonic() - began, 2),
         connections=sum(one.connections for one in bench.agents),
         round_trips=sum(one.round_trips for one in bench.agents),

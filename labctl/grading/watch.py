@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from labctl.agent import Agent, Op, start_agent
 from labctl.deadline import Deadline
@@ -51,34 +51,33 @@ class Pace:
     """
 
     _seen: Signs | None = None
-    _began: float = 0.0
     _ended: float = 0.0
     _rest: float = 0.0
     _changed_at: float | None = None
     _poll_cpu: float = 0.0
 
-    def looked(self, began: float, ended: float, before: Signs, after: Signs) -> None:
+    def looked(self, ended: float, before: Signs, after: Signs) -> None:
         """What changed during a look shows afterwards, except in the logs, which a look writes to itself."""
         self._seen = replace(before, logs=after.logs, cpu=after.cpu)
-        self._began, self._ended = began, ended
+        self._ended = ended
         self._rest = max(0.0, after.cpu - before.cpu) / SHARE
         self._changed_at = None
 
-    def due(self, now: float, signs: Signs) -> bool:
-        """Whether to look now."""
+    def due(self, now: float, signs: Signs) -> Literal["", "change", "time"]:
+        """Why to look now: something changed, or time has passed since the last look; "" for not yet."""
         seen = self._seen
         if seen is None:
-            return True
+            return "time"
         self._poll_cpu = max(0.0, signs.cpu - seen.cpu)
         quiet = (signs.of_work, signs.logs) == (seen.of_work, seen.logs)
         self._seen = signs
         if not quiet and self._changed_at is None:
             self._changed_at = now
         if now - self._ended < self._rest:
-            return False
+            return ""
         if self._changed_at is None:
-            return now - self._ended >= LATEST
-        return quiet or now - self._changed_at >= SETTLED_BY
+            return "time" if now - self._ended >= LATEST else ""
+        return "change" if quiet or now - self._changed_at >= SETTLED_BY else ""
 
     @property
     def pause(self) -> float:

@@ -71,8 +71,14 @@ class Balanced:
         wait_for(lambda: listening(self.ports) == set(self.ports), "six workers")
         return process
 
-    def start_balancer(self, balance: str = "roundrobin", check: str = "check inter 100ms") -> None:
-        servers = "\n".join(f"  server s{n} 127.0.0.1:{self.first + n} {check}" for n in range(6))
+    def start_balancer(
+        self, balance: str = "roundrobin", check: str = "check inter 100ms", each: str = ""
+    ) -> None:
+        """``each`` has a word for every server's line: "weight=3 weight=1 ..."."""
+        own = [word.replace("=", " ") for word in each.split()] or [""] * 6
+        servers = "\n".join(
+            f"  server s{n} 127.0.0.1:{self.first + n} {check} {own[n]}".rstrip() for n in range(6)
+        )
         config = self.folder / "haproxy.cfg"
         config.write_text(
             CONFIG.format(

@@ -228,14 +228,15 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
 
     Being in a service's cgroup proves little: without logind a shell's children sit in ssh.service, and a
     cron job in cron.service. The unit must be the one whose main process this is (or a wrapper that started
-    it), and its cgroup must hold nothing else, or restarting it would stop what is not ours.
+    it), and its cgroup must hold nothing else, or restarting it would stop what is not ours. Raises
+    :class:`Uncapturable` for a unit of systemd-run's.
     """
     name = cgroup.rpartition("/")[2]
     if not UNIT.match(name) or re.match(r"user@\d+\.service\Z", name):
         return "hand", ""
     user = re.search(r"/user@(\d+)\.service/", cgroup)
     scope = user_manager(int(user.group(1))) if user else []
-    show = ["show", "-p", "MainPID", "-p", "ActiveState", "--", name]
+    show = ["show", "-p", "MainPID,ActiveState,Transient", "--", name]
     done = run_command(scope + ["systemctl"] + (["--user"] if user else []) + show, timeout=timeout)
     told = dict(line.partition("=")[::2] for line in done.out.splitlines())
     if told.get("ActiveState", "active") != "active":
@@ -247,6 +248,8 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
     allowed = set(family_of(int(main)))
     if os.getpid() in allowed or not members(cgroup) <= allowed:
         return "hand", ""
+    if told.get("Transient") == "yes":
+        raise Uncapturable("the unit %s exists only while it runs, and could not be started again" % name)
     return ("user-unit" if user else "unit"), name
 
 
