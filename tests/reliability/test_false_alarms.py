@@ -26,9 +26,9 @@ pytestmark = [
 ]
 
 SEED = int(os.environ.get("LABCTL_TEST_SEED") or random.randrange(1 << 32))
-LANES = 3
+LANES = 2
 #: How often in the long tests.
-GOOD, BAD = (int(os.environ.get("LABCTL_TEST_TRIALS") or count) for count in (51, 30))
+GOOD, BAD = (int(os.environ.get("LABCTL_TEST_TRIALS") or count) for count in (50, 30))
 LOSS, ROUND_TRIP = 0.2, 0.2
 #: Of the runs over the bad link that may end in an ERROR.
 ERRORS = 0.05
