@@ -15,12 +15,12 @@ PACKAGE = ROOT / "labctl"
 #: room of a lower layer, except where FORBIDDEN says otherwise.
 LAYERS = (
     ("cli",),
-    ("verify",),
+    ("gradescope", "verify"),
     ("grading", "playbook"),
     ("probes",),
     ("agent", "batch", "sandbox"),
     ("inventory", "connect", "store", "report"),
-    ("deadline", "documents"),
+    ("deadline", "documents", "files"),
     ("vault",),
     ("errors",),
 )
@@ -32,6 +32,7 @@ FORBIDDEN = {
     "grading": {"playbook", "sandbox"},
     "verify": {"playbook"},
     "playbook": {"probes", "sandbox"},
+    "gradescope": {"playbook", "sandbox"},
     "sandbox": {"inventory", "connect", "report"},
 }
 IMPORTERS = {
@@ -41,9 +42,9 @@ IMPORTERS = {
     "requests": {"probes"},
     "sqlalchemy": {"store"},
     "alembic": {"store"},
-    "jinja2": {"playbook", "inventory"},
+    "jinja2": {"playbook", "inventory", "report"},
     "click": {"cli"},
-    "cryptography": {"vault"},
+    "cryptography": {"vault", "gradescope"},
     "passlib": {"playbook"},
 }
 #: What graders may import.

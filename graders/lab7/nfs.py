@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from labctl.grading import Judgement, See, Target, check, failed, only_with_staff, passed, unjudged
+from labctl.grading import Judgement, See, Target, check, failed, passed, unjudged
 from labctl.probes import (
     Mount,
     Mounts,
     Request,
     ShareTrial,
-    directory,
     mounts,
     packages,
     share_trial,
@@ -117,29 +116,6 @@ def item(vm: Target, see: See) -> Judgement:
 
 
 @check(
-    "nfs.item-on-server",
-    question="1f",
-    layer="answer from outside",
-    after=("nfs.source",),
-    applies=only_with_staff,
-)
-def item_on_server(vm: Target, see: See) -> Judgement:
-    """The staff's server holds what you made."""
-    found, theirs = see(mounts(), directory(f"{PRIVATE}/{vm.lab_user}", on="staff"))
-    if not theirs.exists:
-        return unjudged(f"the server has no {PRIVATE}/{vm.lab_user}", "staff: run the staff playbook")
-    things = items(theirs.entries)
-    mine = private(vm, from_staff(vm, found))
-    if things and (mine is None or mine.answers != "yes" or set(things) & set(mine.entries)):
-        return passed(", ".join(things[:5]))
-    return failed(
-        expected=f"something in {PRIVATE}/{vm.lab_user} on the server",
-        seen="nothing there that your VM shows too" if things else "the directory is empty on the server",
-        hint="create it inside the mounted directory, while it is mounted: df PATH tells where PATH is",
-    )
-
-
-@check(
     "nfs.write",
     question="1f",
     layer="answer on the VM",
@@ -156,27 +132,6 @@ def write(vm: Target, see: See) -> Judgement:
         expected="a file that can be written and read back",
         seen=f"error {trial.error}",
         hint="try it as root: touch a file in the mounted directory and read what the error says",
-    )
-
-
-@check(
-    "nfs.write-on-server",
-    question="1f",
-    layer="answer from outside",
-    after=("nfs.write",),
-    disruptive=True,
-    applies=only_with_staff,
-)
-def write_on_server(vm: Target, see: See) -> Judgement:
-    """A fresh file written on your VM appears on the staff's server."""
-    mine = private(vm, from_staff(vm, see(mounts())))
-    trial = see(write_trial(vm.nonce, mine.target if mine else "", f"{PRIVATE}/{vm.lab_user}"))
-    if trial.on_server == "seen":
-        return passed("seen on the server")
-    return failed(
-        expected="the file on the server too",
-        seen="it was written on the VM, and the server does not have it",
-        hint="the directory you write to is not the server's: look at df for that very path",
     )
 
 
@@ -243,8 +198,6 @@ CHECKS = (
     responds,
     read_write,
     item,
-    item_on_server,
     write,
-    write_on_server,
     public_readonly,
 )

@@ -68,7 +68,10 @@ class OpResult:
 
 @dataclass(frozen=True)
 class Hello:
-    """Who answered. ``user`` is the login user, also when the agent itself runs as root."""
+    """Who answered. ``user`` is the login user, also when the agent itself runs as root.
+
+    ``unsettled``: another run's experiment may be under way on the VM, or its boot.
+    """
 
     python: str
     uid: int
@@ -76,6 +79,7 @@ class Hello:
     hostname: str
     boot_id: str
     pid: int
+    unsettled: bool = False
     machine_id: str = ""
 
 
@@ -200,6 +204,7 @@ def _greet(stream: Stream, host: Host, payload: bytes, nonce: str, deadline: Dea
             hostname=str(frame["hostname"])[:255],
             boot_id=str(frame["boot_id"])[:64],
             pid=int(frame["pid"]),
+            unsettled=frame["unsettled"] is True,
             machine_id=str(frame.get("machine_id") or "")[:64],
         )
     except (KeyError, TypeError, ValueError) as err:
@@ -229,6 +234,10 @@ def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
     said = stream.stderr_tail().decode("utf-8", "replace").strip()
     last = said.splitlines()[-1] if said else ""
     missing = "not found" in said or "No such file" in said
+    if missing and "sudo: " in said and not said.startswith("sudo: "):
+        return SudoRefused(
+            "there is no sudo", hint="start labctl as root" if host.is_local else "log in as root"
+        )
     if (host.python in said and missing) or status == 127:
         return PythonMissing(
             f"there is no {host.python} on the VM", hint="on the VM: sudo apt install python3"
@@ -236,7 +245,9 @@ def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
     if said.startswith("sudo:") or "\nsudo:" in said:
         return SudoRefused(
             f"sudo did not work without a password: {last}",
-            hint="the login user needs NOPASSWD in /etc/sudoers.d, or log in as root",
+            hint="type sudo in front of the whole command: it then asks you"
+            if host.is_local
+            else "the login user needs NOPASSWD in /etc/sudoers.d, or log in as root",
         )
     ended = f"ended with status {status}" if status is not None else "did not answer"
     return AgentFault(f"the agent could not start: python {ended}{': ' + last if last else ''}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,8 @@ COMMANDS = {
     "compare": "Show how two runs differ.",
     "stats": "Show what a class's results say together.",
     "regrade": "Judge a run again by today's checks, from what was seen.",
+    "export": "Write a run for Gradescope, a gradebook, CI or a browser.",
+    "gradescope": "Sign results for students, and build the autograder that reads them.",
     "services": "Show what listens on VMs, and who can reach it.",
     "hosts": "Show the inventory, and whether its VMs answer.",
     "lab": "Show labs and their rubrics.",
@@ -30,13 +33,28 @@ COMMANDS = {
 }
 
 
+def commands() -> dict[str, str]:
+    """The commands that are there: the student's labctl.pyz has few of them."""
+    return {name: text for name, text in COMMANDS.items() if _is_here(name)}
+
+
+def _is_here(name: str) -> bool:
+    return importlib.util.find_spec(f"labctl.cli.{name}") is not None
+
+
 class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        if not _is_here(cmd_name):
+            raise click.UsageError(
+                f"{cmd_name} is not in this labctl, which is for the machine that it runs on. "
+                f"It has: {', '.join(commands())}.",
+                ctx,
+            )
         module = importlib.import_module(f"labctl.cli.{cmd_name}")
         command: click.Command = getattr(module, cmd_name)
         return command
@@ -47,16 +65,18 @@ class _LazyGroup(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as err:
+            if args[0] in COMMANDS:
+                raise
             from labctl.documents import nearest
 
-            near = nearest(args[0], COMMANDS)
+            near = nearest(args[0], commands())
             raise click.UsageError(
                 f"{err.message} Did you mean {near}?" if near else err.message, ctx
             ) from err
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+            formatter.write_dl(list(commands().items()))
 
 
 @click.group(
@@ -70,11 +90,11 @@ def cli() -> None:
     """Prepare, check and grade students' Linux VMs over SSH."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command line; returns the exit status."""
+def main(argv: Sequence[str] | None = None, program: str = "labctl") -> int:
+    """Run one command line; returns the exit status. ``program`` is what the user types for labctl."""
     try:
         status: Any = cli.main(
-            args=None if argv is None else list(argv), prog_name="labctl", standalone_mode=False
+            args=None if argv is None else list(argv), prog_name=program, standalone_mode=False
         )
     except click.Abort:
         click.echo("interrupted", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tomllib
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,11 @@ from typing import Any
 from labctl.documents import nearest
 from labctl.errors import CourseError, Place
 from labctl.inventory import RosterSettings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # labctl.pyz on Ubuntu 22.04
+    import tomli as tomllib
 
 SETTINGS = "labctl.toml"
 _SECTIONS: dict[str, dict[str, type]] = {

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.cli.context import Setting
+from labctl.cli.context import Setting, program
+from labctl.cli.gradescope import deliver_run, keys_directory, keys_option
 from labctl.cli.grading_run import Asked, GradingRun, earlier_run, new_run
 from labctl.cli.limit import remember_failed
 from labctl.cli.options import (
@@ -27,6 +28,7 @@ from labctl.cli.progress import observing
 from labctl.errors import CourseError, RequestError
 
 if TYPE_CHECKING:
+    from labctl.gradescope import Keys
     from labctl.grading import Lab, Observer, Plan
     from labctl.grading.answers import Answers
     from labctl.inventory import Host
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 )
 @click.option("--no-disrupt", is_flag=True, help="Only look: no crash experiment, nothing written.")
 @click.option(
+    "--watch", "watching", is_flag=True, help="Stay, and look again when something changes on the VM."
+)
+@click.option(
     "--deadline", type=click.FloatRange(5, 3600), default=180, show_default=True, help="Seconds for one VM."
 )
 @click.option(
@@ -53,6 +58,12 @@ if TYPE_CHECKING:
     metavar="FILE|DIR",
     help="Written answers: one VM's file, or a directory of files named after VMs (alice.yml).",
 )
+@click.option(
+    "--deliver",
+    is_flag=True,
+    help="Sign each complete grade and leave it in the student's home, for Gradescope.",
+)
+@keys_option
 @limit_option
 @forks_option
 @click.option("--resume", is_flag=True, help="Go on with the last run that was broken off, or with --run's.")
@@ -78,8 +89,11 @@ def grade(
     lab_name: str | None,
     only: tuple[str, ...],
     no_disrupt: bool,
+    watching: bool,
     deadline: float,
     answers_path: Path | None,
+    deliver: bool,
+    keys: Path | None,
     limit: tuple[str, ...],
     forks: int,
     resume: bool,
@@ -99,30 +113,38 @@ def grade(
     from labctl.grading.answers import secrets_for
     from labctl.probes import StaffLink
 
-    setting = Setting.current(inventory, course)
-    asked = Asked(lab_name or setting.course.default_lab, only, not no_disrupt)
-    if resume or run_name:
-        if lab_name or only or no_disrupt:
-            raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
-        run = earlier_run(setting, run_name, vms, limit, database, resume=resume)
-    else:
-        run = new_run(setting, asked, vms, limit, database)
-    lab = load_lab(setting.course.graders / run.asked.lab)
-    answers = _answers(setting, lab, run, answers_path) if answers_path else None
-    plan = plan_for(lab, run.asked.only, disrupt=run.asked.disrupt, deadline=deadline, answers=answers)
+    if as_json and json_lines:
+        raise RequestError("--json and --json-lines both want stdout for themselves")
+    named = vms or limit or resume or run_name
+    setting = Setting.current(inventory, course) if named else Setting.here(course)
+    if (resume or run_name) and (lab_name or only or no_disrupt):
+        raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
+    new = Asked(lab_name or setting.course.default_lab, only, not no_disrupt, answers_path)
+    run = (
+        earlier_run(setting, run_name, vms, limit, database, resume=resume, answers=answers_path)
+        if resume or run_name
+        else new_run(setting, new, vms, limit, database)
+    )
+    asked = run.asked
+    lab = load_lab(setting.course.graders / asked.lab)
+    answers = _answers(setting, lab, run, asked.answers) if asked.answers else None
+    plan = plan_for(lab, asked.only, disrupt=asked.disrupt, deadline=deadline, answers=answers)
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
     if answers is None and all(one.id.startswith(ANSWER) for one in plan.checks):
         raise CourseError("only written answers are asked for, and there are none", hint="--answers FILE")
-    staff = StaffLink(_staff_host(setting) if run.store else None)
+    staff = StaffLink(_staff_host(setting) if run.kept else None)
     for host in run.hosts:
         host.validate()
         # a wrong variable is found before anything connects
         target_of(host, staff.host)
         secrets_for(lab.rubric, host, staff.host)
     setting.on_the_way(run.hosts)
+    signing = _signing(keys, run) if deliver else None
     if output is not None and not output.parent.is_dir():
         raise CourseError(f"{output.parent} is no directory")
+    if watching:
+        return _watch(run, plan, staff, kept=as_json or json_lines or output or run.resumes or run.continues)
     run.begin(setting, lab, keep)
     with observing(run.name, [host.name for host in run.hosts], forks, json_lines=json_lines) as observer:
         documents, lost = _grade(run, plan, staff, forks, observer)
@@ -140,13 +162,41 @@ def grade(
     if run.store:
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in run.hosts if host.name in again])
+    if signing and run.store and deliver_run(run.store, run.name, setting, signing, forks):
+        return 3
     return status
+
+
+def _signing(keys: Path | None, run: GradingRun) -> Keys:
+    """The keys to sign receipts with, before anything connects."""
+    from labctl.gradescope import open_keys
+
+    if not run.store or run.asked.only or not run.asked.disrupt:
+        raise CourseError(
+            "--deliver signs what a lab's whole run found on students' VMs",
+            hint="name the VMs, and leave out --only and --no-disrupt",
+        )
+    return open_keys(keys_directory(keys))
+
+
+def _watch(run: GradingRun, plan: Plan, staff: StaffLink, *, kept: Any) -> int:
+    from labctl.cli.watch import watch
+
+    if kept:
+        raise RequestError("--watch shows a person what changes: no --json, -o, --run, --resume with it")
+    if len(run.hosts) != 1:
+        raise RequestError(f"--watch looks at one VM, not at {len(run.hosts)}", hint="name one of them")
+    return watch(run.hosts[0], plan, staff)
 
 
 def _answers(setting: Setting, lab: Lab, run: GradingRun, path: Path) -> dict[str, Answers]:
     """The written answers by VM; every file is read before anything is sent."""
     from labctl.grading.answers import find_answers, read_answers
 
+    if not path.exists():  # those that an earlier run began with
+        raise RequestError(
+            f"{path}: there are no answers here any more", hint="--answers FILE says where they are now"
+        )
     names = [host.name for host in run.hosts]
     if not path.is_dir():
         if len(names) != 1:
@@ -155,7 +205,7 @@ def _answers(setting: Setting, lab: Lab, run: GradingRun, path: Path) -> dict[st
                 hint="give a directory with a file for each VM: alice.yml",
             )
         return {names[0]: read_answers(path, lab.rubric)}
-    if not run.store:
+    if not run.kept:
         raise RequestError(f"{path} is a directory", hint="for this machine give the file: --answers FILE")
     files = find_answers(path, names, list(setting.inventory.hosts))
     without = [name for name in names if name not in files]
@@ -203,4 +253,5 @@ def _grade(
 def _show(document: dict[str, Any]) -> None:
     from labctl.report.grade_console import render_scorecard
 
-    click.echo(render_scorecard(document, tty=sys.stdout.isatty()), nl=False, color=True)
+    text = render_scorecard(document, tty=sys.stdout.isatty(), program=program())
+    click.echo(text, nl=False, color=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labctl.cli.context import Setting
@@ -26,17 +27,23 @@ class Asked:
     lab: str
     only: tuple[str, ...]
     disrupt: bool
+    answers: Path | None = None
 
 
 @dataclass
 class GradingRun:
-    """``hosts`` are to be graded now. ``store`` is None for this machine alone: then nothing is kept."""
+    """``hosts`` are to be graded now. ``kept``: their results are, which those of this machine alone are not.
+
+    ``store`` is open once the run has begun.
+    """
 
     name: str
     started: str
     asked: Asked
     hosts: tuple[Host, ...]
-    store: Store | None
+    kept: bool
+    database: str | None = None
+    store: Store | None = None
     resumes: bool = False
     continues: bool = False
 
@@ -50,8 +57,10 @@ class GradingRun:
         """Write down that it begins, or goes on."""
         from labctl.grading import lab_document
 
-        if self.store is None:
+        if not self.kept:
             return
+        if self.store is None:
+            self.store = results(self.database, create=True)
         names = [host.name for host in self.hosts]
         if self.continues:
             self.store.go_on(self.name, names, keep)
@@ -59,6 +68,7 @@ class GradingRun:
         asked = {
             "only": list(self.asked.only),
             "disrupt": self.asked.disrupt,
+            "answers": str(self.asked.answers.absolute()) if self.asked.answers else None,
             "vms": {host.name: selecting(setting, host) for host in self.hosts},
         }
         self.store.begin(self.name, lab_document(lab), self.started, names, keep=keep or "last", asked=asked)
@@ -86,12 +96,12 @@ def new_run(
     from labctl.grading import time_text
     from labctl.inventory import local_host
 
-    now = datetime.now(UTC)
+    now = datetime.now(timezone.utc)
     name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     if not vms and not limit:
-        return GradingRun(name, time_text(now), asked, (local_host(),), None)
+        return GradingRun(name, time_text(now), asked, (local_host(),), kept=False)
     hosts = chosen(setting, vms, limit)
-    return GradingRun(name, time_text(now), asked, hosts, results(database, create=True))
+    return GradingRun(name, time_text(now), asked, hosts, kept=True, database=database)
 
 
 def earlier_run(
@@ -102,13 +112,25 @@ def earlier_run(
     database: str | None,
     *,
     resume: bool,
+    answers: Path | None,
 ) -> GradingRun:
-    """A kept run: what is left of it with ``resume``, else another attempt of the VMs named."""
+    """A kept run: what is left of it with ``resume``, else another attempt of the VMs named.
+
+    ``answers`` are where the written answers are now, when they are not where they were.
+    """
     store = results(database)
     name = store.find(run) if run else store.unfinished()
     about = store.about(name)
     kept = about["asked"]
-    asked = Asked(about["lab"], tuple(kept.get("only", ())), bool(kept.get("disrupt", True)))
+    before = kept.get("answers")
+    if answers and not before:
+        raise RequestError(f"the run {name} began without written answers, and goes on without")
+    asked = Asked(
+        about["lab"],
+        tuple(kept.get("only", ())),
+        bool(kept.get("disrupt", True)),
+        answers or (Path(before) if before else None),
+    )
     if not resume:
         if not vms and not limit:
             raise RequestError(
@@ -116,7 +138,7 @@ def earlier_run(
                 hint=f"labctl grade --resume --run {name} grades those that have no result yet",
             )
         hosts = chosen(setting, vms, limit)
-        return GradingRun(name, about["started"], asked, hosts, store, continues=True)
+        return GradingRun(name, about["started"], asked, hosts, kept=True, store=store, continues=True)
     if vms or limit:
         raise RequestError(
             "--resume grades the VMs that the run left out, and others were named",
@@ -129,4 +151,6 @@ def earlier_run(
             hint=f"labctl show {name}; labctl grade VM --run {name} grades a VM again",
         )
     hosts = setting.inventory.select([kept.get("vms", {}).get(one, one) for one in waiting])
-    return GradingRun(name, about["started"], asked, hosts, store, resumes=True, continues=True)
+    return GradingRun(
+        name, about["started"], asked, hosts, kept=True, store=store, resumes=True, continues=True
+    )

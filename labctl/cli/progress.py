@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -35,6 +35,12 @@ class Watching(Protocol):
     def lost(self, host: str, why: str) -> None: ...
 
     def over(self, status: int) -> None: ...
+
+
+def tell_event(event: str, **facts: Any) -> None:
+    """Write one event of --json-lines to stdout: a JSON object on a line of its own."""
+    moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    click.echo(json.dumps({"schema": EVENTS, "event": event, "time": moment, **facts}))
 
 
 @contextmanager
@@ -152,7 +158,5 @@ class _Events:
         self._tell("run-ended", status=status, done=self.progress.done, failed=self.progress.failed)
 
     def _tell(self, event: str, **facts: Any) -> None:
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        row = {"schema": EVENTS, "event": event, "time": moment, "run": self._run, **facts}
         with self._lock:
-            click.echo(json.dumps(row))
+            tell_event(event, run=self._run, **facts)

@@ -69,7 +69,7 @@ def verify_command(name: str | None, only: tuple[str, ...], course: Path | None,
         report = verify(
             lab,
             matrix,
-            lambda inventory, vms, skip: _setup(found, inventory, vms, skip),
+            lambda inventory, vms, skip: _setup(found, lab.name, inventory, vms, skip),
             only=only,
             sandbox=f"{sandbox_name()}-verify",
             tell=tell,
@@ -83,10 +83,12 @@ def verify_command(name: str | None, only: tuple[str, ...], course: Path | None,
     return 0 if report.good else 1
 
 
-def _setup(course: Course, inventory: Path, vms: Sequence[str], skip_tags: Sequence[str]) -> None:
+def _setup(course: Course, lab: str, inventory: Path, vms: Sequence[str], skip_tags: Sequence[str]) -> None:
     """``labctl setup`` in a process of its own: a grader shares no code with what it grades."""
     skipped = [word for tag in skip_tags for word in ("--skip-tags", tag)]
-    argv = [sys.executable, "-m", "labctl", "setup", *vms, "-i", str(inventory), *skipped]
+    # what the course sets up is for the lab that it grades; another lab has the playbook of its name
+    playbook = [] if lab == course.default_lab else ["--playbook", lab]
+    argv = [sys.executable, "-m", "labctl", "setup", *vms, "-i", str(inventory), *skipped, *playbook]
     done = subprocess.run(
         [*argv, "--course", str(course.root)],
         capture_output=True,

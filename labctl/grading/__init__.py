@@ -14,18 +14,29 @@ from labctl.grading.document import (
 from labctl.grading.evidence import Evidence, See
 from labctl.grading.grade import VM_DEADLINE, Graded, Plan, grade_host, plan_for
 from labctl.grading.judge import Result, judge
-from labctl.grading.lab import Lab, list_labs, load_lab
+from labctl.grading.lab import Lab, list_labs, load_lab, staff_checks
 from labctl.grading.layers import LAYERS, Broken, Layer, first_broken
 from labctl.grading.regrade import regrade
-from labctl.grading.rubric import ANSWER, Answer, Idea, Question, Rubric, Weight, load_rubric
+from labctl.grading.rubric import (
+    ANSWER,
+    Answer,
+    Idea,
+    Question,
+    Rubric,
+    Weight,
+    for_students,
+    load_rubric,
+)
+from labctl.grading.settling import Clock, Settled
 from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Judgement, Verdict, failed, passed, unjudged
 
 __all__ = [
-    "ANSWER", "LAYERS", "VM_DEADLINE", "Answer", "Book", "Broken", "Check", "Evidence", "Graded", "Idea",
-    "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See", "Target",
-    "Verdict", "Weight", "check", "compare", "differences", "failed", "first_broken", "grade_host",
-    "grade_hosts", "host_document", "judge", "lab_document", "list_labs", "load_lab", "load_rubric",
-    "lost_document", "only_from_elsewhere", "only_with_staff", "outcome_document", "passed", "plan_for",
-    "regrade", "rubric_document", "run_document", "target_of", "time_text", "unjudged",
+    "ANSWER", "LAYERS", "VM_DEADLINE", "Answer", "Book", "Broken", "Check", "Clock", "Evidence", "Graded",
+    "Idea", "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See",
+    "Settled", "Target", "Verdict", "Weight", "check", "compare", "differences", "failed",
+    "first_broken", "for_students",
+    "grade_host", "grade_hosts", "host_document", "judge", "lab_document", "list_labs", "load_lab",
+    "load_rubric", "lost_document", "only_from_elsewhere", "only_with_staff", "passed", "plan_for", "regrade",
+    "rubric_document", "run_document", "staff_checks", "target_of", "time_text", "unjudged",
 ]  # fmt: skip

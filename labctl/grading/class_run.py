@@ -5,16 +5,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from labctl.batch import fan_out
-from labctl.errors import HostError
+from labctl.errors import HostError, RequestError
 from labctl.grading.document import host_document, lost_document
 from labctl.grading.grade import Plan, grade_host
 from labctl.inventory import Host
 from labctl.probes import StaffLink
-from labctl.store import Store, StoreError
-from labctl.store.leases import Lease
+
+if TYPE_CHECKING:  # labctl.pyz keeps nothing, and has no database
+    from labctl.store import Store
+    from labctl.store.leases import Lease
 
 #: Added to a VM's deadline: what was changed is put back, and the result is kept.
 _GRACE = 60.0
@@ -72,7 +74,7 @@ def grade_hosts(
         if book is not None and lease is not None:
             try:
                 book.store.add(book.run, document, lease=lease)
-            except (StoreError, HostError) as err:
+            except (RequestError, HostError) as err:
                 lost.append(host.name)
                 observer.lost(host.name, err.message)
         documents[host.name] = document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from labctl.errors import HostError
@@ -12,6 +12,7 @@ from labctl.grading.grade import Graded
 from labctl.grading.judge import Result
 from labctl.grading.lab import Lab
 from labctl.grading.layers import first_broken
+from labctl.grading.rubric import Answer
 from labctl.grading.statistics import duplicates
 from labctl.grading.verdict import Verdict
 
@@ -37,7 +38,7 @@ def rubric_document(lab: Lab) -> dict[str, Any]:
         "max_answers": sum(one.points for one in answers),
         "intro": lab.rubric.intro,
         "questions": [
-            one.model_dump(mode="json", exclude={"answer": {"ideas": {"__all__": {"any", "unless"}}}})
+            {"id": one.id, "section": one.section, "do": one.do, "answer": _asked(one.answer)}
             for one in lab.rubric.questions
         ],
         "checks": [
@@ -52,6 +53,7 @@ def rubric_document(lab: Lab) -> dict[str, Any]:
                 "after": list(one.after),
                 "explained_by": list(one.explained_by),
                 "disruptive": one.disruptive,
+                "optional": one.optional,
             }
             for one in lab.checks
             if not one.is_answer
@@ -66,10 +68,18 @@ def run_document(run: str, lab: Lab, started: str, hosts: Sequence[Mapping[str, 
         "run": run,
         **lab_document(lab),
         "started": started,
-        "finished": time_text(datetime.now(UTC)),
+        "finished": time_text(datetime.now(timezone.utc)),
         "duplicates": duplicates(hosts),
         "hosts": list(hosts),
     }
+
+
+def _asked(answer: Answer | None) -> dict[str, Any] | None:
+    """What is asked, and which ideas give points; not how they are found."""
+    if answer is None:
+        return None
+    ideas = [{"name": one.name, "points": one.points} for one in answer.ideas]
+    return {**asdict(answer), "ideas": ideas}
 
 
 def host_document(name: str, lab: Lab, graded: Graded) -> dict[str, Any]:
@@ -176,4 +186,4 @@ def lost_document(name: str, err: HostError) -> dict[str, Any]:
 
 def time_text(moment: datetime) -> str:
     """How documents write a time: UTC, ISO 8601."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from labctl.agent import Agent, start_agent
@@ -19,7 +19,7 @@ from labctl.grading.answers.reading import Answers
 from labctl.grading.answers.written import add_answers, secrets_for
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence
-from labctl.grading.judge import Result, judge
+from labctl.grading.judge import Result, judge, leave_out_absent
 from labctl.grading.lab import Lab
 from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Verdict
@@ -32,6 +32,12 @@ VM_DEADLINE = 180.0
 START_DEADLINE = 60.0
 
 log = logging.getLogger(__name__)
+
+
+class Rebooted(HostError):
+    """The VM does not stay up for as long as it takes to grade it."""
+
+    cause = "rebooted"
 
 
 @dataclass(frozen=True)
@@ -86,15 +92,13 @@ class Graded:
 def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     """Grade one VM by its absolute deadline.
 
-    Raises :class:`HostError` when the VM cannot be reached or is not the VM it should be. A VM that can be
+    Raises :class:`HostError` when the VM cannot be reached or is not the VM it should be, and when another
+    run's experiment does not end in time (``labctl.grading.experiments.bench.Busy``). A VM that can be
     reached and on which no agent starts is judged by what is seen from outside; the rest of its checks are
     ERROR.
     """
-    began, started = time.monotonic(), datetime.now(UTC)
+    began, started = time.monotonic(), datetime.now(timezone.utc)
     deadline = Deadline.after(plan.deadline)
-    evidence = Evidence()
-    target = _with_answers(plan, host, staff.host, evidence)
-    checks, left_out = _applicable(plan, target)
     retry = Retry(stop=plan.stop)
     try:
         agent, problem = _start(host, deadline, retry)
@@ -104,6 +108,30 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     observer = Observer(agent, staff)
     if problem is not None:
         observer.no_agent = Unobserved(problem.cause, problem.message)
+    try:
+        graded = grade_through(observer, host, plan, deadline)
+    finally:
+        if observer.agent is not None:
+            observer.agent.close()
+    return replace(
+        graded,
+        problem=problem,
+        started=started,
+        seconds=round(time.monotonic() - began, 2),
+        tries=tuple(retry.failed),
+        identity=_identity(agent) if agent and not host.is_local else {},
+    )
+
+
+def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline) -> Graded:
+    """Grade one VM through an observer that is there already. Its agent stays open; it has none when that
+    one was lost.
+    """
+    began, started = time.monotonic(), datetime.now(timezone.utc)
+    evidence = Evidence()
+    target = _with_answers(plan, host, observer.staff.host, evidence)
+    checks, left_out = _applicable(plan, target)
+    agent = observer.agent
     bench = experiments.Bench(observer, plan.stop, agents=[agent] if agent else [])
     observer.experiments = {
         "crash": lambda args, until: experiments.crash(bench, args, until),
@@ -114,24 +142,30 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
         bench.check_stop()
         return observer.fetch(wave, deadline)
 
-    try:
+    if agent is not None and agent.hello.unsettled:
+        bench.settle(deadline)
+    results = judge(checks, target, evidence, fetch)
+    if bench.rebooted(deadline):
+        # nothing that was seen before goes together with what is seen now: once more, and all of it
+        log.debug("%s rebooted while it was graded", host.name)
+        bench.begin_again()
+        bench.settle(deadline)
+        evidence = Evidence()
+        target = _with_answers(plan, host, observer.staff.host, evidence)
         results = judge(checks, target, evidence, fetch)
-    finally:
-        if observer.agent is not None:
-            observer.agent.close()
+        if bench.rebooted(deadline):
+            raise Rebooted("the VM rebooted, and again, while it was graded", hint="let it come to rest")
+    judged, absent = leave_out_absent(results)
     return Graded(
         target=target,
-        results=tuple(results),
+        results=judged,
         evidence=evidence,
-        left_out=left_out,
+        left_out=left_out + absent,
         seconds=round(time.monotonic() - began, 2),
         connections=sum(one.connections for one in bench.agents),
         round_trips=sum(one.round_trips for one in bench.agents),
         started=started,
-        problem=problem,
         restored=bench.restored,
-        tries=tuple(retry.failed),
-        identity=_identity(agent) if agent and not host.is_local else {},
     )
 
 
@@ -150,6 +184,8 @@ def _start(host: Host, deadline: Deadline, retry: Retry) -> tuple[Agent | None, 
     try:
         return start_agent(host, deadline.sooner(START_DEADLINE), retry=retry), None
     except (PythonMissing, SudoRefused, AgentFault) as err:
+        if host.is_local:
+            raise  # no view from outside is left to judge by
         log.debug("no agent on %s: %s", host.name, err)
         return None, err
     except DeadlineExceeded as err:
@@ -175,6 +211,7 @@ def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tu
             left_out.append((one.id, reason))
         else:
             chosen.append(one)
+    left_out += [(id, "checked by staff") for id in plan.lab.rubric.by_staff]
     return tuple(chosen), tuple(left_out)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -111,6 +112,14 @@ def _weighed(lab: str, rubric: Rubric, check: Check) -> Check:
             place=rubric.place,
         )
     weight = rubric.weight(check.id)
+    if check.optional:
+        if weight:
+            raise CourseError(
+                f"lab {lab}: {check.id} is optional, and the rubric gives it points",
+                hint="what has points is not optional: a grade would fall without it",
+                place=rubric.place,
+            )
+        return check
     if weight is None:
         near = nearest(check.id, rubric.checks)
         raise CourseError(
@@ -130,23 +139,39 @@ def _weighed(lab: str, rubric: Rubric, check: Check) -> Check:
     return check.worth(weight.points, weight.parts)
 
 
+def staff_checks(package: str) -> tuple[Check, ...]:
+    """The CHECKS of the module ``staff`` in a lab's package: none where students have the lab without it."""
+    name = f"{package}.staff"
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError as err:
+        if err.name != name:
+            raise
+        return ()
+    return tuple(module.CHECKS)
+
+
 def list_labs(graders: Path) -> list[str]:
     """The names of the labs in a course's graders directory, sorted."""
     return sorted(path.parent.name for path in graders.glob("*/__init__.py"))
 
 
+def package_of(path: Path) -> str:
+    """The name under which :func:`load_lab` imports a lab: two courses' labs do not meet."""
+    return f"labctl_lab_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+
+
 def load_lab(path: Path) -> Lab:
     """The lab in the package directory ``path``, for example ``graders/lab7``: its ``LAB``.
 
-    The package is imported under a name made from its path, so that two courses' labs do not meet. Raises
-    :class:`CourseError` when there is none, or when it cannot be imported.
+    Raises :class:`CourseError` when there is none, or when it cannot be imported.
     """
     if not (path / "__init__.py").is_file():
         known = list_labs(path.parent) if path.parent.is_dir() else []
         near = nearest(path.name, known)
         hint = f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}"
         raise CourseError(f"there is no lab {path.name!r} in {path.parent}", hint=hint)
-    name = f"labctl_lab_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    name = package_of(path)
     module = sys.modules.get(name)
     if module is None:
         spec = importlib.util.spec_from_file_location(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from labctl.errors import CourseError
 from labctl.grading.document import host_document
 from labctl.grading.evidence import Evidence
 from labctl.grading.grade import Graded
-from labctl.grading.judge import judge
+from labctl.grading.judge import judge, leave_out_absent
 from labctl.grading.lab import Lab
 from labctl.grading.target import Target
 
@@ -38,16 +38,16 @@ def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -
             left_out.append((one.id, reason))
         else:
             chosen.append(one)
-    results = judge(chosen, target, seen)
+    results, absent = leave_out_absent(judge(chosen, target, seen))
     graded = Graded(
         target=target,
-        results=tuple(results),
+        results=results,
         evidence=seen,
-        left_out=tuple(left_out),
+        left_out=tuple(left_out) + absent,
         seconds=earlier["seconds"],
         connections=earlier["connections"],
         round_trips=earlier["round_trips"],
-        started=datetime.strptime(earlier["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC),
+        started=datetime.strptime(earlier["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc),
         restored=earlier["restored"],
         tries=tuple(earlier.get("tries", ())),
         identity=earlier.get("identity", {}),

@@ -6,70 +6,105 @@ student's page, the file for written answers and every grade are made from it.
 
 from __future__ import annotations
 
+import json
+import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    StringConstraints,
-    model_validator,
-)
-
-from labctl.documents import Map, Seq, load_yaml, nearest, validated
+from labctl.documents import STRICT, Map, Seq, load_yaml, nearest, validated
 from labctl.errors import CourseError, Place
+from labctl.probes import Malformed, decode
+
+if TYPE_CHECKING:
+    pass
 
 #: What is written down for a question: one command or several (a line each), DNS records (a line each), one
 #: word, one line, lines of a file, or sentences in the student's own words.
 Kind = Literal["command", "commands", "records", "word", "line", "lines", "text"]
 
 
-def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    if not line:
+@dataclass(frozen=True)
+class _Checked:
+    """How pydantic looks at a value when a rubric is read from its file. It is imported only then: the
+    student's ``labctl.pyz`` has rubrics that were read when it was built, and no compiled libraries.
+    """
+
+    check: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        from pydantic import BeforeValidator
+
+        return BeforeValidator(self.check).__get_pydantic_core_schema__(source, handler)
+
+
+def _points(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        raise ValueError("input should be a valid number")  # noqa: TRY004  pydantic wants this one
+    if isinstance(value, int | float) and not math.isfinite(value):
+        raise ValueError("input should be a finite number")
+    if isinstance(value, int | float) and not 0 < value <= 1000:
+        raise ValueError("input should be greater than 0 and at most 1000")
+    return value
+
+
+def _one_line(value: Any) -> Any:
+    line = " ".join(value.split()) if isinstance(value, str) else value
+    if line == "":
         raise ValueError("it must not be empty")
     return line
 
 
-def _pattern(text: str) -> str:
+def _pattern(value: Any) -> Any:
     try:
-        re.compile(text)
+        re.compile(str(value))
     except re.error as err:
-        raise ValueError(f"{text!r} is not a regular expression: {err}") from err
-    return text
+        raise ValueError(f"{value!r} is not a regular expression: {err}") from err
+    return value
 
 
-Points = Annotated[float, Field(gt=0, le=1000, strict=True, allow_inf_nan=False)]
+def _id(value: Any) -> Any:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9a-z]+", value):
+        raise ValueError("a question is called 1a, or 2")
+    return value
+
+
+def _some(value: Any) -> Any:
+    if value in ([], {}):
+        raise ValueError("there is nothing in it")
+    return value
+
+
+Points = Annotated[float, _Checked(_points)]
 #: One line, however it is folded in the file.
-Text = Annotated[str, AfterValidator(_one_line)]
-Pattern = Annotated[str, AfterValidator(_pattern)]
+Text = Annotated[str, _Checked(_one_line)]
+Pattern = Annotated[str, _Checked(_pattern)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Idea(_Model):
+@dataclass(frozen=True)
+class Idea:
     """Something that an answer in the student's own words should say. ``any``: regular expressions, one of
     which shows it; ``unless``: those that take it back. The case of letters does not matter.
     """
 
+    __pydantic_config__: ClassVar = STRICT
+
     name: Text
     points: Points
-    any: tuple[Pattern, ...] = Field(min_length=1)
+    any: Annotated[tuple[Pattern, ...], _Checked(_some)]
     unless: tuple[Pattern, ...] = ()
 
 
-class Answer(_Model):
+@dataclass(frozen=True)
+class Answer:
     """What is written down for a question. ``ideas`` only where ``kind`` is text; all of them together are
     worth ``points`` or more. ``secret``: the staff's inventory variable that holds the right word, which is
     compared where the grader runs, and is neither here nor on any VM.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     ask: Text
     points: Points
@@ -77,50 +112,57 @@ class Answer(_Model):
     ideas: tuple[Idea, ...] = ()
     secret: str = ""
 
-    @model_validator(mode="after")
-    def _ideas_fit(self) -> Answer:
+    def __post_init__(self) -> None:
         if self.ideas and self.kind != "text":
             raise ValueError(f"ideas are looked for in an answer of kind text, not {self.kind}")
         whole = round(sum(one.points for one in self.ideas), 2)
         if self.ideas and whole < self.points:
             raise ValueError(f"its ideas give {whole:g} points together, less than its {self.points:g}")
-        return self
 
 
-class Question(_Model):
+@dataclass(frozen=True)
+class Question:
     """``section`` is a key of the rubric's sections. ``do``: what the student does, as Markdown."""
 
-    id: Annotated[str, StringConstraints(pattern=r"^[0-9a-z]+$")]
+    __pydantic_config__: ClassVar = STRICT
+
+    id: Annotated[str, _Checked(_id)]
     section: str
     do: str = ""
     answer: Answer | None = None
 
 
-class Weight(_Model):
+@dataclass(frozen=True)
+class Weight:
     """What a check is worth; ``parts``: of that, each of its parts, where a part alone has its points too."""
 
-    points: Points
-    parts: dict[str, Points] = {}
+    __pydantic_config__: ClassVar = STRICT
 
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Weight:
+    points: Points
+    parts: dict[str, Points] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
         whole = round(sum(self.parts.values()), 2)
         if self.parts and whole != self.points:
             raise ValueError(f"its parts are worth {whole:g} points together, not {self.points:g}")
-        return self
 
 
-class Rubric(_Model):
+@dataclass(frozen=True)
+class Rubric:
     """``sections`` maps a key to a heading, in the order of the scorecard; ``checks`` a check's id to its
-    weight. ``intro`` is the beginning of the student's page, as Markdown.
+    weight. ``intro`` is the beginning of the student's page, as Markdown. ``by_staff`` are checks that only
+    staff have, and their points: in the rubric that students get, and only there.
     """
 
+    __pydantic_config__: ClassVar = STRICT
+
     title: Text
-    sections: dict[str, Text] = Field(min_length=1)
-    intro: str = ""
+    sections: Annotated[dict[str, Text], _Checked(_some)]
     questions: tuple[Question, ...]
     checks: dict[str, Weight]
-    _source: Map | None = PrivateAttr(None)
+    intro: str = ""
+    by_staff: dict[str, Points] = field(default_factory=dict)
+    _source: ClassVar[Map | None] = None
 
     @property
     def place(self) -> Place | None:
@@ -141,7 +183,7 @@ class Rubric(_Model):
     def weighed(self) -> tuple[str, ...]:
         """The ids of all checks that have a weight here, those of written answers too."""
         answers = [f"{ANSWER}{one.id}" for one in self.questions if one.answer]
-        return (*self.checks, *answers)
+        return (*self.checks, *(one for one in answers if one not in self.by_staff))
 
     def question(self, id: str) -> Question | None:
         return next((one for one in self.questions if one.id == id), None)
@@ -159,10 +201,15 @@ ANSWER = "answer."
 
 
 def load_rubric(path: Path) -> Rubric:
-    """Read a rubric. Raises :class:`CourseError` with the place for whatever is wrong in it."""
+    """Read a rubric. Raises :class:`CourseError` with the place for whatever is wrong in it.
+
+    Where there is no such file, but one of :func:`for_students`, it is that one.
+    """
+    if not path.exists() and path.with_suffix(".json").is_file():
+        return _read_for_students(path.with_suffix(".json"))
     document = load_yaml(path, CourseError)
     rubric = validated(Rubric, document, path, CourseError)
-    rubric._source = document
+    object.__setattr__(rubric, "_source", document)
     seen: dict[str, int] = {}
     for question, place in _places(document["questions"], rubric.questions):
         first = seen.setdefault(question.id, place.line)
@@ -176,6 +223,31 @@ def load_rubric(path: Path) -> Rubric:
                 place=place,
             )
     return rubric
+
+
+def for_students(rubric: Rubric, by_staff: Collection[str]) -> str:
+    """The rubric as JSON, for who has not pydantic; without what shows how to please the grader.
+
+    ``by_staff`` are the ids of the checks that students do not have.
+    """
+    questions = [
+        replace(one, answer=replace(one.answer, ideas=(), secret="") if one.answer else None)
+        for one in rubric.questions
+    ]
+    mine = replace(
+        rubric,
+        questions=tuple(questions),
+        checks={id: one for id, one in rubric.checks.items() if id not in by_staff},
+        by_staff={id: one.points for id in rubric.weighed if id in by_staff and (one := rubric.weight(id))},
+    )
+    return json.dumps(asdict(mine), ensure_ascii=False, indent=1)
+
+
+def _read_for_students(path: Path) -> Rubric:
+    try:
+        return decode(Rubric, json.loads(path.read_text(encoding="utf-8")))
+    except (Malformed, ValueError) as err:
+        raise CourseError(f"the file is damaged: {err}", place=Place(path)) from err
 
 
 def _places(source: Seq, questions: tuple[Question, ...]) -> Iterator[tuple[Question, Place]]:

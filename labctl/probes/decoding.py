@@ -106,6 +106,6 @@ def _measure(data: Any) -> None:
 
 
 def _first(err: BaseException) -> str:
-    while isinstance(err, BaseExceptionGroup):
+    while isinstance(err, cattrs.BaseValidationError):
         err = err.exceptions[0]
     return str(err)[:200]

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -172,7 +173,7 @@ def _outside(request: Request[Any], deadline: Deadline) -> Observed[Any]:
 def _gather(future: Future[Observed[Any]], deadline: Deadline) -> Observed[Any]:
     try:
         return future.result(timeout=deadline.remaining() + 0.5)
-    except TimeoutError:
+    except TookTooLong:
         return Observed(Unobserved("timeout", "the VM's time was over"))
 
 
@@ -181,6 +182,6 @@ def _gather_all(
 ) -> dict[str, Observed[Any]]:
     try:
         return future.result(timeout=deadline.remaining() + 0.5)
-    except TimeoutError:
+    except TookTooLong:
         late = Unobserved("timeout", "the VM's time was over")
         return {one.key: Observed(late) for one in requests}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from labctl.report.stats_console import duplicate_lines
@@ -23,14 +24,22 @@ _INDENT = 15
 
 
 def render_scorecard(
-    document: Mapping[str, Any], *, tty: bool = False, width: int = WIDTH, colour: bool | None = None
+    document: Mapping[str, Any],
+    *,
+    tty: bool = False,
+    width: int = WIDTH,
+    colour: bool | None = None,
+    program: str = "labctl",
 ) -> str:
-    """All hosts of a run. ``colour`` None: on a terminal, unless NO_COLOR is set (https://no-color.org)."""
+    """All hosts of a run. ``colour`` None: on a terminal, unless NO_COLOR is set (https://no-color.org).
+
+    ``program`` is what the reader types for labctl.
+    """
     if colour is None:
         colour = tty and not os.environ.get("NO_COLOR")
     console = _console(width, colour)
     for host in document["hosts"]:
-        _host(console, document, host)
+        _host(console, document, host, program)
     if len(document["hosts"]) > 1:
         _overview(console, document["hosts"])
         for line in duplicate_lines(document.get("duplicates", ())):
@@ -38,7 +47,25 @@ def render_scorecard(
     return _text_of(console)
 
 
-def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]) -> None:
+def render_changes(
+    head: str,
+    changes: Iterable[tuple[Mapping[str, Any], str]],
+    *,
+    tty: bool = False,
+    width: int = WIDTH,
+) -> str:
+    """A line ``head``, and each check of which there is something new to say with its verdict before."""
+    console = _console(width, tty and not os.environ.get("NO_COLOR"))
+    rows = list(changes)
+    layers = {check["id"]: check.get("layer") for check, _ in rows}
+    _line(console, [(_safe(head), "bold")])
+    for check, was in rows:
+        news = f" (was {was.upper()})" if was != check["verdict"] else ""
+        _check(console, {**check, "title": f"{check['title']}{news}"}, layers)
+    return _text_of(console)
+
+
+def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any], program: str) -> None:
     title = f"{_safe(host['host'])}  {document['lab']} {document.get('title', '')}".rstrip()
     _line(console, [(title, "bold")])
     if not host["checks"]:
@@ -58,33 +85,44 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
         if broken:
             parts.append(f"  begin with: {broken['layer']} ({broken['check']})")
         _line(console, parts)
-        for check in mine:
-            _check(console, check, layers)
+        for check, following in zip_longest(mine, mine[1:]):
+            _check(console, check, layers, last=not following or _reason(check) != _reason(following))
     _line(console, [])
     _total(console, host)
-    _next(console, host)
+    _next(console, host, program)
     _line(console, [])
 
 
-def _check(console: Console, check: Mapping[str, Any], layers: Mapping[str, str | None]) -> None:
+def _reason(check: Mapping[str, Any]) -> tuple[str, str]:
+    return check["verdict"], check["hint"]
+
+
+def _check(
+    console: Console, check: Mapping[str, Any], layers: Mapping[str, str | None], last: bool = True
+) -> None:
+    """One check. Of skips in a row for one reason only the ``last`` says it."""
     verdict = str(check["verdict"])
     points = "-" if check["score"] is None else f"{check['score']:g}"
-    text = f"{points:>4}/{check['max_score']:<3g} "
+    optional = check["max_score"] == 0
+    text = "optional " if optional else f"{points:>4}/{check['max_score']:<3g} "
     style = _STYLES.get(verdict, "")
     _wrapped(
         console,
-        _safe(check["title"]),
+        _safe(check["title"] + (f" [{check['id']}]" if verdict in ("fail", "error") else "")),
         first=[("  ", ""), (f"{verdict.upper():5}", style), (text, "")],
         rest=" " * (_INDENT + 1),
     )
+    if optional:  # nothing but information
+        _labelled(console, "seen", check["seen"])
     if verdict == "pass":
         return
     if verdict == "fail":
         _labelled(console, "expected", check["expected"])
-    if verdict != "skip":  # a bare VM skips most checks: one line each is enough to act on
+    if verdict != "skip" and not optional:  # a bare VM skips most checks: one line each is enough to act on
         _labelled(console, "wrote", check.get("answer", ""))
         _labelled(console, "seen", check["seen"])
-    _labelled(console, "hint", check["hint"])
+    if verdict != "skip" or last:
+        _labelled(console, "hint", check["hint"])
     if check.get("for_staff"):
         _labelled(console, "note", "for staff to read")
     first = check.get("blocked_by")
@@ -130,7 +168,7 @@ def _total(console: Console, host: Mapping[str, Any]) -> None:
         _wrapped(console, f"{len(host['left_out'])} checks left out: {told}", "", "  ")
 
 
-def _next(console: Console, host: Mapping[str, Any]) -> None:
+def _next(console: Console, host: Mapping[str, Any], program: str) -> None:
     open_ones = [check for check in host["checks"] if check["verdict"] in ("fail", "error")]
     if not open_ones:
         if host["status"] == "graded" and host["score"] == host["max_score"]:
@@ -138,8 +176,9 @@ def _next(console: Console, host: Mapping[str, Any]) -> None:
         return
     first = next((one for one in open_ones if one["verdict"] == "fail"), open_ones[0])
     where = "" if host["host"] == "localhost" else f" {host['host']}"
-    _wrapped(console, _safe(f"Next: mend {first['id']}, then look again:"), "", "      ")
-    _line(console, ["      ", _safe(f"labctl grade{where} --only {first['id']}")])
+    mend = f"mend {first['id']}, then " if first["verdict"] == "fail" else ""
+    _wrapped(console, _safe(f"Next: {mend}look again:"), "", "      ")
+    _line(console, ["      ", _safe(f"{program} grade{where} --only {first['id']}")])
 
 
 def _overview(console: Console, hosts: Iterable[Mapping[str, Any]]) -> None:

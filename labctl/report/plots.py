@@ -43,6 +43,8 @@ def plot_stats(document: Mapping[str, Any], form: str) -> bytes:
 def _distribution(axes: Any, rows: list[Mapping[str, Any]]) -> None:
     for row in rows:
         axes.bar(row["from"], row["vms"], width=(row["to"] - row["from"]) * 0.95, align="edge", color=_PLAIN)
+    if not rows:
+        axes.text(0.5, 0.5, "no VM has a grade yet", ha="center", transform=axes.transAxes)
     axes.set(title="Distribution", xlabel="points", ylabel="VMs")
     axes.yaxis.get_major_locator().set_params(integer=True)
 

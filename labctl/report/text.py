@@ -9,8 +9,9 @@ from __future__ import annotations
 import unicodedata
 
 # Cc: control characters; Cf: format characters, bidi overrides among them; Cs: lone surrogates;
-# Zl, Zp: separators that some terminals break lines at.
-_UNSAFE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+# Cn: not assigned, among them two that XML and YAML forbid; Zl, Zp: separators that some terminals break
+# lines at.
+_UNSAFE = {"Cc", "Cf", "Cn", "Cs", "Co", "Zl", "Zp"}
 
 
 def plain(text: str, *, limit: int = 0, multiline: bool = True) -> str:
@@ -18,17 +19,25 @@ def plain(text: str, *, limit: int = 0, multiline: bool = True) -> str:
 
     Newlines stay when ``multiline``, tabs become spaces. ``limit`` cuts long text and says so.
     """
-    out = []
-    for letter in text:
-        if letter == "\n" and multiline:
-            out.append(letter)
-        elif letter == "\t":
-            out.append("    ")
-        elif unicodedata.category(letter) in _UNSAFE:
-            out.append(letter.encode("unicode_escape").decode("ascii"))
-        else:
-            out.append(letter)
-    shown = "".join(out)
+    if text.isprintable():
+        shown = text
+    elif multiline:
+        shown = "\n".join(map(_escaped, text.split("\n")))
+    else:
+        shown = _escaped(text)
     if limit and len(shown) > limit:
         return f"{shown[:limit]}… ({len(shown) - limit} more characters)"
     return shown
+
+
+def _escaped(line: str) -> str:
+    # nearly every line is printable as it is, and a class's page has tens of thousands of them
+    return line if line.isprintable() else "".join(map(_shown, line))
+
+
+def _shown(letter: str) -> str:
+    if letter == "\t":
+        return "    "
+    if unicodedata.category(letter) in _UNSAFE:
+        return letter.encode("unicode_escape").decode("ascii")
+    return letter

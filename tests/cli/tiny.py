@@ -7,11 +7,13 @@ from pathlib import Path
 LAB = '''\
 """A lab for tests."""
 
-from labctl.grading import Judgement, Lab, See, Target, check, failed, passed
+from pathlib import Path
+
+from labctl.grading import Judgement, Lab, See, Target, check, failed, load_rubric, passed
 from labctl.probes import file_read
 
 
-@check("box.file", question="1", points=3)
+@check("box.file", question="1")
 def has_file(vm: Target, see: See) -> Judgement:
     """The file is there."""
     if see(file_read(f"DIRECTORY/{vm.name}")).exists:
@@ -19,14 +21,35 @@ def has_file(vm: Target, see: See) -> Judgement:
     return failed(expected="a file", seen="no such file", hint="touch it")
 
 
-@check("box.more", question="2", points=2, after=("box.file",), disruptive=True)
+@check("box.more", question="2", after=("box.file",), disruptive=True)
 def more(vm: Target, see: See) -> Judgement:
     """There is more to it."""
     return passed()
 
 
-LAB = Lab("tiny", "A tiny lab", (("box", "The box"),), (has_file, more))
+LAB = Lab.of("tiny", load_rubric(Path(__file__).with_name("rubric.yml")), (has_file, more))
 '''
+RUBRIC = """\
+title: A tiny lab
+sections: {box: The box}
+questions:
+  - {id: "1", section: box}
+  - {id: "2", section: box}
+checks:
+  box.file: {points: 3}
+  box.more: {points: 2}
+"""
+
+RUBRIC = """\
+title: A tiny lab
+sections: {box: The box}
+questions:
+  - {id: "1", section: box, do: Make a box.}
+  - {id: "2", section: box}
+checks:
+  box.file: {points: 3}
+  box.more: {points: 2}
+"""
 
 
 class Course:
@@ -38,6 +61,7 @@ class Course:
         (root / "graders" / "tiny").mkdir(parents=True)
         (root / "labctl.toml").write_text('[grade]\nlab = "tiny"\n')
         (root / "graders" / "tiny" / "__init__.py").write_text(LAB.replace("DIRECTORY", str(root)))
+        (root / "graders" / "tiny" / "rubric.yml").write_text(RUBRIC)
         self.inventory(dict.fromkeys(self.names, "ansible_connection: local"))
         self.url = f"sqlite:///{root}/results.sqlite"
 

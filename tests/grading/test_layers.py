@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from graded import document
@@ -119,7 +120,7 @@ def test_prerequisites_point_down_and_layers_have_names() -> None:
 def weighed(parts: Mapping[str, float], made: Check) -> Lab:
     rubric = rubric_for({}, {"1": "a"})
     weight = Weight(points=2, parts=dict(parts))
-    return Lab.of("test", rubric.model_copy(update={"checks": {made.id: weight}}), (made,))
+    return Lab.of("test", replace(rubric, checks={made.id: weight}), (made,))
 
 
 def test_a_part_that_is_done_has_the_points_that_the_rubric_gives_it() -> None:

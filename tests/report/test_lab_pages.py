@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from world import LAB
 
-from labctl.grading import Answer, Judgement, Lab, Question, Rubric, See, Target, passed, rubric_document
+from labctl.grading import Judgement, Lab, See, Target, load_rubric, passed, rubric_document
 from labctl.grading.answers import answer, read_answers
 from labctl.grading.rubric import Kind
 from labctl.report.lab_pages import render_answers_template, render_handout, render_rubric
@@ -25,7 +26,8 @@ QUESTIONS += [f"3{one}" for one in "abcdef"]
 def test_every_question_of_the_lab_is_asked_and_the_vm_alone_has_60_points() -> None:
     assert [one["id"] for one in DOCUMENT["questions"]] == QUESTIONS
     assert all(one["answer"] for one in DOCUMENT["questions"])
-    assert (DOCUMENT["max_score"], len(DOCUMENT["checks"])) == (60, 43)
+    scored = [one for one in DOCUMENT["checks"] if not one["optional"]]
+    assert (DOCUMENT["max_score"], len(scored)) == (60, 43)
     assert DOCUMENT["max_answers"] == sum(one["answer"]["points"] for one in DOCUMENT["questions"])
 
 
@@ -33,7 +35,8 @@ def test_the_rubric_goes_by_question_and_has_every_check_and_its_points() -> Non
     text = render_rubric(DOCUMENT)
     assert [m[1] for m in re.finditer(r"^(\d\w)  \S", text, re.MULTILINE)] == QUESTIONS
     for check in DOCUMENT["checks"]:
-        assert re.search(rf"^ +{check['id']} +\*? +{check['max_score']:g}  ", text, re.MULTILINE)
+        worth = "opt" if check["optional"] else f"{check['max_score']:g}"
+        assert re.search(rf"^ +{check['id']} +\*? +{worth}  ", text, re.MULTILINE)
     assert text.count("written answer ") == len(QUESTIONS)
     assert "(running 0.5, at boot 0.5) [unit]" in text
     assert max(len(line) for line in text.splitlines()) <= 80
@@ -103,8 +106,12 @@ WORDS = st.text(min_size=1).filter(lambda text: bool(text.strip()))
 def test_whatever_is_asked_the_template_loads(
     title: str, heading: str, ask: str, do: str, kind: Any, id: str
 ) -> None:
-    question = Question(id=id, section="a", do=do, answer=Answer(ask=ask, points=1, kind=kind))
-    rubric = Rubric(title=title, sections={"a": heading}, questions=(question,), checks={})
+    question = {"id": id, "section": "a", "do": do, "answer": {"ask": ask, "points": 1, "kind": kind}}
+    source = {"title": title, "sections": {"a": heading}, "questions": [question], "checks": {}}
+    with tempfile.TemporaryDirectory() as home:
+        path = Path(home, "rubric.yml")
+        path.write_text(yaml.safe_dump(source))
+        rubric = load_rubric(path)
     document = rubric_document(Lab.of("test", rubric, (answer(id)(as_it_is),)))
     assert yaml.safe_load(render_answers_template(document)) == {id: ""}
     assert render_handout(document).count("\n### Question ") >= 1

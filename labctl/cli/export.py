@@ -1,0 +1,140 @@
+"""labctl export: a kept run in the form that Gradescope, a gradebook, CI or a browser wants."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from labctl.cli.context import Setting
+from labctl.cli.options import course_option, database_option, inventory_option, vault_options
+from labctl.cli.results import results
+from labctl.errors import HostError, RequestError
+from labctl.report.formats import FORMATS, only
+
+if TYPE_CHECKING:
+    from labctl.inventory import Host, Inventory
+    from labctl.report.formats import Format
+    from labctl.store import Store
+
+
+class NotGraded(HostError):
+    """The run ended before this VM's turn."""
+
+    cause = "not-graded"
+
+
+@click.command()
+@click.argument("run")
+@click.argument("vm", required=False)
+@click.option("--format", "name", type=click.Choice(list(FORMATS)), required=True, help="The form.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file to write; for gradescope and a run of several VMs, a directory of files.",
+)
+@inventory_option
+@course_option
+@vault_options
+@database_option
+def export(
+    run: str,
+    vm: str | None,
+    name: str,
+    output: Path,
+    inventory: tuple[Path, ...],
+    course: Path | None,
+    database: str | None,
+) -> int:
+    """Write a kept run, or one of its VMs, in another form.
+
+    RUN is a run's id or the beginning of it, or: last. The class list, when the inventory has one, gives
+    the students' names, addresses and numbers.
+    """
+    store = results(database)
+    document = run_of(store, store.find(run), vm, Setting.current(inventory, course).inventory)
+    form = FORMATS[name]
+    missing = [host["host"] for host in document["hosts"] if host["score"] is None]
+    if form.each:
+        written = _write_each(document, form, output, single=vm is not None)
+    else:
+        _write(output, form.render(document))
+        written = len(document["hosts"])
+    click.echo(f"{output}: {written} of {len(document['hosts'])} VMs", err=True)
+    if missing:
+        what = "no file was written for" if form.each else "written without a score:"
+        click.echo(f"no complete grade, {what} {', '.join(missing[:10])}", err=True)
+        if len(missing) > 10:
+            click.echo(f"  and {len(missing) - 10} more", err=True)
+    return 3 if missing else 0
+
+
+def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict[str, Any]:
+    """The document that formats render: every VM of the run, in its order, with evidence and student."""
+    from labctl.documents import nearest
+    from labctl.grading import lost_document
+
+    about = store.about(run)
+    if vm is not None and vm not in about["hosts"]:
+        near = nearest(vm, about["hosts"])
+        hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
+        raise RequestError(f"the run {run} has no VM {vm!r}", hint=hint)
+    attempts = {one.host: one for one in store.kept(run, vm)}
+    students = {host.name: student for host in inventory.hosts.values() if (student := student_of(host))}
+    hosts = []
+    for name in about["hosts"] if vm is None else [vm]:
+        attempt = attempts.get(name)
+        if attempt is None:
+            hint = f"labctl grade {name}"
+            row: dict[str, Any] = lost_document(name, NotGraded("the run ended before its turn", hint=hint))
+        else:
+            row = {**attempt.document, "attempt": attempt.attempt, "kind": attempt.kind}
+            seen = store.evidence(attempt)
+            if seen is not None:
+                row["evidence"] = seen
+        if name in students:
+            row["student"] = students[name]
+        hosts.append(row)
+    return {"schema": 1, **about, "hosts": hosts}
+
+
+def student_of(host: Host) -> dict[str, str]:
+    """``name``, ``email``, ``sid`` and ``user`` as the class list has them; what it lacks is left out."""
+    values = {key: host.value(f"student_{key}") for key in ("name", "email", "sid", "user")}
+    return {key: str(value) for key, value in values.items() if isinstance(value, str | int)}
+
+
+def _write_each(document: Mapping[str, Any], form: Format, output: Path, *, single: bool) -> int:
+    """A file for each VM with a complete grade, named after it; how many."""
+    good = [host for host in document["hosts"] if host["score"] is not None]
+    if single or len(document["hosts"]) == 1:
+        for host in good:
+            _write(output, form.render(only(document, host)))
+        return len(good)
+    if output.exists() and not output.is_dir():
+        raise RequestError(f"{output} is a file: a run of several VMs becomes a directory of files")
+    try:
+        output.mkdir(exist_ok=True)
+    except OSError as err:
+        raise RequestError(f"cannot make the directory {output}: {err.strerror}") from err
+    for host in good:
+        # a VM named on the command line may hold @ and :, and must not leave the directory
+        name = urllib.parse.quote(host["host"], safe="@:").lstrip(".")
+        _write(output / f"{name}{form.ending}", form.render(only(document, host)))
+    return len(good)
+
+
+def _write(path: Path, text: str) -> None:
+    from labctl.files import write_whole
+
+    if path.is_dir():
+        raise RequestError(f"{path} is a directory", hint=f"name a file: -o {path}/FILE")
+    try:
+        write_whole(path, text)
+    except OSError as err:
+        raise RequestError(f"cannot write {path}: {err.strerror}") from err

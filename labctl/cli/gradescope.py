@@ -1,0 +1,218 @@
+"""labctl gradescope: receipts for students, and the autograder that reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from labctl.cli.context import Setting
+from labctl.cli.options import (
+    course_option,
+    database_option,
+    forks_option,
+    inventory_option,
+    vault_options,
+)
+from labctl.cli.results import results
+from labctl.errors import HostError, RequestError
+
+if TYPE_CHECKING:
+    from labctl.gradescope import Keys
+    from labctl.inventory import Host
+    from labctl.store import Store
+
+keys_option = click.option(
+    "--keys",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="The directory of the receipts' keys. Default: one in your state directory.",
+)
+
+
+def keys_directory(given: Path | None) -> Path:
+    """Where the keys of receipts are."""
+    from labctl.sandbox.paths import state_dir
+
+    return given or state_dir() / "gradescope"
+
+
+@click.group()
+def gradescope() -> None:
+    """Sign results for students, and build the autograder that reads them."""
+
+
+@gradescope.command("key")
+@keys_option
+@click.option("--new", is_flag=True, help="Make the key; there must be none yet.")
+def key(keys: Path | None, new: bool) -> None:
+    """Show the key that receipts are signed with, or make it."""
+    from labctl.gradescope import make_keys, open_keys
+
+    directory = keys_directory(keys)
+    found = make_keys(directory) if new else open_keys(directory)
+    click.echo(f"{found.fingerprint}  {directory}")
+
+
+@gradescope.command("deliver")
+@click.argument("run")
+@click.argument("vms", metavar="[VM]...", nargs=-1)
+@inventory_option
+@course_option
+@vault_options
+@forks_option
+@database_option
+@keys_option
+def deliver(
+    run: str,
+    vms: tuple[str, ...],
+    inventory: tuple[Path, ...],
+    course: Path | None,
+    forks: int,
+    database: str | None,
+    keys: Path | None,
+) -> int:
+    """Sign the grades of a kept run and leave each student's receipt in their home on the VM.
+
+    RUN is a run's id or the beginning of it, or: last.
+    """
+    from labctl.gradescope import open_keys
+
+    store = results(database)
+    setting = Setting.current(inventory, course)
+    return deliver_run(store, store.find(run), setting, open_keys(keys_directory(keys)), forks, vms)
+
+
+def deliver_run(
+    store: Store, run: str, setting: Setting, keys: Keys, forks: int, vms: Sequence[str] = ()
+) -> int:
+    """Deliver the receipts of a run; 3 when some VM has none now, else 0."""
+    from labctl.batch import fan_out
+    from labctl.gradescope.deliver import NotDelivered
+    from labctl.gradescope.deliver import deliver as leave
+    from labctl.grading import load_lab
+    from labctl.grading.answers import secrets_for
+    from labctl.report.text import plain
+
+    about = store.about(run)
+    attempts = {one.host: one for one in store.kept(run)}
+    asked = {host.name for host in setting.select(vms)} if vms else set(about["hosts"])
+    names = [name for name in about["hosts"] if name in asked]
+    if not names:
+        raise RequestError(f"the run {run} has none of these VMs", hint=f"labctl show {run} lists its VMs")
+    # one that was named user@address is in no inventory
+    known = {name for name in names if name in setting.inventory.hosts or "@" in name}
+    lab = load_lab(setting.course.graders / about["lab"])
+    staff = next(iter(setting.inventory.group_hosts("staff")), None)
+    done = 0
+
+    def work(host: Host) -> str:
+        if host.name not in attempts:
+            raise NotDelivered("no receipt: the run ended before its turn")
+        attempt = attempts[host.name]
+        document = {**attempt.document, "evidence": store.evidence(attempt)}
+        return leave(host, about, document, keys, secrets_for(lab.rubric, host, staff))
+
+    def tell(host: Host, outcome: str | HostError) -> None:
+        nonlocal done
+        done += not isinstance(outcome, HostError)
+        said = outcome.message if isinstance(outcome, HostError) else f"receipt in {outcome}"
+        click.echo(f"{plain(host.name)}: {plain(said, multiline=False)}", err=True)
+
+    fan_out(setting.select(sorted(known)) if known else (), work, forks=forks, on_done=tell)
+    for name in names:
+        if name not in known:
+            click.echo(f"{plain(name)}: no receipt: it is not in the inventory", err=True)
+    return 0 if done == len(names) else 3
+
+
+@gradescope.command("build")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("autograder.zip"),
+    show_default=True,
+    help="The zip to write.",
+)
+@inventory_option
+@course_option
+@vault_options
+@click.option("--lab", "lab_name", help="Which lab. Default: labctl.toml's.")
+@keys_option
+@click.option(
+    "--max-age",
+    type=click.FloatRange(0.1, 366),
+    default=14,
+    show_default=True,
+    help="Days a receipt is good for.",
+)
+@click.option(
+    "--late-percent",
+    type=click.FloatRange(0, 100),
+    default=0,
+    show_default=True,
+    help="Taken off for each day begun after the deadline.",
+)
+@click.option("--attempts", type=click.IntRange(0), default=0, help="Submissions graded in --attempt-hours.")
+@click.option("--attempt-hours", type=click.FloatRange(0.1), default=24, show_default=True)
+@click.option(
+    "--live",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="KEY",
+    help="Grade the VMs from Gradescope, over SSH with this private key, which goes into the zip.",
+)
+def build(
+    output: Path,
+    inventory: tuple[Path, ...],
+    course: Path | None,
+    lab_name: str | None,
+    keys: Path | None,
+    max_age: float,
+    late_percent: float,
+    attempts: int,
+    attempt_hours: float,
+    live: Path | None,
+) -> None:
+    """Build the autograder's zip, to be uploaded to Gradescope.
+
+    It believes the receipts that labctl grade --deliver leaves with the students. With --live it grades the
+    VMs itself.
+    """
+    import base64
+
+    from labctl.files import write_whole
+    from labctl.gradescope import open_keys
+    from labctl.gradescope.build import access_with, roster
+    from labctl.gradescope.build import build as make
+    from labctl.gradescope.settings import Settings
+    from labctl.grading import load_lab
+
+    setting = Setting.current(inventory, course)
+    lab = load_lab(setting.course.graders / (lab_name or setting.course.default_lab))
+    students = roster(tuple(setting.inventory.hosts.values()))
+    public = sealing = ""
+    access = None
+    if live:
+        names = {row["host"] for row in students.values()}
+        access = access_with(live, [host for name, host in setting.inventory.hosts.items() if name in names])
+    else:
+        found = open_keys(keys_directory(keys))
+        public, sealing = base64.b64encode(found.public).decode(), found.sealing.decode()
+    settings = Settings(
+        lab=lab.name,
+        mode="live" if live else "receipts",
+        roster=students,
+        public=public,
+        sealing=sealing,
+        max_age=max_age,
+        late_percent=late_percent,
+        attempts=attempts,
+        attempt_hours=attempt_hours,
+    )
+    try:
+        write_whole(output, make(settings, setting.course.graders, access))
+    except OSError as err:
+        raise RequestError(f"cannot write {output}: {err.strerror}") from err
+    click.echo(f"{output}: {lab.name}, {len(students)} students, {settings.mode}", err=True)

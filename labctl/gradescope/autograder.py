@@ -1,0 +1,224 @@
+"""What runs in Gradescope's container: a submission in, results.json out.
+
+What is the student's to mend becomes a results.json with no points and a message. What is not (a VM that
+cannot be judged, a broken build) leaves no results.json: Gradescope then says that the autograder failed,
+which is true, and no score is made up.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from labctl.errors import CourseError
+from labctl.files import write_whole
+from labctl.gradescope import live
+from labctl.gradescope.answers import find_answers, has_answers, with_answers
+from labctl.gradescope.receipts import (
+    MAX_BYTES,
+    Receipt,
+    ReceiptError,
+    is_receipt,
+    read_receipt,
+    receipt_name,
+)
+from labctl.gradescope.settings import NAME, Settings
+from labctl.gradescope.submission import Submission, read_submission
+from labctl.grading import load_lab
+from labctl.report.gradescope import gradescope_results, results_text
+from labctl.report.text import plain
+
+#: How far the clocks of the staff's machine and of Gradescope may differ.
+_SKEW = timedelta(minutes=10)
+#: Of a submission so many files are looked at: it may be an archive of anything.
+_MOST_FILES = 200
+
+
+class NoGrade(Exception):
+    """There is no grade, and the student can do nothing about it."""
+
+
+def autograde(root: Path) -> int:
+    """Grade the submission under ``root`` (``/autograder``); the process's exit status."""
+    began = time.monotonic()
+    try:
+        settings = Settings.from_json((root / "source" / NAME).read_text(encoding="utf-8"))
+        submission = read_submission(root / "submission_metadata.json")
+        results = _results(settings, submission, root)
+    except (NoGrade, CourseError, OSError, ValueError) as err:
+        print(plain(f"no grade: {err}"), file=sys.stderr)
+        return 1
+    results["execution_time"] = round(time.monotonic() - began, 2)
+    (root / "results").mkdir(exist_ok=True)
+    write_whole(root / "results" / "results.json", results_text(results), mode=0o644)
+    return 0
+
+
+def _results(settings: Settings, submission: Submission, root: Path) -> dict[str, Any]:
+    spent = settings.attempts and submission.attempts(timedelta(hours=settings.attempt_hours))
+    if spent >= settings.attempts > 0:
+        return _kept(
+            submission,
+            f"You have used your {settings.attempts} submissions in {settings.attempt_hours:g} hours. "
+            "This one was not graded; what the last one came to stays.",
+        )
+    lab = load_lab(root / "source" / live.COURSE / "graders" / settings.lab)
+    file, answers, told = find_answers(root / "submission", lab)
+    try:
+        students = _students(settings, submission)
+        if settings.mode == "live":
+            # no file is an empty one: what is not answered has no points
+            file = (file or Path(os.devnull)) if has_answers(lab) else None
+            run = live.grade(root, students[0]["host"], file)
+        else:
+            receipt = _receipt(settings, submission, students, root / "submission")
+            host, unjudged = with_answers(receipt, lab, answers)
+            run = {**receipt.run, "hosts": [host]}
+            told += f"\nReceipt of {receipt.graded:%d %B %Y, %H:%M} UTC."
+            if unjudged:
+                told += f"\nFor staff to read, and not in these points: {', '.join(unjudged)}."
+    except ReceiptError as err:
+        return _refused(f"{err.message[:1].upper()}{err.message[1:]}.", err.hint)
+    except live.NotJudged as err:
+        if submission.last_results is None:
+            raise NoGrade(str(err)) from err
+        return _kept(submission, "Your VM could not be judged now. What the last submission came to stays.")
+    (host,) = run["hosts"]
+    results = gradescope_results(run, host)
+    results["output"] += f"\n{plain(told.strip())}".rstrip()
+    return _with_lateness(results, settings, submission)
+
+
+def _students(settings: Settings, submission: Submission) -> list[Mapping[str, str]]:
+    """The students of the submission that the class list knows. Raises :class:`ReceiptError` for none."""
+    found = [settings.roster[email] for email in submission.emails if email in settings.roster]
+    if not found:
+        raise ReceiptError(
+            f"the class list has nobody with the address {', '.join(submission.emails) or '(none)'}",
+            hint="tell the staff: it is for them to mend",
+        )
+    return found
+
+
+def _receipt(
+    settings: Settings, submission: Submission, students: list[Mapping[str, str]], directory: Path
+) -> Receipt:
+    """The newest of the receipts handed in that is good for this submission. Raises
+    :class:`ReceiptError`, of the last one that was not.
+    """
+    public, sealing = base64.b64decode(settings.public), settings.sealing.encode()
+    good: list[Receipt] = []
+    problem = ReceiptError(
+        f"there is no receipt among the files: hand in {receipt_name(settings.lab)}",
+        hint="it lies in your home on your VM once the staff have graded it",
+    )
+    for data in _files(directory):
+        if not is_receipt(data):
+            continue
+        try:
+            receipt = read_receipt(data, public, sealing)
+            _check(receipt, settings, submission, students)
+            good.append(receipt)
+        except ReceiptError as err:
+            problem = err
+    if not good:
+        raise problem
+    return max(good, key=lambda one: one.graded)
+
+
+def _check(
+    receipt: Receipt, settings: Settings, submission: Submission, students: list[Mapping[str, str]]
+) -> None:
+    """Whether it is of this lab, of this student and of this time. Raises :class:`ReceiptError`."""
+    if receipt.run["lab"] != settings.lab:
+        raise ReceiptError(
+            f"the receipt is for {receipt.run['lab']}, and this is {settings.lab}",
+            hint=f"hand in {receipt_name(settings.lab)}",
+        )
+    if not any((one["user"], one["host"]) == (receipt.user, receipt.host["host"]) for one in students):
+        raise ReceiptError(
+            "the receipt is another student's", hint="hand in the one that lies in your own home on your VM"
+        )
+    age = submission.created - receipt.graded
+    if age > timedelta(days=settings.max_age):
+        raise ReceiptError(
+            f"the receipt is {age.days} days old, and {settings.max_age:g} is the most",
+            hint="hand in the newest one, or ask the staff to grade your VM again",
+        )
+    if age < -_SKEW:
+        raise ReceiptError(
+            "the receipt was made after it was handed in", hint="tell the staff: a clock is wrong"
+        )
+
+
+def _files(directory: Path) -> Iterator[bytes]:
+    """The files handed in, each up to the size of a receipt. Links are not followed."""
+    seen = 0
+    for folder, _, names in os.walk(directory):
+        for name in sorted(names):
+            seen += 1
+            if seen > _MOST_FILES:
+                return
+            path = Path(folder) / name
+            info = path.lstat()
+            if stat.S_ISREG(info.st_mode) and info.st_size <= MAX_BYTES:
+                yield path.read_bytes()
+
+
+# -- what is told --------------------------------------------------------------------------------------
+
+
+def _refused(message: str, hint: str) -> dict[str, Any]:
+    told = f"{message}\n{hint[:1].upper()}{hint[1:]}." if hint else message
+    return {
+        "score": 0.0,
+        "output": plain(told),
+        "output_format": "text",
+        "visibility": "visible",
+        "stdout_visibility": "hidden",
+        "tests": [],
+    }
+
+
+def _kept(submission: Submission, message: str) -> dict[str, Any]:
+    """The last results once more, with ``message`` before what they said."""
+    last = submission.last_results
+    if last is None:
+        return _refused(message, "")
+    said = last.get("output")
+    return {
+        **last,
+        "output": f"{message}\n\n{said}" if isinstance(said, str) and said else message,
+        "output_format": "text",
+    }
+
+
+def _with_lateness(results: dict[str, Any], settings: Settings, submission: Submission) -> dict[str, Any]:
+    late = submission.late
+    results["extra_data"]["late_seconds"] = round(late.total_seconds())
+    if not late:
+        return results
+    days = ceil(late / timedelta(days=1))
+    results["output"] += f"\nHanded in {_told(late)} after the deadline."
+    if settings.late_percent:
+        share = max(0.0, 1 - settings.late_percent / 100 * days)
+        full = sum(test["score"] for test in results["tests"])
+        results["score"] = round(full * share, 2)
+        results["output"] += (
+            f" {settings.late_percent:g} % of the points are taken off for each day begun: "
+            f"{results['score']:g} of {full:g} are left."
+        )
+    return results
+
+
+def _told(late: timedelta) -> str:
+    hours = late.total_seconds() / 3600
+    return f"{hours:.0f} hours" if hours >= 2 else f"{max(1, round(hours * 60))} minutes"

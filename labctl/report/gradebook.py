@@ -1,0 +1,51 @@
+"""A run as a gradebook: CSV, one student a row. No I/O; remote text is escaped and formulas are defused."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from labctl.report.text import plain
+
+# https://owasp.org/www-community/attacks/CSV_Injection; spreadsheets take the full-width signs as well
+_FORMULA = tuple("=+-@＝＋－＠")
+_STUDENT = ("name", "email", "sid", "user")
+_FIRST = (*_STUDENT, "vm", "status", "score", "max_score")
+_LAST = ("graded", "attempt", "error")
+
+
+def render_gradebook(run: Mapping[str, Any]) -> str:
+    """A row for every VM, a column for every check. A score that is not known is an empty cell, never 0."""
+    ids = list(dict.fromkeys(check["id"] for host in run["hosts"] for check in host["checks"]))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([*_FIRST, *map(cell, ids), *_LAST])
+    for host in run["hosts"]:
+        student = host.get("student") or {}
+        points = {check["id"]: check["score"] for check in host["checks"]}
+        writer.writerow(
+            [
+                *(cell(student.get(name, "")) for name in _STUDENT),
+                cell(host["host"]),
+                cell(host["status"]),
+                _points(host["score"]),
+                _points(host["max_score"]),
+                *(_points(points.get(one)) for one in ids),
+                cell(host.get("started") or ""),
+                str(host.get("attempt") or ""),
+                cell(host["error"] or ""),
+            ]
+        )
+    return out.getvalue()
+
+
+def cell(value: object) -> str:
+    """Text for a cell: one line, no control characters, and nothing that a spreadsheet would calculate."""
+    text = plain(str(value).replace("\n", " "), limit=1000, multiline=False)
+    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+
+
+def _points(score: float | None) -> str:
+    return "" if score is None else f"{score:g}"

@@ -1,0 +1,160 @@
+"""Builds labctl.pyz: the student's labctl in one file, for a machine that has Python and nothing else.
+
+It holds pure Python only, so that one file runs on every Python from 3.10 and on every processor: what
+grading the machine it runs on needs, without SSH (cryptography is compiled), the results database and
+pydantic (compiled too). Nor does it hold what only staff have: their checks, and how answers are judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import tomllib
+
+from labctl import __version__
+from labctl.grading import for_students, load_lab, staff_checks
+from labctl.grading.lab import package_of
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+OLDEST = "3.10"
+#: Files and directories of the package that grading the own machine imports.
+PARTS = (
+    *("__init__.py", "__main__.py", "agent", "batch", "connect", "deadline.py", "documents.py", "errors.py"),
+    *("grading", "inventory", "probes", "report", "vault.py"),
+    *(f"cli/{name}.py" for name in ("__init__", "context", "course", "grade", "keys", "lab", "leaving")),
+    *(f"cli/{name}.py" for name in ("grading_run", "limit", "options", "progress", "results", "services")),
+    "cli/watch.py",
+)
+LIBRARIES = {"cattrs", "click", "dnspython", "pyyaml", "requests", "rich"}
+ON_OLD_PYTHON = ("exceptiongroup>=1.2", "tomli>=2")
+#: Rich uses them for Markdown and for colouring source code, which labctl does not show.
+NOT_USED = {"markdown_it_py", "markdown_it", "mdurl", "pygments", "bin"}
+SUFFIXES = {".py", ".pem"}
+#: What only staff have: this module of a lab, and those that only it imports.
+STAFF = "staff"
+#: The earliest time that a zip archive can tell: the same sources make the same file.
+TIME = (1980, 1, 1, 0, 0, 0)
+
+
+def package_files() -> Iterator[tuple[str, bytes]]:
+    for part in PARTS:
+        top = ROOT / "labctl" / part
+        for path in sorted(top.rglob("*.py")) if top.is_dir() else [top]:
+            yield f"labctl/{path.relative_to(ROOT / 'labctl')}", path.read_bytes()
+
+
+def course_files(course: Path, labs: list[str]) -> Iterator[tuple[str, bytes]]:
+    yield "labctl/course/labctl.toml", f'[grade]\nlab = "{labs[0]}"\n'.encode()
+    yield "labctl/course/graders/__init__.py", (course / "graders" / "__init__.py").read_bytes()
+    for name in labs:
+        home = course / "graders" / name
+        for path in sorted(reached(home, "__init__")):
+            yield f"labctl/course/graders/{name}/{path.relative_to(home)}", path.read_bytes()
+        yield f"labctl/course/graders/{name}/rubric.json", student_rubric(home).encode()
+
+
+def reached(home: Path, module: str, seen: frozenset[Path] = frozenset()) -> frozenset[Path]:
+    """The files of a lab's package that ``module`` needs, itself included, without the staff's."""
+    path = home / f"{module}.py"
+    if module == STAFF or path in seen or not path.is_file():
+        return seen
+    seen |= {path}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            for name in [node.module] if node.module else [one.name for one in node.names]:
+                seen = reached(home, name, seen)
+    return seen
+
+
+def student_rubric(home: Path) -> str:
+    """What students get of a lab's rubric: it was checked here, and is not checked again."""
+    lab = load_lab(home)
+    by_staff = [one.id for one in staff_checks(package_of(home))]
+    return for_students(lab.rubric, by_staff)
+
+
+def library_files(home: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(one for one in home.rglob("*") if one.is_file()):
+        inside = path.relative_to(home)
+        top = inside.parts[0]
+        legal = top.endswith(".dist-info") and "licen" in str(inside).lower()
+        if top.partition("-")[0].lower() not in NOT_USED and (path.suffix in SUFFIXES or legal):
+            yield inside.as_posix(), path.read_bytes()
+
+
+def libraries() -> Path:
+    """A directory with the libraries, in the versions for the oldest Python; fetched when they change."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [
+        line for line in project["dependencies"] if re.split(r"[<>=~!;\[ ]", line)[0].lower() in LIBRARIES
+    ]
+    digest = hashlib.sha256("\n".join([OLDEST, *wanted, *ON_OLD_PYTHON]).encode()).hexdigest()[:12]
+    home = ROOT / "build" / f"pyz-{digest}"
+    if not home.is_dir():
+        with tempfile.TemporaryDirectory(dir=_made(home.parent)) as part:
+            abi = f"cp{OLDEST.replace('.', '')}"
+            pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            pip += [
+                "--target",
+                f"{part}/site",
+                "--no-compile",
+                "--only-binary=:all:",
+                "--implementation",
+                "cp",
+            ]
+            pip += ["--python-version", OLDEST, "--abi", abi, "--abi", "none"]
+            # the compiled half of a library stays out: each of these has the same in Python
+            pip += ["--platform", "manylinux2014_x86_64", "--platform", "manylinux_2_28_x86_64"]
+            subprocess.run([*pip, "--platform", "any", *wanted, *ON_OLD_PYTHON], check=True)
+            Path(part, "site").rename(home)
+    return home
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir(exist_ok=True)
+    return directory
+
+
+def build(target: Path, course: Path, labs: list[str]) -> None:
+    files = dict([*package_files(), *course_files(course, labs), *library_files(libraries())])
+    whole = hashlib.sha256()
+    for name in sorted(files):
+        whole.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
+    about = {"labctl": __version__, "digest": whole.hexdigest()[:16]}
+    members = {
+        "__main__.py": (HERE / "bootstrap.py").read_bytes(),
+        "environment.json": json.dumps(about).encode(),
+        **{f"site-packages/{name}": files[name] for name in sorted(files)},
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("wb") as file:
+        file.write(b"#!/usr/bin/env python3\n")
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+            for name, body in members.items():
+                archive.writestr(zipfile.ZipInfo(name, TIME), body, zipfile.ZIP_DEFLATED)
+    target.chmod(0o755)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("-o", "--output", type=Path, default=ROOT / "dist" / "labctl.pyz")
+    parser.add_argument("--course", type=Path, default=ROOT, help="the course directory")
+    parser.add_argument("labs", nargs="*", default=["lab7"], help="the labs, the default one first")
+    given = parser.parse_args()
+    build(given.output, given.course, given.labs)
+    print(f"{given.output}  {given.output.stat().st_size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""labctl export over kept runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from exported import GOOD, LOST, READ_ONLY, RUN, validate
+from vms import labctl
+from world import LAB
+
+from labctl.grading import lab_document
+from labctl.store import open_store
+
+ROSTER = """\
+name,email,sid,user
+"Doe, Kim",kim@example.org,3001,student1
+=1+1,lee@example.org,3002,student2
+"""
+
+
+@pytest.fixture(autouse=True)
+def _kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of four VMs: right, with a fault, not reached, and not come to before the run was killed."""
+    monkeypatch.setenv("LABCTL_DATABASE", f"sqlite:///{tmp_path}/results.sqlite")
+    store = open_store(create=True)
+    names = ["student1", "student2", "student3", "student4"]
+    store.begin(RUN, lab_document(LAB), "2026-11-21T08:00:00Z", names)
+    for document in (GOOD, READ_ONLY, LOST):
+        store.add(RUN, document)
+    store.close()
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """The bundled course with a class list."""
+    made = tmp_path / "course"
+    made.mkdir()
+    root = Path(__file__).parent.parent.parent
+    for name in ("playbooks", "templates", "graders"):
+        (made / name).symlink_to(root / name)
+    settings = '\n[roster]\nfile = "roster.csv"\nhost = "{user}"\n'
+    (made / "labctl.toml").write_text((root / "labctl.toml").read_text() + settings)
+    (made / "roster.csv").write_text(ROSTER)
+    return made
+
+
+def test_a_class_becomes_a_directory_and_nobody_without_a_grade_gets_a_score(tmp_path: Path) -> None:
+    out = tmp_path / "scores"
+    done = labctl("export", "last", "--format", "gradescope", "-o", str(out))
+    assert done.returncode == 3, done.stderr
+    assert "no file was written for student3, student4" in done.stderr
+    assert sorted(path.name for path in out.iterdir()) == ["student1.json", "student2.json"]
+    for path in out.iterdir():
+        validate(json.loads(path.read_text()))
+        assert path.stat().st_mode & 0o777 == 0o600
+    one = tmp_path / "results.json"
+    assert labctl("export", "last", "student2", "--format", "gradescope", "-o", str(one)).returncode == 0
+    assert one.read_text() == (out / "student2.json").read_text()
+
+
+def test_the_gradebook_knows_the_class_list(tmp_path: Path, course: Path) -> None:
+    out = tmp_path / "grades.csv"
+    done = labctl("export", RUN, "--format", "csv", "-o", str(out), "--course", str(course))
+    assert done.returncode == 3, done.stderr
+    assert "written without a score: student3, student4" in done.stderr
+    with out.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["name"], row["sid"], row["score"]) for row in rows] == [
+        ("Doe, Kim", "3001", "60"),
+        ("'=1+1", "3002", "56"),
+        ("", "", ""),
+        ("", "", ""),
+    ]
+    assert rows[3]["error"] == "not-graded: the run ended before its turn"
+
+
+@pytest.mark.parametrize("name", ["csv", "junit", "tap", "json", "html"])
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, name: str) -> None:
+    out = tmp_path / "there"
+    out.write_text("before")
+    before = out.stat().st_ino
+    done = labctl("export", "last", "student1", "--format", name, "-o", str(out))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert out.stat().st_ino != before
+    assert len(out.read_text()) > 500
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (["last", "--format", "xls", "-o", "x"], "'xls' is not one of"),
+        (["last", "studnet1", "--format", "csv", "-o", "x"], "did you mean student1?"),
+        (["2025", "--format", "csv", "-o", "x"], "there is no run '2025'"),
+        (["last", "--format", "csv", "-o", "."], ". is a directory"),
+        (["last", "--format", "gradescope", "-o", "file"], "file is a file"),
+        (["last", "--format", "csv", "-o", "no/such/grades.csv"], "cannot write no/such/grades.csv"),
+        (["last", "--format", "csv"], "Missing option '-o'"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, args: list[str], told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("kept")
+    done = labctl("export", *args)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "file").read_text() == "kept"

@@ -1,0 +1,323 @@
+"""What the autograder believes, what it refuses and how it says so."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from exported import GOOD, READ_ONLY, WORST, speaking
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lab7_answers import RIGHT
+from test_formats import TEXTS, raw_controls
+from uploaded import GRADED, KIM, Upload, answers_file, points, vm_points
+from world import SECRET
+
+from labctl.errors import RequestError
+from labctl.gradescope import ReceiptError, make_keys, open_keys, read_receipt, receipt_name, sign_receipt
+from labctl.gradescope.autograder import autograde
+
+
+@pytest.fixture
+def upload(tmp_path: Path) -> Upload:
+    return Upload(tmp_path)
+
+
+def refused(upload: Upload, told: str, **values: Any) -> None:
+    results = upload.graded(**values)
+    assert points(results) == 0
+    assert told in results["output"]
+
+
+# -- receipts --------------------------------------------------------------------------------------
+
+
+def test_a_receipt_becomes_the_points_that_staff_found(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    results = upload.graded()
+    assert points(results) == 60
+    assert vm_points(results) == 60
+    assert "There is no file of answers" in results["output"]
+    assert "Receipt of 21 November 2026, 08:00 UTC." in results["output"]
+    assert results["extra_data"]["late_seconds"] == 0
+
+
+def test_no_receipt_is_said_kindly(upload: Upload) -> None:
+    upload.hand_in("1a. mount -t nfs ...", "answers.txt")
+    refused(upload, f"hand in {receipt_name('lab7')}")
+
+
+def test_every_changed_byte_is_noticed(upload: Upload) -> None:
+    text = upload.receipt({**GOOD, "evidence": {}, "checks": GOOD["checks"][:2]}).encode()
+    for at in range(0, len(text), 7):
+        changed = bytearray(text)
+        changed[at] ^= 1
+        try:
+            receipt = read_receipt(bytes(changed), upload.keys.public, upload.keys.sealing)
+        except ReceiptError:
+            continue
+        # white space between the parts means nothing
+        assert receipt.host["score"] == 60
+
+
+def test_more_points_than_were_signed_are_refused(upload: Upload) -> None:
+    document = json.loads(upload.receipt(READ_ONLY, "kim"))
+    document["says"] = document["says"].replace('"score": 56.0', '"score": 60.0')
+    upload.hand_in(json.dumps(document))
+    refused(upload, "not as the staff signed it")
+
+
+def test_parts_of_two_receipts_are_no_receipt(upload: Upload) -> None:
+    mine, theirs = json.loads(upload.receipt()), json.loads(upload.receipt(READ_ONLY, "lee"))
+    upload.hand_in(json.dumps({**mine, "sealed": theirs["sealed"]}))
+    refused(upload, "not as the staff signed it")
+
+
+def test_a_self_check_cannot_sign(upload: Upload, tmp_path: Path) -> None:
+    """Who has labctl, the lab and the autograder's own zip still lacks the staff's key."""
+    forged = sign_receipt(make_keys(tmp_path / "mine"), {**GOOD, **upload_head()}, GOOD, "kim")
+    upload.hand_in(forged)
+    refused(upload, "not as the staff signed it")
+
+
+def upload_head() -> dict[str, Any]:
+    return {"run": "x", "lab": "lab7", "title": "", "sections": {}}
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b'{"labctl_receipt": 1}', "no receipt any more"),
+        (b'{"labctl_receipt": 2, "says": ""}', "another version"),
+        (b'{"labctl_receipt": 1, "says": 1, "sealed": [], "signature": ""}', "no receipt any more"),
+        (b'{"labctl_receipt": 1, "says": "\\ud800", "sealed": "", "signature": ""}', "no receipt any more"),
+        (b'{"labctl_receipt"' + b"[" * 100_000, "no receipt any more"),
+        (b'{"labctl_receipt": 1, "says": "x", "sealed": "y", "signature": "AAAA"}', "as the staff signed it"),
+        (b"\xff\xfe" + '{"labctl_receipt": 1'.encode("utf-16-le"), "no receipt among the files"),
+    ],
+)
+def test_damaged_files_are_the_students_to_mend(upload: Upload, data: bytes, told: str) -> None:
+    upload.hand_in(data)
+    refused(upload, told)
+
+
+def test_another_students_receipt_is_refused(upload: Upload) -> None:
+    upload.hand_in(upload.receipt({**GOOD, "host": "student2"}, "lee"))
+    refused(upload, "another student's")
+    upload.emails = ["Lee@Example.org "]
+    assert points(upload.graded()) == 60
+    upload.emails = ["nobody@example.org"]
+    refused(upload, "class list has nobody with the address nobody@example.org")
+
+
+def test_a_group_may_hand_in_the_receipt_of_any_of_them(upload: Upload) -> None:
+    upload.emails = [KIM, "lee@example.org"]
+    upload.hand_in(upload.receipt({**GOOD, "host": "student2"}, "lee"))
+    assert points(upload.graded()) == 60
+
+
+def test_another_labs_receipt_is_refused(upload: Upload) -> None:
+    upload.hand_in(upload.receipt(lab="lab8"))
+    refused(upload, "for lab8, and this is lab7")
+
+
+def test_age_counts_from_when_it_was_handed_in(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.created = GRADED + timedelta(days=14)
+    assert points(upload.graded()) == 60
+    upload.created += timedelta(minutes=1)
+    refused(upload, "14 days old, and 14 is the most")
+    assert points(upload.graded(max_age=15)) == 60
+    upload.created = GRADED - timedelta(minutes=9)
+    assert points(upload.graded()) == 60
+    upload.created = GRADED - timedelta(minutes=11)
+    refused(upload, "made after it was handed in")
+
+
+def test_the_newest_good_receipt_of_several_counts(upload: Upload) -> None:
+    upload.hand_in(upload.receipt(READ_ONLY | {"host": "student1"}), "old.json")
+    upload.hand_in(upload.receipt({**GOOD, "started": "2026-11-21T08:30:00Z"}), "new.json")
+    upload.hand_in(b'{"labctl_receipt": 1}', "z.json")
+    assert points(upload.graded()) == 60
+
+
+def test_a_submission_of_links_and_devices_is_not_followed(upload: Upload, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text(upload.receipt())
+    directory = upload.root / "submission"
+    (directory / "link.json").symlink_to(tmp_path / "elsewhere")
+    (directory / "loop").symlink_to(directory)
+    os.mkfifo(directory / "pipe.json")
+    refused(upload, "no receipt among the files")
+
+
+def test_what_a_student_can_read_does_not_tell_what_is_right(upload: Upload) -> None:
+    """The receipt lies on the student's disk: expected answers, evidence and target do not."""
+    text = upload.receipt(READ_ONLY | {"host": "student1"})
+    for hidden in (SECRET, "mount option rw", "10.77.0.2", "nonce", "observations", "BEGIN"):
+        assert hidden not in text
+    assert '\\"score\\": 56.0' in text
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=100).map(lambda rest: b'{"labctl_receipt": ' + rest))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_bytes_are_a_receipt(tmp_path: Path, data: bytes) -> None:
+    keys = open_keys(tmp_path / "k") if (tmp_path / "k").exists() else make_keys(tmp_path / "k")
+    with pytest.raises(ReceiptError):
+        read_receipt(data, keys.public, keys.sealing)
+
+
+@given(TEXTS)
+@settings(max_examples=25, deadline=None)
+def test_what_a_vm_said_does_not_reach_gradescope_raw_by_a_receipt(words: str) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as directory:
+        upload = Upload(Path(directory))
+        _, bad, _ = speaking(words)["hosts"]
+        upload.hand_in(upload.receipt({**bad, "host": "student1"}))
+        assert points(upload.graded()) == 56
+        assert not raw_controls((upload.root / "results/results.json").read_text())
+
+
+def test_a_students_address_and_lab_are_shown_as_text(upload: Upload) -> None:
+    upload.emails = [WORST]
+    upload.hand_in(upload.receipt())
+    refused(upload, "\\x1b[31mred")
+
+
+# -- answers -----------------------------------------------------------------------------------------
+
+
+def answers(**changed: str) -> str:
+    return answers_file({**{question: texts[0] for question, texts in RIGHT.items()}, **changed})
+
+
+def test_answers_are_judged_by_what_was_seen_of_the_vm(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.hand_in(answers(), "answers.yml")
+    results = upload.graded()
+    assert points(results) == sum(test["max_score"] for test in results["tests"])
+    assert points(results) > vm_points(results) + 15
+    # these take the VM itself
+    assert "For staff to read, and not in these points: 2b, 2c, 3c." in results["output"]
+    upload.hand_in(answers(**{"1b": "guess", "1f": "nothing.txt"}), "answers.yml")
+    failed = {test["extra_data"]["check"] for test in upload.graded()["tests"] if test["status"] == "failed"}
+    assert failed == {"answer.1b", "answer.1f"}
+
+
+def test_the_vms_verdicts_stay_as_they_were_signed(upload: Upload) -> None:
+    """Evidence in a receipt is for answers: judging it again is the staff's to do."""
+    host = {**GOOD, "checks": [{**GOOD["checks"][0], "verdict": "fail", "score": 0.0}, *GOOD["checks"][1:]]}
+    upload.hand_in(upload.receipt({**host, "score": 59.0}))
+    upload.hand_in(answers(), "answers.yml")
+    assert vm_points(upload.graded()) == 59
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"a.yml": "1a: [\n"}, "a.yml, line 2: not valid YAML"),
+        ({"a.yml": "1z: x\n"}, "a.yml, line 1: there is no question '1z' (the questions are 0a"),
+        (
+            {"a.yml": "1a: x\n", "b.yaml": ""},
+            "There are 2 files of answers, and only one can count: a.yml, b.yaml.",
+        ),
+        ({"a.yml": "1a: !!python/object:os.system x\n"}, "put the answer in quotes"),
+    ],
+)
+def test_answers_that_cannot_be_read_leave_the_vms_points(
+    upload: Upload, files: dict[str, str], told: str
+) -> None:
+    upload.hand_in(upload.receipt())
+    for name, text in files.items():
+        upload.hand_in(text, name)
+    results = upload.graded()
+    assert points(results) == 60
+    assert told in results["output"]
+
+
+def test_answers_that_staff_have_judged_stay(upload: Upload) -> None:
+    written = {**GOOD["checks"][0], "id": "answer.1a", "question": "1a", "score": 1.0, "max_score": 1.0}
+    host = {**GOOD, "checks": [*GOOD["checks"], written], "target": {**GOOD["target"], "answered": True}}
+    upload.hand_in(upload.receipt({**host, "score": 61.0, "max_score": 61.0}))
+    assert points(upload.graded()) == 61
+    upload.hand_in(answers(), "answers.yml")
+    ids = [test["extra_data"]["check"] for test in upload.graded()["tests"]]
+    assert len(ids) == len(set(ids))
+
+
+# -- deadlines and attempts --------------------------------------------------------------------------
+
+
+def test_lateness_is_told_and_costs_what_staff_decided(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.due = upload.created
+    assert "after the deadline" not in upload.graded()["output"]
+    upload.due = upload.created - timedelta(hours=30)
+    told = upload.graded()
+    assert (points(told), told["extra_data"]["late_seconds"]) == (60, 108_000)
+    assert "Handed in 30 hours after the deadline." in told["output"]
+    assert points(upload.graded(late_percent=10)) == 48
+    upload.due = upload.created - timedelta(days=20)
+    assert points(upload.graded(late_percent=10)) == 0
+
+
+def test_attempts_are_counted_from_the_submission_and_errors_do_not_count(upload: Upload) -> None:
+    last = {"tests": [{"score": 7.0, "name": "before"}], "output": "7 points"}
+    upload.hand_in(upload.receipt())
+    upload.before(timedelta(hours=30), last)
+    upload.before(timedelta(hours=5), failed=True)
+    upload.before(timedelta(hours=4), last)
+    assert points(upload.graded(attempts=2)) == 60
+    upload.before(timedelta(hours=3), failed=True)
+    upload.before(timedelta(hours=2), last)
+    results = upload.graded(attempts=2)
+    assert points(results) == 7
+    assert "used your 2 submissions in 24 hours" in results["output"]
+    assert results["output"].endswith("7 points")
+    assert points(upload.graded(attempts=2, attempt_hours=3)) == 60
+    assert points(upload.graded(attempts=0)) == 60
+
+
+# -- what is not the student's doing -------------------------------------------------------------------
+
+
+def test_a_broken_build_makes_no_score(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.failed(public="AAAA")
+
+
+def test_metadata_that_cannot_be_read_makes_no_score(
+    upload: Upload, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload.hand_in(upload.receipt())
+    upload.write()
+    for text in ("", "{}", '{"created_at": "2026-11-21", "users": []}', '{"created_at": 1}'):
+        (upload.root / "submission_metadata.json").write_text(text)
+        assert autograde(upload.root) == 1
+        assert "no grade:" in capsys.readouterr().err
+    assert not (upload.root / "results/results.json").exists()
+
+
+# -- keys --------------------------------------------------------------------------------------------
+
+
+def test_keys_are_their_owners_alone_and_are_not_replaced(tmp_path: Path) -> None:
+    made = make_keys(tmp_path / "keys")
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "keys").iterdir()} == {0o600}
+    assert open_keys(tmp_path / "keys").public == made.public
+    with pytest.raises(RequestError, match="has a key already"):
+        make_keys(tmp_path / "keys")
+    (tmp_path / "keys/signing.pem").chmod(0o640)
+    with pytest.raises(RequestError, match="others may read"):
+        open_keys(tmp_path / "keys")
+    with pytest.raises(RequestError, match="no key to sign receipts with"):
+        open_keys(tmp_path / "none")
+    (tmp_path / "keys/signing.pem").chmod(0o600)
+    (tmp_path / "keys/signing.pem").write_text("x")
+    with pytest.raises(RequestError, match="cannot be used"):
+        open_keys(tmp_path / "keys")

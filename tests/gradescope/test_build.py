@@ -1,0 +1,126 @@
+"""What is in the autograder's zip, and what must never be."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from vms import labctl
+
+from labctl.gradescope import make_keys
+from labctl.gradescope.build import build, requirements
+from labctl.gradescope.settings import NAME, Settings
+
+ROOT = Path(__file__).parent.parent.parent
+INVENTORY = {
+    "student1": {"ansible_host": "10.0.0.1", "student_email": "Kim@Example.org", "student_user": "kim"},
+    "student2": {"ansible_host": "10.0.0.2", "student_email": "lee@example.org", "lab_secret": "hunter2"},
+    "staff2": {"ansible_host": "10.0.0.9"},
+}
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    path = tmp_path / "inventory.yml"
+    hosts = {
+        name: {**values, "labctl_known_hosts": str(tmp_path / "known")} for name, values in INVENTORY.items()
+    }
+    path.write_text(json.dumps({"all": {"hosts": hosts}}))
+    (tmp_path / "known").write_text("10.0.0.1 ssh-ed25519 AAAA\n")
+    return path
+
+
+def built(tmp_path: Path, inventory: Path, *args: str, status: int = 0) -> zipfile.ZipFile | str:
+    out = tmp_path / "autograder.zip"
+    keys = ["--keys", str(tmp_path / "keys")]
+    done = labctl("gradescope", "build", "-i", str(inventory), "-o", str(out), *keys, *args)
+    assert done.returncode == status, done.stderr
+    assert "Traceback" not in done.stderr
+    return zipfile.ZipFile(io.BytesIO(out.read_bytes())) if status == 0 else done.stderr
+
+
+def test_the_zip_has_what_gradescope_wants_at_its_root(tmp_path: Path, inventory: Path) -> None:
+    made = labctl("gradescope", "key", "--new", "--keys", str(tmp_path / "keys"))
+    assert made.stdout.startswith("SHA256:")
+    archive = built(tmp_path, inventory)
+    assert isinstance(archive, zipfile.ZipFile)
+    for name in ("setup.sh", "run_autograder"):
+        assert stat.S_IMODE(archive.getinfo(name).external_attr >> 16) == 0o755
+        assert archive.read(name).startswith(b"#!/usr/bin/env bash")
+        subprocess.run(["bash", "-n"], input=archive.read(name), check=True)
+    settings = Settings.from_json(archive.read(NAME).decode())
+    assert settings.roster == {
+        "kim@example.org": {"host": "student1", "user": "kim"},
+        "lee@example.org": {"host": "student2", "user": settings.roster["lee@example.org"]["user"]},
+    }
+    assert {"python/labctl/gradescope/autograder.py", "course/graders/lab7/__init__.py"} <= set(
+        archive.namelist()
+    )
+    everything = b"".join(archive.read(name) for name in archive.namelist())
+    pem = (tmp_path / "keys/signing.pem").read_bytes().splitlines()[1]
+    for secret in (pem, b"PRIVATE KEY-----\nMC4", b"hunter2", str(tmp_path).encode()):
+        assert secret not in everything
+    assert not [name for name in archive.namelist() if "known_hosts" in name or "__pycache__" in name]
+
+
+def test_the_same_things_make_the_same_zip(tmp_path: Path) -> None:
+    settings = Settings(lab="lab7", mode="receipts")
+    assert build(settings, ROOT / "graders") == build(settings, ROOT / "graders")
+
+
+def test_requirements_are_pinned_and_without_the_tests_own() -> None:
+    lines = requirements()
+    names = {line.split("==")[0] for line in lines}
+    assert {"cryptography", "paramiko", "sqlalchemy"} <= names
+    assert not {"pytest", "playwright", "labctl", "ansible-core"} & names
+    assert all(line.count("==") == 1 for line in lines)
+
+
+def test_a_live_zip_holds_its_own_key_and_of_the_inventory_what_a_grader_needs(
+    tmp_path: Path, inventory: Path
+) -> None:
+    key = tmp_path / "gradescope"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    archive = built(tmp_path, inventory, "--live", str(key))
+    assert isinstance(archive, zipfile.ZipFile)
+    assert archive.read("labctl_gradescope_key") == key.read_bytes()
+    assert archive.read("known_hosts") == b"10.0.0.1 ssh-ed25519 AAAA\n"
+    found = json.loads(archive.read("inventory.yml"))["all"]["children"]["students"]["hosts"]
+    assert list(found) == ["student1", "student2"]
+    assert found["student1"]["ansible_user"] == "labctl-gradescope"
+    assert "hunter2" not in json.dumps(found)
+    values = json.loads(inventory.read_text())
+    values["all"]["hosts"]["student1"]["ansible_ssh_private_key_file"] = str(key)
+    inventory.write_text(json.dumps(values))
+    assert "the staff's own key" in str(built(tmp_path, inventory, "--live", str(key), status=2))
+    assert "no OpenSSH private key" in str(built(tmp_path, inventory, "--live", f"{key}.pub", status=2))
+
+
+def test_what_is_missing_is_said_before_anything_is_written(tmp_path: Path, inventory: Path) -> None:
+    assert "labctl gradescope key --new makes one" in str(built(tmp_path, inventory, status=2))
+    make_keys(tmp_path / "keys")
+    assert "did you mean lab7?" in str(built(tmp_path, inventory, "--lab", "lab8", status=2))
+    values = json.loads(inventory.read_text())
+    values["all"]["hosts"]["staff2"]["student_email"] = "lee@example.org"
+    inventory.write_text(json.dumps(values))
+    assert "lee@example.org belongs to two VMs" in str(built(tmp_path, inventory, status=2))
+    inventory.write_text('{"all": {"hosts": {"student1": {}}}}')
+    assert "Gradescope knows students by their address" in str(built(tmp_path, inventory, status=2))
+    assert not (tmp_path / "autograder.zip").exists()
+
+
+@pytest.mark.parametrize("args", [["--only", "dns"], ["--no-disrupt"]])
+def test_only_a_whole_run_is_delivered(inventory: Path, args: list[str]) -> None:
+    done = labctl("grade", "student1", "-i", str(inventory), "--deliver", *args)
+    assert done.returncode == 2
+    assert "--deliver signs what a lab's whole run found" in done.stderr
+
+
+def test_a_self_check_delivers_nothing() -> None:
+    done = labctl("grade", "--deliver")
+    assert (done.returncode, "name the VMs" in done.stderr) == (2, True)
