@@ -241,9 +241,12 @@ class Sandbox:
         deadline = time.monotonic() + seconds
         while refusal := ssh.refusal(self.directory, one):
             if not state.runs(self.directory, one):
+                said = vm.console_tail(self.directory, one.name)
                 raise SandboxError(
-                    f"{one.name} ended while it was starting; its console's last lines:\n"
-                    f"{vm.console_tail(self.directory, one.name)}"
+                    f"{one.name} ended while it was starting; its console's last lines:\n{said}",
+                    hint="sysctl fs.inotify.max_user_instances=1024 allows more containers at a time"
+                    if "inotify" in said
+                    else "",
                 )
             if "Kernel panic" in vm.console_tail(self.directory, one.name, 60) or time.monotonic() > deadline:
                 network_now = nspawn.look_at_network(one) if is_container else ""

@@ -21,7 +21,7 @@ from labctl.verify.machines import Machines, Setup
 from labctl.verify.matrix import Case, Matrix
 
 #: Containers at a time: most of a case's time is spent waiting for health checks.
-CONTAINERS = 6
+CONTAINERS = 5
 #: Seconds in which one VM is graded.
 DEADLINE = 240.0
 
