@@ -7,9 +7,11 @@ keeps the marks beside them, in subclasses of ``dict`` and ``list`` (scalars can
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Iterable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import yaml
 
@@ -17,9 +19,14 @@ from labctl import vault
 from labctl.errors import Place, RequestError
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from pydantic import TypeAdapter
 
-M = TypeVar("M", bound="BaseModel")
+M = TypeVar("M")
+
+#: For a dataclass that is read from a file: a key that it does not know is a mistake.
+STRICT = {"extra": "forbid"}
+#: What pydantic calls one.
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -229,30 +236,71 @@ def nearest(word: str, candidates: Iterable[str]) -> str | None:
 
 
 def validated(model: type[M], document: Any, path: Path, error: type[RequestError] = RequestError) -> M:
-    """The document that was read from ``path`` as ``model``; raises ``error`` for the first thing that does
-    not fit, at its place.
+    """The document that was read from ``path`` as ``model``, a pydantic model or a dataclass.
+
+    Raises ``error`` for the first thing that does not fit, at its place in the file; a misspelt key before
+    what it leaves out. A dataclass refuses keys that it does not know when its ``__pydantic_config__`` is
+    :data:`STRICT`.
     """
     from pydantic import ValidationError
 
     if not isinstance(document, Map):
-        raise error(f"a mapping with {', '.join(model.model_fields)} is wanted", place=Place(path))
+        raise error(f"a mapping is wanted: {', '.join(_names(model))}", place=Place(path))
     try:
-        return model.model_validate(document)
+        made: M = _adapter(model).validate_python(document)  # type: ignore[arg-type]  # a class is hashable
     except ValidationError as err:
-        first = err.errors(include_url=False)[0]
-        # pydantic names the alternatives of a union too: they are no part of the document
-        place, value, named = document.place, document, ""
-        for step in first["loc"]:
-            if isinstance(value, Map) and step in value:
-                place, value = value.at(step), value[step]
-                named += f".{step}"
-            elif isinstance(value, Seq) and isinstance(step, int):
-                place, value = value.at(step), value[step]
-                named += f"[{step}]"
-        said = first["msg"].removeprefix("Value error, ")
+        errors = err.errors(include_url=False)
+        first = next((one for one in errors if one["type"] in _UNKNOWN), errors[0])
+        where = first["loc"]
+        name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where).lstrip(".")
+        hint = ""
         if first["type"] == "missing":
-            said = f"{first['loc'][-1]} is missing"
-        elif first["type"] == "extra_forbidden":
-            said = "is not known here"
-        named = named.lstrip(".")
-        raise error(f"{named}: {said[:1].lower()}{said[1:]}" if named else said, place=place) from err
+            message = f"{name} is missing"
+        elif first["type"] in _UNKNOWN:
+            known = _names(_model_at(model, where[:-1]))
+            near = nearest(str(where[-1]), known)
+            message = f"{name} is not known here"
+            hint = f"did you mean {near}?" if near else f"it takes {', '.join(known)}"
+        else:
+            said = first["msg"].removeprefix("Value error, ")
+            message = f"{name}: {said[:1].lower()}{said[1:]}"
+        raise error(message, hint=hint, place=_place_of(document, where)) from err
+    return made
+
+
+@functools.lru_cache(maxsize=32)
+def _adapter(model: type[Any]) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(model)
+
+
+def _place_of(document: Map, where: tuple[int | str, ...]) -> Place:
+    """The place of a value, or of what should hold it when it is not there."""
+    place: Place = document.place
+    value: Any = document
+    for step in where:
+        inside = step in value if isinstance(value, Map) else isinstance(value, Seq)
+        if not inside:
+            break
+        place, value = value.at(step), value[step]
+    return place
+
+
+def _names(model: type[Any]) -> list[str]:
+    """The keys that ``model`` takes."""
+    return [one.name for one in fields(model)] if is_dataclass(model) else list(model.model_fields)
+
+
+def _model_at(model: type[Any], where: tuple[int | str, ...]) -> type[Any]:
+    """The model that describes the value at ``where``."""
+    for step in where:
+        if step in _names(model):
+            model = _inner(get_type_hints(model)[str(step)]) or model
+    return model
+
+
+def _inner(annotation: Any) -> type[Any] | None:
+    if isinstance(annotation, type) and (is_dataclass(annotation) or hasattr(annotation, "model_fields")):
+        return annotation
+    return next((model for one in get_args(annotation) if (model := _inner(one))), None)

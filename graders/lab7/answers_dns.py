@@ -7,9 +7,9 @@ from dataclasses import replace
 from labctl.grading import Judgement, See, Target, failed, passed
 from labctl.grading.answers import (
     ASKING,
+    NoCommand,
     Query,
     SystemctlCommand,
-    Unreadable,
     addresses_in,
     answer,
     find_ideas,
@@ -39,7 +39,7 @@ def status_command(_vm: Target, _see: See, text: str) -> Judgement:
     found = [one for one in commands if one.name == "systemctl"]
     if not found:
         seen = f"{commands[0].name} is another command" if commands else "there is no command here"
-        raise Unreadable(f"{seen}; a systemctl command is asked for")
+        raise NoCommand(f"{seen}; a systemctl command is asked for")
     hints = [_wrong_status(read_systemctl(one)) for one in found]
     if not all(hints):
         return passed(str(found[hints.index("")]))
@@ -145,7 +145,7 @@ def query_commands(vm: Target, see: See, text: str) -> Judgement:
         if command.name in ASKING:
             queries += read_queries(command)
     if not queries:
-        raise Unreadable("there is no dig, host or nslookup command here")
+        raise NoCommand("there is no dig, host or nslookup command here")
     here = _own_names(vm, see)
     local = [one for one in queries if one.server in here and one.port in (53, vm.port(53))]
     wanted = list(dict.fromkeys((one.name, one.type) for one in own))

@@ -126,7 +126,8 @@ def _absent(text: str, live: str) -> list[str]:
         have.setdefault(one.header, set()).update(one.normal)
     have[""] = {line for lines in have.values() for line in lines}
     absent = []
-    for one in sections_of(text):
+    mine = sections_of(text)
+    for one in mine[1:] if len(mine) > 1 and not mine[0].header else mine:  # words before the first section
         if one.header not in have:
             absent.append(one.header)
         absent += [line for line in one.normal if line not in have.get(one.header, set())]

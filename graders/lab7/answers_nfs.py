@@ -8,6 +8,7 @@ from labctl.grading import Judgement, See, Target, failed, only_with_staff, pass
 from labctl.grading.answers import (
     Command,
     MountCommand,
+    NoCommand,
     Unreadable,
     answer,
     compared,
@@ -173,7 +174,7 @@ def _only(text: str, names: frozenset[str], what: str) -> Command:
     found = [one for one in commands if one.name in names]
     if not found:
         seen = f"{commands[0].name} is another command" if commands else "there is no command here"
-        raise Unreadable(f"{seen}; a {what} command is asked for")
+        raise NoCommand(f"{seen}; a {what} command is asked for")
     if len(found) > 1 and any(one != found[0] for one in found):
         raise Unreadable(f"{len(found)} different {what} commands; one is asked for")
     return found[0]

@@ -113,6 +113,8 @@ def grade(
     from labctl.grading.answers import secrets_for
     from labctl.probes import StaffLink
 
+    if as_json and json_lines:
+        raise RequestError("--json and --json-lines both want stdout for themselves")
     named = vms or limit or resume or run_name
     setting = Setting.current(inventory, course) if named else Setting.here(course)
     if (resume or run_name) and (lab_name or only or no_disrupt):
@@ -125,7 +127,7 @@ def grade(
     )
     asked = run.asked
     lab = load_lab(setting.course.graders / asked.lab)
-    answers = _answers(setting, lab, run.hosts, asked.answers, remote=run.kept) if asked.answers else None
+    answers = _answers(setting, lab, run, asked.answers) if asked.answers else None
     plan = plan_for(lab, asked.only, disrupt=asked.disrupt, deadline=deadline, answers=answers)
     if not plan.checks:
         raise CourseError("no check is left to run", hint="--only names checks that --no-disrupt leaves out")
@@ -187,21 +189,23 @@ def _watch(run: GradingRun, plan: Plan, staff: StaffLink, *, kept: Any) -> int:
     return watch(run.hosts[0], plan, staff)
 
 
-def _answers(
-    setting: Setting, lab: Lab, hosts: tuple[Host, ...], path: Path, *, remote: bool
-) -> dict[str, Answers]:
+def _answers(setting: Setting, lab: Lab, run: GradingRun, path: Path) -> dict[str, Answers]:
     """The written answers by VM; every file is read before anything is sent."""
     from labctl.grading.answers import find_answers, read_answers
 
-    names = [host.name for host in hosts]
+    if not path.exists():  # those that an earlier run began with
+        raise RequestError(
+            f"{path}: there are no answers here any more", hint="--answers FILE says where they are now"
+        )
+    names = [host.name for host in run.hosts]
     if not path.is_dir():
-        if len(hosts) != 1:
+        if len(names) != 1:
             raise RequestError(
-                f"{path} holds one student's answers, and {len(hosts)} VMs are named",
+                f"{path} holds one student's answers, and {len(names)} VMs are named",
                 hint="give a directory with a file for each VM: alice.yml",
             )
         return {names[0]: read_answers(path, lab.rubric)}
-    if not remote:
+    if not run.kept:
         raise RequestError(f"{path} is a directory", hint="for this machine give the file: --answers FILE")
     files = find_answers(path, names, list(setting.inventory.hosts))
     without = [name for name in names if name not in files]

@@ -91,6 +91,8 @@ def deliver_run(
     from labctl.batch import fan_out
     from labctl.gradescope.deliver import NotDelivered
     from labctl.gradescope.deliver import deliver as leave
+    from labctl.grading import load_lab
+    from labctl.grading.answers import secrets_for
     from labctl.report.text import plain
 
     about = store.about(run)
@@ -101,13 +103,16 @@ def deliver_run(
         raise RequestError(f"the run {run} has none of these VMs", hint=f"labctl show {run} lists its VMs")
     # one that was named user@address is in no inventory
     known = {name for name in names if name in setting.inventory.hosts or "@" in name}
+    lab = load_lab(setting.course.graders / about["lab"])
+    staff = next(iter(setting.inventory.group_hosts("staff")), None)
     done = 0
 
     def work(host: Host) -> str:
         if host.name not in attempts:
             raise NotDelivered("no receipt: the run ended before its turn")
         attempt = attempts[host.name]
-        return leave(host, about, {**attempt.document, "evidence": store.evidence(attempt)}, keys)
+        document = {**attempt.document, "evidence": store.evidence(attempt)}
+        return leave(host, about, document, keys, secrets_for(lab.rubric, host, staff))
 
     def tell(host: Host, outcome: str | HostError) -> None:
         nonlocal done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from labctl import vault
 from labctl.cli.context import Setting
 from labctl.cli.leaving import leave
 from labctl.cli.limit import chosen, remember_failed
+from labctl.cli.progress import tell_event
 from labctl.errors import Place, PlaybookError, RequestError
 from labctl.inventory import Host
 from labctl.playbook import RunOptions, TaskResult, load_playbook
@@ -55,6 +57,27 @@ class _Live:
         )
 
 
+class _Events:
+    """One JSON object a line on stdout for each event."""
+
+    def __init__(self, *, verbose: bool) -> None:
+        self.verbose = verbose
+
+    def play(self, name: str, hosts: Sequence[str]) -> None:
+        tell_event("play-began", play=name, hosts=list(hosts))
+
+    def task(self, host: str, result: TaskResult) -> None:
+        tell_event("task-ended", host=host, **result.document(verbose=self.verbose))
+
+    def host_lost(self, host: str, cause: str, message: str, hint: str) -> None:
+        tell_event("vm-lost", host=host, cause=cause, error=vault.masked(message), hint=vault.masked(hint))
+
+    def over(self, summary: Mapping[str, Any], status: int) -> None:
+        for host in summary["hosts"]:
+            tell_event("vm-ended", **host)
+        tell_event("run-ended", status=status)
+
+
 def run_playbooks(
     section: str,
     vms: Sequence[str],
@@ -72,8 +95,11 @@ def run_playbooks(
     limit: Sequence[str] = (),
     engine: str = "labctl",
     verbose: int = 0,
+    json_lines: bool = False,
 ) -> int:
     """Load, run and report; returns the exit status."""
+    if as_json and json_lines:
+        raise RequestError("--json and --json-lines both want stdout for themselves")
     setting = Setting.current(inventory, course)
     if not vms and not limit:
         raise RequestError(
@@ -95,7 +121,9 @@ def run_playbooks(
         forks=forks,
         verbosity=verbose,
     )
-    run = _run(engine, paths, setting, hosts, options, _Live(diff=diff, verbose=bool(verbose)))
+    live = _Live(diff=diff, verbose=bool(verbose))
+    observer = _Events(verbose=bool(verbose)) if json_lines else live
+    run = _run(engine, paths, setting, hosts, options, observer)
     with _interruptible(run):
         try:
             result = run.execute()
@@ -103,7 +131,9 @@ def run_playbooks(
             # A second Ctrl-C ends the wait for the VMs; what is known is told all the same.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             result = run.result()
-    if as_json:
+    if isinstance(observer, _Events):
+        observer.over(result.summary(), result.exit_status)
+    elif as_json:
         click.echo(json.dumps(result.document(verbose=bool(verbose)), indent=2))
     else:
         colour = console.wants_colour(sys.stdout)

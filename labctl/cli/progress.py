@@ -37,6 +37,12 @@ class Watching(Protocol):
     def over(self, status: int) -> None: ...
 
 
+def tell_event(event: str, **facts: Any) -> None:
+    """Write one event of --json-lines to stdout: a JSON object on a line of its own."""
+    moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    click.echo(json.dumps({"schema": EVENTS, "event": event, "time": moment, **facts}))
+
+
 @contextmanager
 def observing(run: str, hosts: Sequence[str], forks: int, *, json_lines: bool) -> Iterator[Watching]:
     """Who tells how the run goes: by events on stdout with ``json_lines``, else on stderr."""
@@ -152,7 +158,5 @@ class _Events:
         self._tell("run-ended", status=status, done=self.progress.done, failed=self.progress.failed)
 
     def _tell(self, event: str, **facts: Any) -> None:
-        moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        row = {"schema": EVENTS, "event": event, "time": moment, "run": self._run, **facts}
         with self._lock:
-            click.echo(json.dumps(row))
+            tell_event(event, run=self._run, **facts)

@@ -10,6 +10,7 @@ from labctl.cli.options import (
     course_option,
     forks_option,
     inventory_option,
+    json_lines_option,
     json_option,
     limit_option,
     vault_options,
@@ -43,6 +44,7 @@ from labctl.cli.playbooks import run_playbooks
 )
 @forks_option
 @json_option
+@json_lines_option
 def setup(
     vms: tuple[str, ...],
     inventory: tuple[Path, ...],
@@ -58,6 +60,7 @@ def setup(
     engine: str,
     forks: int,
     as_json: bool,
+    json_lines: bool,
 ) -> int:
     """Prepare VMs with the course's playbooks.
 
@@ -80,4 +83,5 @@ def setup(
         engine=engine,
         forks=forks,
         as_json=as_json,
+        json_lines=json_lines,
     )

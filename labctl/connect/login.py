@@ -19,6 +19,7 @@ import fabric
 import paramiko
 from paramiko.auth_strategy import AuthFailure
 
+from labctl.connect.bounded import Transport
 from labctl.connect.carrier import Carrier, open_carrier
 from labctl.connect.keys import InOrder, Offers, offers_for
 from labctl.connect.route import Server
@@ -38,6 +39,10 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 # Reading known_hosts takes long when it has a line for each of many VMs, each of which would read it.
 _reading = threading.Lock()
+
+
+#: Seconds between two messages that ask for nothing, over a connection where we only wait.
+KEEPALIVE = 10
 
 
 class _OnlyKnownHosts(paramiko.MissingHostKeyPolicy):
@@ -85,6 +90,8 @@ def log_in(server: Server, deadline: Deadline) -> Login:
             connection.open()
         except Exception as err:
             raise _explain(err, server, offers, carrier, deadline) from err
+        # A VM that rebooted knows nothing of the connection, and says so when something is sent to it.
+        connection.transport.set_keepalive(KEEPALIVE)
         if not connection.transport.is_authenticated():
             raise AuthRefused(f"{_user(server)} wants more than a key", hint="it took: " + offers.names)
         return Login(server, connection.transport, stack.pop_all())
@@ -107,7 +114,7 @@ def _fabric_connection(server: Server, sock: Any, offers: Offers, deadline: Dead
             "auth_strategy": InOrder(server.user, offers),
             "banner_timeout": timeout,
             "auth_timeout": timeout,
-            "transport_factory": _transport,
+            "transport_factory": Transport,
         },
     )
     connection.client.set_missing_host_key_policy(_OnlyKnownHosts())
@@ -142,14 +149,6 @@ def _known(path: Path) -> paramiko.HostKeys:
 @functools.lru_cache(maxsize=8)
 def _read(path: Path, _version: int) -> paramiko.HostKeys:
     return paramiko.HostKeys(str(path))
-
-
-def _transport(*args: Any, **kwargs: Any) -> paramiko.Transport:
-    """AES-GCM first: paramiko checks the MACs of other ciphers byte by byte, in Python."""
-    transport = paramiko.Transport(*args, **kwargs)
-    options = transport.get_security_options()
-    options.ciphers = sorted(options.ciphers, key=lambda name: "gcm" not in name)
-    return transport
 
 
 def _explain(

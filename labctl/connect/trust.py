@@ -14,6 +14,7 @@ from pathlib import Path
 
 import paramiko
 
+from labctl.connect.bounded import Transport
 from labctl.connect.carrier import open_carrier
 from labctl.connect.login import known_keys, log_in, record_name
 from labctl.connect.route import Server, route_to
@@ -95,7 +96,7 @@ def _ask(server: Server, deadline: Deadline) -> paramiko.PKey:
         guard.daemon = True
         stack.callback(guard.cancel)
         guard.start()
-        transport = paramiko.Transport(carrier.sock)
+        transport = Transport(carrier.sock)
         stack.callback(transport.close)
         try:
             transport.start_client(timeout=deadline.remaining() + 1.0)

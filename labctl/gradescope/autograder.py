@@ -18,8 +18,10 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
+from labctl.errors import CourseError
 from labctl.files import write_whole
 from labctl.gradescope import live
+from labctl.gradescope.answers import find_answers, has_answers, with_answers
 from labctl.gradescope.receipts import (
     MAX_BYTES,
     Receipt,
@@ -30,6 +32,7 @@ from labctl.gradescope.receipts import (
 )
 from labctl.gradescope.settings import NAME, Settings
 from labctl.gradescope.submission import Submission, read_submission
+from labctl.grading import load_lab
 from labctl.report.gradescope import gradescope_results, results_text
 from labctl.report.text import plain
 
@@ -50,7 +53,7 @@ def autograde(root: Path) -> int:
         settings = Settings.from_json((root / "source" / NAME).read_text(encoding="utf-8"))
         submission = read_submission(root / "submission_metadata.json")
         results = _results(settings, submission, root)
-    except (NoGrade, OSError, ValueError) as err:
+    except (NoGrade, CourseError, OSError, ValueError) as err:
         print(plain(f"no grade: {err}"), file=sys.stderr)
         return 1
     results["execution_time"] = round(time.monotonic() - began, 2)
@@ -67,17 +70,21 @@ def _results(settings: Settings, submission: Submission, root: Path) -> dict[str
             f"You have used your {settings.attempts} submissions in {settings.attempt_hours:g} hours. "
             "This one was not graded; what the last one came to stays.",
         )
+    lab = load_lab(root / "source" / live.COURSE / "graders" / settings.lab)
+    file, answers, told = find_answers(root / "submission", lab)
     try:
         students = _students(settings, submission)
         if settings.mode == "live":
-            run = live.grade(root, [row["host"] for row in students])
-            told = ""
+            # no file is an empty one: what is not answered has no points
+            file = (file or Path(os.devnull)) if has_answers(lab) else None
+            run = live.grade(root, students[0]["host"], file)
         else:
             receipt = _receipt(settings, submission, students, root / "submission")
-            run, told = (
-                {**receipt.run, "hosts": [receipt.host]},
-                f"Receipt of {receipt.graded:%d %B %Y, %H:%M} UTC.",
-            )
+            host, unjudged = with_answers(receipt, lab, answers)
+            run = {**receipt.run, "hosts": [host]}
+            told += f"\nReceipt of {receipt.graded:%d %B %Y, %H:%M} UTC."
+            if unjudged:
+                told += f"\nFor staff to read, and not in these points: {', '.join(unjudged)}."
     except ReceiptError as err:
         return _refused(f"{err.message[:1].upper()}{err.message[1:]}.", err.hint)
     except live.NotJudged as err:
@@ -86,8 +93,7 @@ def _results(settings: Settings, submission: Submission, root: Path) -> dict[str
         return _kept(submission, "Your VM could not be judged now. What the last submission came to stays.")
     (host,) = run["hosts"]
     results = gradescope_results(run, host)
-    if told:
-        results["output"] += f"\n{told}"
+    results["output"] += f"\n{plain(told.strip())}".rstrip()
     return _with_lateness(results, settings, submission)
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tomllib
+
 from labctl.errors import RequestError
 from labctl.gradescope import live
 from labctl.gradescope.deliver import student_user
@@ -102,7 +104,7 @@ def access_with(key: Path, hosts: Sequence[Host]) -> Access:
 def requirements() -> list[str]:
     """What labctl needs to run, as it is installed here: ``name==version``, sorted."""
     found: dict[str, str] = {}
-    waiting = ["labctl"]
+    waiting = _needed(_own_dependencies())
     while waiting:
         name = re.sub(r"[-_.]+", "-", waiting.pop()).lower()
         if name in found:
@@ -112,11 +114,23 @@ def requirements() -> list[str]:
         except importlib.metadata.PackageNotFoundError:
             continue  # for another system or an older Python
         found[name] = distribution.version
-        for line in distribution.requires or ():
-            if "extra ==" not in line and (match := re.match(r"[A-Za-z0-9._-]+", line)):
-                waiting.append(match[0])
-    del found["labctl"]
+        waiting += _needed(distribution.requires or ())
     return [f"{name}=={version}" for name, version in sorted(found.items())]
+
+
+def _own_dependencies() -> Sequence[str]:
+    """Of a checkout as pyproject.toml has them now: what was noted when it was installed may be older."""
+    project = _PACKAGE.parent / "pyproject.toml"
+    if project.is_file():
+        found: Sequence[str] = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+        return found
+    return importlib.metadata.requires("labctl") or ()
+
+
+def _needed(lines: Sequence[str]) -> list[str]:
+    """The packages that requirements name, without those of extras."""
+    named = (re.match(r"[A-Za-z0-9._-]+", line) for line in lines if "extra ==" not in line)
+    return [match[0] for match in named if match]
 
 
 def _inventory(hosts: Sequence[Host]) -> dict[str, Any]:

@@ -38,13 +38,19 @@ def why_not(document: Mapping[str, Any]) -> str:
     return ""
 
 
-def deliver(host: Host, run: Mapping[str, Any], document: Mapping[str, Any], keys: Keys) -> str:
-    """Leave the receipt for ``document`` in the student's home; its path there. Raises :class:`HostError`."""
+def deliver(
+    host: Host, run: Mapping[str, Any], document: Mapping[str, Any], keys: Keys, secrets: Mapping[str, str]
+) -> str:
+    """Leave the receipt for ``document`` in the student's home; its path there. Raises :class:`HostError`.
+
+    ``secrets`` are the staff's, for judging answers; they travel encrypted.
+    """
     reason = why_not(document)
     if reason:
         raise NotDelivered(f"no receipt: {reason}", hint=f"labctl grade {host.name} --deliver")
     user = student_user(host)
-    args = {"user": user, "name": receipt_name(run["lab"]), "text": sign_receipt(keys, run, document, user)}
+    text = sign_receipt(keys, run, document, user, secrets)
+    args = {"user": user, "name": receipt_name(run["lab"]), "text": text}
     deadline = Deadline.after(DEADLINE)
     with start_agent(host, deadline) as agent:
         told = agent.call_one(Op("services.deliver", args, deadline=20.0, isolated=True), deadline)

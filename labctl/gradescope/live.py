@@ -22,13 +22,15 @@ class NotJudged(Exception):
     """The VM could not be reached, or some check of it could not be judged."""
 
 
-def grade(root: Path, hosts: list[str]) -> dict[str, Any]:
-    """The document of grading the first of ``hosts``. Raises :class:`NotJudged`."""
+def grade(root: Path, host: str, answers: Path | None) -> dict[str, Any]:
+    """The document of grading ``host`` and what its student wrote. Raises :class:`NotJudged`."""
     source = root / "source"
     # unpacked from a zip, where a file's mode is not certain; ssh refuses a key that others may read
     (source / KEY).chmod(0o600)
-    command = [sys.executable, "-m", "labctl", "grade", hosts[0], "--json"]
+    command = [sys.executable, "-m", "labctl", "grade", host, "--json"]
     command += ["-i", str(source / INVENTORY), "--course", str(source / COURSE)]
+    if answers:
+        command += ["--answers", str(answers)]
     environment = {**os.environ, "LABCTL_DATABASE": "sqlite:////tmp/labctl-results.sqlite"}
     try:
         done = subprocess.run(
@@ -39,9 +41,9 @@ def grade(root: Path, hosts: list[str]) -> dict[str, Any]:
     print(done.stderr, file=sys.stderr)
     try:
         document: dict[str, Any] = json.loads(done.stdout)
-        (host,) = document["hosts"]
+        (graded,) = document["hosts"]
     except (ValueError, KeyError) as err:
         raise NotJudged(f"labctl grade ended with status {done.returncode}") from err
-    if host["score"] is None:
-        raise NotJudged(host["error"] or "the grade is not complete")
+    if graded["score"] is None:
+        raise NotJudged(graded["error"] or "the grade is not complete")
     return document

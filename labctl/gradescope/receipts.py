@@ -35,12 +35,14 @@ class ReceiptError(LabctlError):
 class Receipt:
     """What was signed. ``run`` is the run's document without hosts, ``host`` the VM's as ``grade --json``
     has it, its evidence and target included; ``user`` is the student, ``graded`` when the VM was looked at.
+    ``secrets`` are what the answers to some questions are compared with.
     """
 
     user: str
     run: Mapping[str, Any]
     host: Mapping[str, Any]
     graded: datetime
+    secrets: Mapping[str, str]
 
 
 def receipt_name(lab: str) -> str:
@@ -48,7 +50,13 @@ def receipt_name(lab: str) -> str:
     return f"labctl-receipt-{lab}.json"
 
 
-def sign_receipt(keys: Keys, run: Mapping[str, Any], host: Mapping[str, Any], user: str) -> str:
+def sign_receipt(
+    keys: Keys,
+    run: Mapping[str, Any],
+    host: Mapping[str, Any],
+    user: str,
+    secrets: Mapping[str, str] | None = None,
+) -> str:
     """The receipt's file for a host of ``run`` with a complete grade."""
     from cryptography.fernet import Fernet
 
@@ -66,7 +74,7 @@ def sign_receipt(keys: Keys, run: Mapping[str, Any], host: Mapping[str, Any], us
         }
     )
     head = {key: run[key] for key in ("run", "lab", "title", "sections")}
-    hidden = json.dumps({"run": head, "host": host}, separators=(",", ":"))
+    hidden = json.dumps({"run": head, "host": host, "secrets": dict(secrets or {})}, separators=(",", ":"))
     sealed = Fernet(keys.sealing).encrypt(zlib.compress(hidden.encode())).decode()
     signature = keys.signing.sign(_signed(says, sealed))
     document = {
@@ -107,7 +115,13 @@ def read_receipt(data: bytes, public: bytes, sealing: bytes) -> Receipt:
     # signed by us: from here on its shape is ours
     document = _opened(sealed, sealing)
     graded = datetime.strptime(document["host"]["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
-    return Receipt(user=json.loads(says)["user"], run=document["run"], host=document["host"], graded=graded)
+    return Receipt(
+        user=json.loads(says)["user"],
+        run=document["run"],
+        host=document["host"],
+        graded=graded,
+        secrets=document["secrets"],
+    )
 
 
 def _parts(data: bytes) -> tuple[str, str, bytes]:

@@ -6,21 +6,20 @@ student's page, the file for written answers and every grade are made from it.
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import re
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from labctl.documents import Map, Seq, load_yaml, nearest
+from labctl.documents import STRICT, Map, Seq, load_yaml, nearest, validated
 from labctl.errors import CourseError, Place
 from labctl.probes import Malformed, decode
 
 if TYPE_CHECKING:
-    from pydantic import TypeAdapter, ValidationError
+    pass
 
 #: What is written down for a question: one command or several (a line each), DNS records (a line each), one
 #: word, one line, lines of a file, or sentences in the student's own words.
@@ -90,6 +89,8 @@ class Idea:
     which shows it; ``unless``: those that take it back. The case of letters does not matter.
     """
 
+    __pydantic_config__: ClassVar = STRICT
+
     name: Text
     points: Points
     any: Annotated[tuple[Pattern, ...], _Checked(_some)]
@@ -102,6 +103,8 @@ class Answer:
     worth ``points`` or more. ``secret``: the staff's inventory variable that holds the right word, which is
     compared where the grader runs, and is neither here nor on any VM.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     ask: Text
     points: Points
@@ -121,6 +124,8 @@ class Answer:
 class Question:
     """``section`` is a key of the rubric's sections. ``do``: what the student does, as Markdown."""
 
+    __pydantic_config__: ClassVar = STRICT
+
     id: Annotated[str, _Checked(_id)]
     section: str
     do: str = ""
@@ -130,6 +135,8 @@ class Question:
 @dataclass(frozen=True)
 class Weight:
     """What a check is worth; ``parts``: of that, each of its parts, where a part alone has its points too."""
+
+    __pydantic_config__: ClassVar = STRICT
 
     points: Points
     parts: dict[str, Points] = field(default_factory=dict)
@@ -146,6 +153,8 @@ class Rubric:
     weight. ``intro`` is the beginning of the student's page, as Markdown. ``by_staff`` are checks that only
     staff have, and their points: in the rubric that students get, and only there.
     """
+
+    __pydantic_config__: ClassVar = STRICT
 
     title: Text
     sections: Annotated[dict[str, Text], _Checked(_some)]
@@ -199,9 +208,7 @@ def load_rubric(path: Path) -> Rubric:
     if not path.exists() and path.with_suffix(".json").is_file():
         return _read_for_students(path.with_suffix(".json"))
     document = load_yaml(path, CourseError)
-    if not isinstance(document, Map):
-        raise CourseError("a rubric is a mapping: title, sections, questions, checks", place=Place(path))
-    rubric = _validated(document)
+    rubric = validated(Rubric, document, path, CourseError)
     object.__setattr__(rubric, "_source", document)
     seen: dict[str, int] = {}
     for question, place in _places(document["questions"], rubric.questions):
@@ -243,75 +250,5 @@ def _read_for_students(path: Path) -> Rubric:
         raise CourseError(f"the file is damaged: {err}", place=Place(path)) from err
 
 
-def _validated(document: Map) -> Rubric:
-    from pydantic import ValidationError
-
-    try:
-        validated: Rubric = _adapter().validate_python(document)
-    except ValidationError as err:
-        raise _mistake(document, err) from err
-    return validated
-
-
-@functools.cache
-def _adapter() -> TypeAdapter[Rubric]:
-    from pydantic import ConfigDict, TypeAdapter, with_config
-
-    for one in (Idea, Answer, Question, Weight, Rubric):
-        with_config(ConfigDict(extra="forbid"))(one)
-    return TypeAdapter(Rubric)
-
-
 def _places(source: Seq, questions: tuple[Question, ...]) -> Iterator[tuple[Question, Place]]:
     return ((one, source.at(at)) for at, one in enumerate(questions))
-
-
-#: What pydantic calls a key that is not known.
-_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-
-
-def _mistake(document: Map, err: ValidationError) -> CourseError:
-    """The first of pydantic's errors, at its place in the file; a misspelt key before what it leaves out."""
-    errors = err.errors(include_url=False)
-    first = next((one for one in errors if one["type"] in _UNKNOWN), errors[0])
-    where = first["loc"]
-    name = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in where).lstrip(".")
-    hint = ""
-    if first["type"] == "missing":
-        message = f"{name} is missing"
-    elif first["type"] in _UNKNOWN:
-        known = [one.name for one in fields(_model_at(where[:-1]))]
-        near = nearest(str(where[-1]), known)
-        message = f"{name} is not known here"
-        hint = f"did you mean {near}?" if near else f"it takes {', '.join(known)}"
-    else:
-        said = first["msg"].removeprefix("Value error, ")
-        message = f"{name}: {said[:1].lower()}{said[1:]}"
-    return CourseError(message, hint=hint, place=_place(document, where))
-
-
-def _place(document: Map, where: tuple[int | str, ...]) -> Place:
-    """The place of a value, or of what should hold it when it is not there."""
-    place: Place = document.place
-    value: Any = document
-    for step in where:
-        inside = step in value if isinstance(value, Map) else isinstance(value, Seq)
-        if not inside:
-            break
-        place, value = value.at(step), value[step]
-    return place
-
-
-def _model_at(where: tuple[int | str, ...]) -> type[Any]:
-    """The class that describes the value at ``where``."""
-    model: type[Any] = Rubric
-    for step in where:
-        if step in [one.name for one in fields(model)]:
-            model = _inner(get_type_hints(model)[str(step)]) or model
-    return model
-
-
-def _inner(annotation: Any) -> type[Any] | None:
-    if isinstance(annotation, type) and is_dataclass(annotation):
-        return annotation
-    return next((model for one in get_args(annotation) if (model := _inner(one))), None)

@@ -72,7 +72,10 @@ def _test(run: Mapping[str, Any], check: Mapping[str, Any]) -> dict[str, Any]:
         "number": _text(check["question"], 20),
         "output": _output(check),
         "output_format": "text",
-        "tags": [_text(run["sections"].get(check["section"], check["section"]), 100)],
+        "tags": [
+            _text(run["sections"].get(check["section"], check["section"]), 100),
+            *(["staff read it"] if check.get("for_staff") else []),
+        ],
         "visibility": "visible",
         "extra_data": {"check": _text(check["id"], 100), "verdict": check["verdict"]},
     }
@@ -81,9 +84,10 @@ def _test(run: Mapping[str, Any], check: Mapping[str, Any]) -> dict[str, Any]:
 def _output(check: Mapping[str, Any]) -> str:
     if check["verdict"] == "pass":
         return ""
-    rows = [(label, _text(check[label], 600)) for label in ("expected", "seen", "hint")]
+    labels = ("answer", "expected", "seen", "hint")
+    rows = [(label, _text(check.get(label) or "", 600)) for label in labels]
     if check["verdict"] == "skip":
-        rows = [("skipped", _text(check["seen"], 600)), rows[2]]
+        rows = [("skipped", _text(check["seen"], 600)), rows[-1]]
     return "\n".join(_LABEL.format(label, text) for label, text in rows if text)
 
 

@@ -19,6 +19,7 @@ _PARTS = Path(__file__).parent / "page_parts"
 #: Of one observation's value so many characters are in the page; labctl show has the whole.
 _VALUE = 1000
 _VERDICTS = ("pass", "fail", "skip", "error")
+_TOLD = ("answer", "expected", "seen", "hint")
 _MARKS = {"pass": "✓", "fail": "✗", "skip": "–", "error": "!"}
 #: The histogram: bins of ten percent, the last one is full marks.
 _BINS = (*(f"{low}–{low + 9} %" for low in range(0, 100, 10)), "100 %")
@@ -130,9 +131,7 @@ def _card(run: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, Any]:
                 "verdict": check["verdict"],
                 "score": "–" if check["score"] is None else f"{check['score']:g}",
                 "max": f"{check['max_score']:g}",
-                "told": [
-                    [label, _text(check[label])] for label in ("expected", "seen", "hint") if check[label]
-                ],
+                "told": [[label, _text(check[label])] for label in _TOLD if check.get(label)],
                 "evidence": [_text(key) for key in check["evidence"] if key in used],
             }
             for check in host["checks"]

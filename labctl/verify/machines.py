@@ -73,9 +73,10 @@ class Machines:
         self._each(names, lambda name: self._restore(name, case.begins))
         if case.begins == SOLVED and self.driver == "nspawn":
             self._wait_ready(host.name)
+        if case.staff and self.staff:
+            self._run(self.staff.name, host, case.staff, SCRIPT_SECONDS)
         if case.script:
-            where = self.staff.name if case.at == "staff" and self.staff else host.name
-            self._run(where, host, case.script, SCRIPT_SECONDS)
+            self._run(host.name, host, case.script, SCRIPT_SECONDS)
         if case.reboot:
             self.box.reboot(host.name)
 

@@ -45,7 +45,7 @@ def _loss(given: Any) -> Any:
 class Case(_Model):
     """One VM to make and to grade.
 
-    ``script`` is run by bash as root on the student's VM, or on the staff's server where ``at`` says so,
+    ``script`` is run by bash as root on the student's VM, ``staff`` before it on the staff's server, both
     after the lab's prelude. ``begins`` from a bare VM, or from one with the reference solution on it.
     ``needs`` what a container has not: then it is made on a VM with a kernel of its own. ``reboot``: the VM
     is booted anew before it is graded. ``fail`` maps the ids of the checks that must fail to how, and
@@ -56,7 +56,7 @@ class Case(_Model):
     name: Name
     what: Text
     script: str = ""
-    at: Literal["student", "staff"] = "student"
+    staff: str = ""
     begins: Literal["bare", "solved"] = "solved"
     needs: tuple[Literal["nfs"], ...] = ()
     reboot: bool = False
@@ -120,7 +120,7 @@ def load_matrix(lab: Lab, directory: Path) -> Matrix:
     if not path.is_file():
         raise CourseError(
             f"the lab {lab.name} has no mutants: there is no {path}",
-            hint="docs/writing-a-lab.md shows how a lab's checks are proved",
+            hint="docs/lab-authors.md shows how a lab's checks are proved",
         )
     shared = validated(Shared, load_yaml(path, CourseError), path, CourseError)
     for name in shared.containers.leave_out:

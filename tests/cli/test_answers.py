@@ -169,7 +169,7 @@ def test_a_mistake_is_one_error_before_anything_is_sent(
     assert out == ""
     assert said in err
     assert "unreachable" not in err
-    assert open_store(None).runs() == []
+    assert not (course / "results.sqlite").exists()
 
 
 def test_other_wrong_requests(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -186,6 +186,21 @@ def test_other_wrong_requests(course: Path, capsys: pytest.CaptureFixture[str]) 
     file = write(course / "mine.yml", "1: x\n")
     assert main(["grade", "alice", *base, "--answers", file]) == 2
     assert "box_word must be text" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_the_answers_it_began_with(
+    course: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write(course / "mine.yml", "1: red\n2: plum\n")
+    status, hosts = grade(course, capsys, "alice", "--answers", file)
+    assert (status, hosts["alice"]["score"]) == (0, 4)
+    write(course / "mine.yml", "1: red\n")
+    status, hosts = grade(course, capsys, "alice", "--run", "last")
+    assert (status, hosts["alice"]["score"], hosts["alice"]["max_score"]) == (1, 3, 4)
+    (course / "mine.yml").unlink()
+    again = ["grade", "alice", "--run", "last", "--course", str(course), "-i", str(course / "inventory.yml")]
+    assert main(again) == 2
+    assert "mine.yml: there are no answers here any more" in capsys.readouterr().err
 
 
 RIGHT_ONES = {question: forms[0] for question, forms in RIGHT.items()}

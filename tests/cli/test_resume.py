@@ -13,13 +13,19 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tiny import Course
-from vms import LABCTL, environment
+from vms import LABCTL, SOAK, environment
 
 from labctl.cli import main
+from labctl.grading import Book, grade_hosts, load_lab, plan_for
+from labctl.grading.class_run import identity
+from labctl.inventory import Host
+from labctl.probes import StaffLink
 from labctl.store import Store, open_store
 
 
@@ -57,30 +63,33 @@ def waiting(course: Course) -> int:
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_the_rest_is_graded_and_nothing_twice(course: Course) -> None:
-    chance = random.Random(7)
+@pytest.mark.timeout(7200 if SOAK else 600)
+@pytest.mark.parametrize("seed", range(60 if SOAK else 1))
+def test_killed_at_any_moment_the_rest_is_graded_and_nothing_twice(course: Course, seed: int) -> None:
+    """Five kills a run, the first when there is something to lose: 300 in a soak."""
+    chance = random.Random(seed)
     with begin(course, "all", "--forks", "3") as first:
-        # from the moment on that there is something to lose
         assert first.stderr is not None
         for _ in range(2):
             first.stderr.readline()
         os.kill(first.pid, signal.SIGKILL)
-    kills = 1
-    while waiting(course) and kills < 6:
-        with begin(course, "--resume", "--forks", "2") as again:
+    before = attempts(course)
+    assert before
+    for _ in range(4):
+        with begin(course, "--resume", "--forks", "1") as again:
             time.sleep(chance.uniform(0.3, 2.0))
             again.kill()
-        kills += 1
-    before = attempts(course)
+        now = attempts(course)
+        assert before <= now, "a result that was kept is gone"
+        before = now
     if waiting(course):
         with begin(course, "--resume") as last:
             _, err = last.communicate(timeout=120)
             assert last.returncode == 1, err
     assert attempts(course) == dict.fromkeys(course.names, 1)
-    assert before <= attempts(course)
     with begin(course, "--resume") as more:
         _, err = more.communicate(timeout=60)
-    assert (more.returncode, "nothing to resume" in err) == (2, True)
+    assert (more.returncode, "nothing to resume" in err or "every run is finished" in err) == (2, True)
 
 
 def test_a_resumed_run_tells_of_all_its_vms(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,6 +172,34 @@ def test_of_two_who_resume_the_same_run_each_vm_is_graded_by_one(course: Course)
     graded = Counter(one["host"] for one in ends if one["event"] == "vm-ended" and one["status"] == "graded")
     assert set(graded.values()) == {1}
     assert attempts(course) == dict.fromkeys(course.names, 1)
+
+
+class Silent:
+    """An observer that tells nothing."""
+
+    def began(self, host: str) -> None:
+        pass
+
+    def ended(self, host: str, document: Mapping[str, Any]) -> None:
+        pass
+
+    def lost(self, host: str, why: str) -> None:
+        pass
+
+
+def test_a_vm_that_another_has_graded_in_the_meantime_is_left_alone(course: Course) -> None:
+    """It was still to do when this process looked, and is not when its turn comes."""
+    store = _broken_off(course, "vm0")
+    (row,) = store.runs()
+    hosts = [Host(name, {"ansible_connection": "local"}) for name in ("vm0", "vm1")]
+    plan = plan_for(load_lab(course.root / "graders" / "tiny"))
+    book = Book(store, row.run, once=True)
+    found, lost = grade_hosts(hosts, plan, StaffLink(None), Silent(), forks=1, book=book)
+    assert (found["vm0"]["error_cause"], found["vm1"]["status"], lost) == ("already-graded", "graded", [])
+    assert attempts(course) == {"vm0": 1, "vm1": 1}
+    # and its lease was given back
+    store.give_back(store.take("tiny", identity(hosts[0]), row.run, 60))
+    store.close()
 
 
 def test_the_events_are_one_json_object_a_line(course: Course, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 import socket
+import struct
 import subprocess
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,10 +25,15 @@ class Seen:
     commands: list[str] = field(default_factory=list)
 
 
+#: What a server does once it is logged in to; the others do not get that far.
+AFTER_LOGIN = ("mute", "torrent", "window", "errors", "bomb", "frame", "escapes")
+
+
 class _Server(paramiko.ServerInterface):
-    def __init__(self, accepted: paramiko.PKey | None, seen: Seen) -> None:
+    def __init__(self, accepted: paramiko.PKey | None, seen: Seen, mode: str) -> None:
         self.accepted = accepted
         self.seen = seen
+        self.mode = mode
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey,keyboard-interactive,password"
@@ -47,11 +56,60 @@ class _Server(paramiko.ServerInterface):
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         self.seen.commands.append(command.decode())
-        threading.Thread(target=_run, args=(channel, command), daemon=True).start()
+        work = _misuse if self.mode in AFTER_LOGIN else _run
+        threading.Thread(target=work, args=(channel, command, self.mode), daemon=True).start()
         return True
 
 
-def _run(channel: paramiko.Channel, command: bytes) -> None:
+def _misuse(channel: paramiko.Channel, _command: bytes, mode: str) -> None:
+    """Be logged in to, and a nuisance."""
+    try:
+        if mode == "torrent":
+            while True:
+                channel.sendall(b"x" * 30000)
+        while mode in ("window", "errors"):
+            message = paramiko.Message()
+            message.add_byte(bytes([94 if mode == "window" else 95]))
+            message.add_int(channel.remote_chanid)
+            if mode == "errors":
+                message.add_int(1)
+            message.add_string(b"x" * 30000)
+            channel.transport._send_user_message(message)
+        if mode != "mute":
+            channel.sendall(_marker_of(channel) + _frame(mode))
+    except (OSError, EOFError, paramiko.SSHException):
+        pass
+
+
+def _marker_of(channel: paramiko.Channel) -> bytes:
+    """The agent's marker, out of the sources that are sent to start it."""
+    sent = b""
+    while True:
+        sent += channel.recv(1 << 16)
+        for at in range(len(sent) - 1):
+            if sent[at : at + 2] == b"x\x9c":
+                unpacker = zlib.decompressobj()
+                try:
+                    found = re.search(rb"labctl-agent:\w+", unpacker.decompress(sent[at:]))
+                except zlib.error:
+                    continue
+                if found:
+                    return b"\0" + found[0] + b"\0"
+
+
+def _frame(mode: str) -> bytes:
+    if mode == "frame":
+        return b"\xff\xff\xff\xff"
+    if mode == "bomb":
+        body = b"[" * 4_000_000
+    else:
+        text = "\x1b[2J\x1b]0;owned\x07\u202e"
+        hello = dict.fromkeys(("python", "user", "hostname", "boot_id"), text)
+        body = json.dumps({"t": "hello", "uid": text, "pid": 1, **hello}).encode()
+    return struct.pack(">I", len(body)) + body
+
+
+def _run(channel: paramiko.Channel, command: bytes, _mode: str) -> None:
     process = subprocess.Popen(
         ["sh", "-c", command],
         stdin=subprocess.PIPE,
@@ -101,7 +159,10 @@ def ssh_server(
     """Serve on 127.0.0.1; yields the port and what was seen.
 
     ``mode``: good; silent (accepts and says nothing); drip (one banner byte a second); endless
-    (a banner without end); closed (closes at once).
+    (a banner without end); line (one line without end); packet (a packet of 2 GiB); closed (closes at
+    once). After a login: mute (never answers); torrent (stdout without end); window (without regard to the
+    window); errors (stderr so); bomb (JSON 4 million deep); frame (a frame of 4 GiB); escapes (a hello of
+    terminal escapes).
     """
     seen = Seen()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -112,9 +173,11 @@ def ssh_server(
 
     def misbehave(client: socket.socket) -> None:
         try:
-            while not stop.is_set() and mode in ("drip", "endless"):
-                client.sendall(b"S" if mode == "drip" else b"x" * 200 + b"\r\n")
-                stop.wait(1.0 if mode == "drip" else 0.001)
+            if mode == "packet":
+                client.sendall(b"SSH-2.0-x\r\n" + b"\x7f\xff\xff\xf0" + b"x" * 60)
+            while not stop.is_set() and mode in ("drip", "endless", "line", "packet"):
+                client.sendall({"drip": b"S", "endless": b"x" * 200 + b"\r\n"}.get(mode, b"x" * 65536))
+                stop.wait({"drip": 1.0, "endless": 0.001}.get(mode, 0))
         except OSError:
             pass
         if mode == "closed":
@@ -128,12 +191,12 @@ def ssh_server(
                 continue
             seen.connections += 1
             sockets.append(client)
-            if mode == "good":
+            if mode == "good" or mode in AFTER_LOGIN:
                 transport = paramiko.Transport(client)
                 transport.add_server_key(host_key)
                 transports.append(transport)
                 try:
-                    transport.start_server(server=_Server(accepted, seen), event=threading.Event())
+                    transport.start_server(server=_Server(accepted, seen, mode), event=threading.Event())
                 except (paramiko.SSHException, EOFError):
                     continue
             else:

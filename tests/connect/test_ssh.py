@@ -15,6 +15,7 @@ from labctl.agent import Op, start_agent
 from labctl.connect import open_connection
 from labctl.deadline import Deadline
 from labctl.errors import (
+    AgentFault,
     AuthRefused,
     DeadlineExceeded,
     HostError,
@@ -114,7 +115,7 @@ def test_a_refused_key_is_offered_once_and_nobody_is_asked(
     assert seen.auth_attempts == ["publickey"]
 
 
-@pytest.mark.parametrize("mode", ["silent", "drip", "endless"])
+@pytest.mark.parametrize("mode", ["silent", "drip", "endless", "line", "packet"])
 def test_a_server_that_never_gets_anywhere_meets_the_deadline(keys: Keys, mode: str) -> None:
     with ssh_server(keys.host, keys.client, mode) as (port, _):
         started = time.monotonic()
@@ -122,6 +123,16 @@ def test_a_server_that_never_gets_anywhere_meets_the_deadline(keys: Keys, mode: 
             open_connection(keys.target(port), Deadline.after(1.5))
         assert time.monotonic() - started < 5
     assert isinstance(caught.value, DeadlineExceeded | Unreachable)
+
+
+@pytest.mark.parametrize("mode", ["torrent", "window", "errors", "bomb", "frame", "escapes"])
+def test_a_server_that_sends_too_much_or_nonsense_is_cut_off(keys: Keys, mode: str) -> None:
+    """Long before the deadline, and with little memory; see tests/cli/test_hostile.py for that."""
+    with ssh_server(keys.host, keys.client, mode) as (port, _):
+        started = time.monotonic()
+        with pytest.raises(AgentFault):
+            start_agent(keys.target(port), Deadline.after(60))
+        assert time.monotonic() - started < 30
 
 
 def test_a_server_that_closes_is_unreachable(keys: Keys) -> None:

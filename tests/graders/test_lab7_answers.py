@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import pytest
@@ -32,7 +33,9 @@ def test_every_question_with_an_answer_has_a_check_and_cases() -> None:
 
 def test_right_answers_have_full_marks_and_add_to_the_maximum() -> None:
     results = World(answers=ANSWERED).judge()
-    assert [one.check.id for one in results if one.verdict is not Verdict.PASS] == []
+    assert [
+        one.check.id for one in results if one.verdict is not Verdict.PASS and not one.check.optional
+    ] == []
     assert sum(one.check.points for one in results) == sum(one.points for one in LAB.checks)
     assert all(one.judgement.answer for one in results if one.check.is_answer)
 
@@ -106,6 +109,20 @@ def test_words_below_full_marks_are_for_staff_to_read_beside_what_the_vm_shows(q
     full = judged(question, ANSWERED[question]).judgement
     assert not full.for_staff
     assert "it says: " in full.seen
+
+
+def test_a_command_that_is_not_recognised_is_for_staff_and_a_wrong_one_is_not() -> None:
+    for text in ("I've used the mount command", "First I typed sudo mount staff2:/opt/lab7/public /mnt"):
+        assert judged("1a", text).judgement.for_staff
+    assert not judged("1a", "mount /mnt").judgement.for_staff
+
+
+def test_the_longest_answer_is_judged_at_once() -> None:
+    for letters in ("a", "0 1 ", "server 1:", "no localhost ", "( @h "):
+        text = (letters * 8000)[:8000]
+        began = time.monotonic()
+        World(answers=dict.fromkeys(RIGHT, text)).judge()
+        assert time.monotonic() - began < 5
 
 
 def test_the_ideas_found_are_named() -> None:

@@ -12,8 +12,10 @@ import pytest
 from exported import GOOD, READ_ONLY, WORST, speaking
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from lab7_answers import RIGHT
 from test_formats import TEXTS, raw_controls
-from uploaded import GRADED, KIM, Upload, points
+from uploaded import GRADED, KIM, Upload, answers_file, points, vm_points
+from world import SECRET
 
 from labctl.errors import RequestError
 from labctl.gradescope import ReceiptError, make_keys, open_keys, read_receipt, receipt_name, sign_receipt
@@ -38,7 +40,8 @@ def test_a_receipt_becomes_the_points_that_staff_found(upload: Upload) -> None:
     upload.hand_in(upload.receipt())
     results = upload.graded()
     assert points(results) == 60
-    assert len(results["tests"]) == 43
+    assert vm_points(results) == 60
+    assert "There is no file of answers" in results["output"]
     assert "Receipt of 21 November 2026, 08:00 UTC." in results["output"]
     assert results["extra_data"]["late_seconds"] == 0
 
@@ -154,7 +157,7 @@ def test_a_submission_of_links_and_devices_is_not_followed(upload: Upload, tmp_p
 def test_what_a_student_can_read_does_not_tell_what_is_right(upload: Upload) -> None:
     """The receipt lies on the student's disk: expected answers, evidence and target do not."""
     text = upload.receipt(READ_ONLY | {"host": "student1"})
-    for hidden in ("mount option rw", "10.77.0.2", "nonce", "observations", "BEGIN"):
+    for hidden in (SECRET, "mount option rw", "10.77.0.2", "nonce", "observations", "BEGIN"):
         assert hidden not in text
     assert '\\"score\\": 56.0' in text
 
@@ -184,6 +187,67 @@ def test_a_students_address_and_lab_are_shown_as_text(upload: Upload) -> None:
     upload.emails = [WORST]
     upload.hand_in(upload.receipt())
     refused(upload, "\\x1b[31mred")
+
+
+# -- answers -----------------------------------------------------------------------------------------
+
+
+def answers(**changed: str) -> str:
+    return answers_file({**{question: texts[0] for question, texts in RIGHT.items()}, **changed})
+
+
+def test_answers_are_judged_by_what_was_seen_of_the_vm(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.hand_in(answers(), "answers.yml")
+    results = upload.graded()
+    assert points(results) == sum(test["max_score"] for test in results["tests"])
+    assert points(results) > vm_points(results) + 15
+    # these take the VM itself
+    assert "For staff to read, and not in these points: 2b, 2c, 3c." in results["output"]
+    upload.hand_in(answers(**{"1b": "guess", "1f": "nothing.txt"}), "answers.yml")
+    failed = {test["extra_data"]["check"] for test in upload.graded()["tests"] if test["status"] == "failed"}
+    assert failed == {"answer.1b", "answer.1f"}
+
+
+def test_the_vms_verdicts_stay_as_they_were_signed(upload: Upload) -> None:
+    """Evidence in a receipt is for answers: judging it again is the staff's to do."""
+    host = {**GOOD, "checks": [{**GOOD["checks"][0], "verdict": "fail", "score": 0.0}, *GOOD["checks"][1:]]}
+    upload.hand_in(upload.receipt({**host, "score": 59.0}))
+    upload.hand_in(answers(), "answers.yml")
+    assert vm_points(upload.graded()) == 59
+
+
+@pytest.mark.parametrize(
+    ("files", "told"),
+    [
+        ({"a.yml": "1a: [\n"}, "a.yml, line 2: not valid YAML"),
+        ({"a.yml": "1z: x\n"}, "a.yml, line 1: there is no question '1z' (the questions are 0a"),
+        (
+            {"a.yml": "1a: x\n", "b.yaml": ""},
+            "There are 2 files of answers, and only one can count: a.yml, b.yaml.",
+        ),
+        ({"a.yml": "1a: !!python/object:os.system x\n"}, "put the answer in quotes"),
+    ],
+)
+def test_answers_that_cannot_be_read_leave_the_vms_points(
+    upload: Upload, files: dict[str, str], told: str
+) -> None:
+    upload.hand_in(upload.receipt())
+    for name, text in files.items():
+        upload.hand_in(text, name)
+    results = upload.graded()
+    assert points(results) == 60
+    assert told in results["output"]
+
+
+def test_answers_that_staff_have_judged_stay(upload: Upload) -> None:
+    written = {**GOOD["checks"][0], "id": "answer.1a", "question": "1a", "score": 1.0, "max_score": 1.0}
+    host = {**GOOD, "checks": [*GOOD["checks"], written], "target": {**GOOD["target"], "answered": True}}
+    upload.hand_in(upload.receipt({**host, "score": 61.0, "max_score": 61.0}))
+    assert points(upload.graded()) == 61
+    upload.hand_in(answers(), "answers.yml")
+    ids = [test["extra_data"]["check"] for test in upload.graded()["tests"]]
+    assert len(ids) == len(set(ids))
 
 
 # -- deadlines and attempts --------------------------------------------------------------------------

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 from containers import Containers, containers
 from exported import validate
-from uploaded import points
+from uploaded import points, vm_points
 from vms import labctl
 
+from labctl.inventory import load_inventory
 from labctl.sandbox import image
 
 pytestmark = [
@@ -168,10 +169,14 @@ def test_a_receipt_goes_from_the_vm_to_gradescope(
         texts[vm] = vms.run(f"cat {home}/labctl-receipt-lab7.json", vm)
     # a link that lay there was replaced, not followed
     assert vms.run("cat /etc/hostname", "student2") == "student2\n"
-    mine = receipts.grade("kim@example.org", {"labctl-receipt-lab7.json": texts["student1"]})
-    assert points(mine) == json.loads(json.loads(texts["student1"])["says"])["score"]
-    assert len(mine["tests"]) > 30
-    theirs = receipts.grade("kim@example.org", {"r.json": texts["student2"], "answers.txt": "1a: ..."})
+    secret = str(load_inventory(vms.box.inventory_path).host("staff2").value("lab_secret"))
+    assert secret not in texts["student1"]
+    files = {"labctl-receipt-lab7.json": texts["student1"], "answers.yml": f"1b: {secret}\n"}
+    mine = receipts.grade("kim@example.org", files)
+    assert vm_points(mine) == json.loads(json.loads(texts["student1"])["says"])["score"]
+    (read,) = [test for test in mine["tests"] if test["extra_data"]["check"] == "answer.1b"]
+    assert read["status"] == "passed"
+    theirs = receipts.grade("kim@example.org", {"r.json": texts["student2"]})
     assert points(theirs) == 0
     assert "another student's" in theirs["output"]
 
@@ -211,7 +216,9 @@ def test_a_vm_is_graded_live_with_a_key_for_that_alone(
     done = labctl("gradescope", "build", *inventory, "--live", str(key), "-o", str(out))
     assert done.returncode == 0, done.stderr
     receipts.install(out)
-    results = receipts.grade("kim@example.org", {"answers.txt": ""})
+    results = receipts.grade("kim@example.org", {"answers.yml": "1e: sudo umount /mnt\n"})
+    (umount,) = [test for test in results["tests"] if test["extra_data"]["check"] == "answer.1e"]
+    assert umount["status"] == "passed"
     assert results["extra_data"]["host"] == "student1"
     assert {test["extra_data"]["verdict"] for test in results["tests"]} <= {"pass", "fail", "skip"}
     # the key opens no other VM, and from elsewhere not even this one: there is no score then

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from exported import GOOD, HEAD, validate
+from world import SECRET
 
 from labctl.gradescope import Keys, make_keys, receipt_name, sign_receipt
 from labctl.gradescope.autograder import autograde
 from labctl.gradescope.settings import NAME, Settings
 
 KIM = "kim@example.org"
+GRADERS = Path(__file__).parent.parent.parent / "graders"
+SECRETS = {"lab_secret": SECRET}
 ROSTER = {
     KIM: {"host": "student1", "user": "kim"},
     "lee@example.org": {"host": "student2", "user": "lee"},
@@ -41,11 +44,12 @@ class Upload:
         self.emails = [KIM]
         self.due: datetime | None = None
         self.earlier: list[dict[str, Any]] = []
-        for name in ("source", "submission", "results"):
-            (root / name).mkdir()
+        for name in ("source/course/graders", "submission", "results"):
+            (root / name).mkdir(parents=True)
+        (root / "source/course/graders/lab7").symlink_to(GRADERS / "lab7")
 
     def receipt(self, host: dict[str, Any] = GOOD, user: str = "kim", **head: Any) -> str:
-        return sign_receipt(self.keys, {**HEAD, **head}, host, user)
+        return sign_receipt(self.keys, {**HEAD, **head}, host, user, SECRETS)
 
     def hand_in(self, text: str | bytes, name: str = receipt_name("lab7")) -> None:
         path = self.root / "submission" / name
@@ -94,6 +98,17 @@ class Upload:
         self.write(**settings)
         assert autograde(self.root) == 1
         assert not (self.root / "results/results.json").exists()
+
+
+def answers_file(answers: dict[str, str]) -> str:
+    """Written answers as the template asks for them."""
+    return "".join(f"{question}: {json.dumps(text)}\n" for question, text in answers.items())
+
+
+def vm_points(results: dict[str, Any]) -> float:
+    """The points for what the VM showed."""
+    tests = [test for test in results["tests"] if not test["extra_data"]["check"].startswith("answer.")]
+    return float(sum(test["score"] for test in tests))
 
 
 def points(results: dict[str, Any]) -> float:

@@ -193,3 +193,21 @@ def test_interrupting_ends_the_work_on_the_vm_and_says_what_was_done(files: Path
     assert [task["status"] for task in document["hosts"][0]["tasks"]] == ["changed"]
     left = subprocess.run(["pgrep", "-f", "^sleep 73$"], capture_output=True, text=True, check=False)
     assert left.stdout == ""
+
+
+def test_the_events_are_one_json_object_a_line(files: Path) -> None:
+    done = run(files, PING, "--json-lines", vms=("here", "gone"))
+    assert done.returncode == 3
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {one["schema"] for one in events} == {1}
+    assert events[0]["event"] == "play-began"
+    assert events[0]["hosts"] == ["here", "gone"]
+    (task,) = [one for one in events if one["event"] == "task-ended"]
+    assert (task["host"], task["status"]) == ("here", "ok")
+    (lost,) = [one for one in events if one["event"] == "vm-lost"]
+    assert (lost["host"], lost["cause"]) == ("gone", "unreachable")
+    ends = {one["host"]: one["status"] for one in events if one["event"] == "vm-ended"}
+    assert ends == {"here": "ok", "gone": "unreachable"}
+    assert (events[-1]["event"], events[-1]["status"]) == ("run-ended", 3)
+    both = run(files, PING, "--json-lines", "--json")
+    assert (both.returncode, "both want stdout" in both.stderr) == (2, True)

@@ -42,7 +42,7 @@ def speaking(text: str) -> dict[str, Any]:
     """A run of three VMs in which every text that a VM or a class list can choose is ``text``."""
     bad: dict[str, Any] = copy.deepcopy(READ_ONLY)
     for check in bad["checks"]:
-        check.update(expected=text, seen=text, hint=text)
+        check.update(expected=text, seen=text, hint=text, answer=text)
     for row in bad["evidence"]["observations"].values():
         row["value"] = {text: [text]}
     bad["student"] = {"name": text, "email": text, "sid": text, "user": text}

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from labctl.grading.answers.ideas import Found
-from labctl.grading.answers.shell import Unreadable
+from labctl.grading.answers.shell import NoCommand, Unreadable, unfenced
 from labctl.grading.answers.written import written
 from labctl.grading.check import Applies, Check, check
 from labctl.grading.evidence import See
@@ -32,7 +32,7 @@ def answer(
 
     def wrap(judge: JudgeAnswer) -> Check:
         def judged(vm: Target, see: See) -> Judgement:
-            text = see(written(question)).text
+            text = unfenced(see(written(question)).text)
             if not text.strip():
                 return failed(
                     expected="an answer", seen="none", hint=f"question {question} is not answered in the file"
@@ -44,6 +44,7 @@ def answer(
                     expected="a command as you would type it",
                     seen=str(err),
                     hint="try it on your VM, then copy what you typed",
+                    for_staff=isinstance(err, NoCommand),
                 )
             return replace(said, answer=text)
 

@@ -32,6 +32,10 @@ class Unreadable(ValueError):
     """A command that cannot be understood; the message says what is wrong, for whoever wrote it."""
 
 
+class NoCommand(Unreadable):
+    """No command of the kind asked for was recognised. There may be one among other words: staff read it."""
+
+
 @dataclass(frozen=True)
 class Command:
     """A program's name without its directory, and its arguments."""
@@ -64,10 +68,14 @@ def _read(text: str, depth: int) -> list[Command]:
     return found
 
 
+def unfenced(text: str) -> str:
+    """The text without the fences (lines that begin with three backquotes) of Markdown."""
+    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("```"))
+
+
 def _quoted(text: str) -> str:
     """What stands between backquotes where there are some: Markdown, with or without words around it."""
-    kept = [line for line in text.split("\n") if not line.lstrip().startswith("```")]
-    text = "\n".join(kept)
+    text = unfenced(text)
     pieces = text.split("`")
     return "\n".join(pieces[1::2]) if len(pieces) > 2 else text
 
@@ -80,7 +88,9 @@ def _simple_commands(line: str) -> list[list[str]]:
     try:
         tokens = list(lexer)
     except ValueError as err:
-        raise Unreadable(f"{_short(line)}: a quotation mark or backslash is left open") from err
+        raise NoCommand(f"{_short(line)}: a quotation mark or backslash is left open") from err
+    if tokens and tokens[-1].endswith(".") and tokens[-1].strip(".") and not tokens[-1].endswith(".."):
+        tokens[-1] = tokens[-1][:-1]  # the end of a sentence
     commands: list[list[str]] = [[]]
     skip = False
     for token in tokens:
@@ -105,6 +115,7 @@ def _meant(words: list[str], depth: int) -> list[Command]:
     rest = list(words)
     while rest:
         name = rest[0].rpartition("/")[2]
+        name = name.lower() if name.istitle() else name  # as at the beginning of a sentence
         if _ASSIGNMENT.match(rest[0]):
             rest = rest[1:]
         elif name in _RUNNERS:

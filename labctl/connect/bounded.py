@@ -1,0 +1,65 @@
+"""paramiko's transport with bounds on what a server can make it hold in memory.
+
+Its timeouts bound nothing of this: it allocates whatever length a packet claims to have, reads a banner
+without an end, and keeps what a server sends beyond the channel's window.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import paramiko
+from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
+from paramiko.packet import Packetizer
+
+#: OpenSSH neither sends nor takes a larger packet.
+MAX_PACKET = 256 << 10
+#: What comes before and with the server's version: RFC 4253 has 255 bytes a line, and some have a few lines.
+MAX_BANNER = 64 << 10
+#: What waits to be read of one channel: paramiko's window, and as much again for both of its streams.
+MAX_WAITING = 4 << 20
+
+
+class _Packetizer(Packetizer):
+    _banner = 0
+
+    def read_all(self, n: int, check_rekey: bool = False) -> bytes:
+        if n > MAX_PACKET:
+            raise paramiko.SSHException(f"it sent a packet of {n} bytes")
+        data: bytes = super().read_all(n, check_rekey)
+        return data
+
+    def _read_timeout(self, timeout: float) -> bytes:
+        data: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
+        self._banner += len(data)
+        if self._banner > MAX_BANNER:
+            raise paramiko.SSHException("it sent a banner without an end")
+        return data
+
+
+def _within_bounds(handler: Any) -> Any:
+    def feed(channel: paramiko.Channel, message: paramiko.Message) -> None:
+        handler(channel, message)
+        if len(channel.in_buffer) + len(channel.in_stderr_buffer) > MAX_WAITING:
+            # the transport ends with it, and all that wait for the channel are told
+            raise paramiko.SSHException("it sent more than the channel's window")
+
+    return feed
+
+
+#: What paramiko does with each kind of message for a channel, which its type stubs do not know.
+_HANDLERS: dict[int, Any] = vars(paramiko.Transport)["_channel_handler_table"]
+
+
+class Transport(paramiko.Transport):
+    """Raises SSHException, in its own thread, when the server goes beyond the bounds; then it is closed."""
+
+    _channel_handler_table = _HANDLERS | {
+        kind: _within_bounds(_HANDLERS[kind]) for kind in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA)
+    }
+
+    def __init__(self, sock: Any, **options: Any) -> None:
+        super().__init__(sock, **options, packetizer_class=_Packetizer)
+        # AES-GCM first: paramiko checks the MACs of other ciphers byte by byte, in Python.
+        ciphers = self.get_security_options()
+        ciphers.ciphers = sorted(ciphers.ciphers, key=lambda name: "gcm" not in name)

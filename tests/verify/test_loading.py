@@ -1,0 +1,75 @@
+"""A lab author's mistake in the matrix is one clear error with its place, before any VM is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from labctl.errors import CourseError
+from labctl.grading import load_lab
+from labctl.verify import load_matrix
+
+ROOT = Path(__file__).parent.parent.parent
+LAB = load_lab(ROOT / "graders" / "lab7")
+
+
+def test_lab_7_has_sixty_mutants_and_each_check_is_in_one() -> None:
+    matrix = load_matrix(LAB, ROOT / "graders" / "lab7" / "mutants")
+    mutants = [case for case in matrix.cases if case.kind == "mutant"]
+    assert len(mutants) >= 60
+    declared = {id for case in mutants for id in (*case.fail, *case.unjudged)}
+    assert {check.id for check in LAB.checks if not check.id.startswith("answer.")} <= declared
+
+
+def load(directory: Path, text: str, shared: str = "{}\n") -> None:
+    (directory / "matrix.yml").write_text(shared)
+    (directory / "dns.yml").write_text(text)
+    load_matrix(LAB, directory)
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "said"),
+    [
+        ("section: dsn\n", ":1:10", "the lab has no section 'dsn'"),
+        ("section: dns\nmutant: []\n", ":2:9", "mutant is not known here"),
+        ("section: dns\nmutants:\n  - {name: x, what: y}\n", ":3:5", "x: which checks does it fail?"),
+        (
+            "section: dns\nmutants:\n  - {name: x, what: y, fail: {dns.prot: z}}\n",
+            ":3:30",
+            "x: the lab has no check 'dns.prot'",
+        ),
+        (
+            "section: dns\nmutants:\n  - {name: A b, what: y}\n",
+            ":3:12",
+            "mutants[0].name: string should match",
+        ),
+        (
+            "section: dns\nvariants:\n  - {name: x, what: y}\n  - {name: x, what: y}\n",
+            ":4:5",
+            "the name x stands twice",
+        ),
+        (
+            "section: dns\nvariants:\n  - {name: x, what: y, fail: {dns.port: z}}\n",
+            ":3:24",
+            "x: a variant is right",
+        ),
+    ],
+)
+def test_a_mistake_has_its_place(tmp_path: Path, text: str, place: str, said: str) -> None:
+    with pytest.raises(CourseError) as caught:
+        load(tmp_path, text)
+    assert said in caught.value.message
+    assert str(caught.value.place) == f"{tmp_path / 'dns.yml'}{place}"
+
+
+def test_a_lab_without_mutants_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="has no mutants"):
+        load_matrix(LAB, tmp_path)
+
+
+def test_an_unknown_name_has_a_near_one(tmp_path: Path) -> None:
+    matrix = load_matrix(LAB, ROOT / "graders" / "lab7" / "mutants")
+    with pytest.raises(CourseError) as caught:
+        matrix.choose(["opne-resolver"])
+    assert caught.value.hint == "did you mean open-resolver?"
