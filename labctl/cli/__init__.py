@@ -33,13 +33,15 @@ COMMANDS = {
 }
 
 
+#: Those that need no other machine: the student's labctl.pyz has them alone, and no SSH.
+STUDENT_COMMANDS = ("grade", "services", "lab")
+
+
 def commands() -> dict[str, str]:
-    """The commands that are there: the student's labctl.pyz has few of them."""
-    return {name: text for name, text in COMMANDS.items() if _is_here(name)}
-
-
-def _is_here(name: str) -> bool:
-    return importlib.util.find_spec(f"labctl.cli.{name}") is not None
+    """The commands that are there."""
+    if importlib.util.find_spec("paramiko"):
+        return COMMANDS
+    return {name: COMMANDS[name] for name in STUDENT_COMMANDS}
 
 
 class _LazyGroup(click.Group):
@@ -49,7 +51,7 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        if not _is_here(cmd_name):
+        if cmd_name not in commands():
             raise click.UsageError(
                 f"{cmd_name} is not in this labctl, which is for the machine that it runs on. "
                 f"It has: {', '.join(commands())}.",

@@ -89,7 +89,7 @@ class Idea:
     which shows it; ``unless``: those that take it back. The case of letters does not matter.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     name: Text
     points: Points
@@ -104,7 +104,7 @@ class Answer:
     compared where the grader runs, and is neither here nor on any VM.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     ask: Text
     points: Points
@@ -124,7 +124,7 @@ class Answer:
 class Question:
     """``section`` is a key of the rubric's sections. ``do``: what the student does, as Markdown."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     id: Annotated[str, _Checked(_id)]
     section: str
@@ -136,7 +136,7 @@ class Question:
 class Weight:
     """What a check is worth; ``parts``: of that, each of its parts, where a part alone has its points too."""
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     points: Points
     parts: dict[str, Points] = field(default_factory=dict)
@@ -154,7 +154,7 @@ class Rubric:
     staff have, and their points: in the rubric that students get, and only there.
     """
 
-    __pydantic_config__: ClassVar = STRICT
+    __pydantic_config__: ClassVar[Any] = STRICT
 
     title: Text
     sections: Annotated[dict[str, Text], _Checked(_some)]

@@ -22,20 +22,17 @@ from pathlib import Path
 import tomllib
 
 from labctl import __version__
+from labctl.cli import STUDENT_COMMANDS
 from labctl.grading import for_students, load_lab, staff_checks
 from labctl.grading.lab import package_of
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 OLDEST = "3.10"
-#: Files and directories of the package that grading the own machine imports.
-PARTS = (
-    *("__init__.py", "__main__.py", "agent", "batch", "connect", "deadline.py", "documents.py", "errors.py"),
-    *("grading", "inventory", "probes", "report", "vault.py"),
-    *(f"cli/{name}.py" for name in ("__init__", "context", "course", "grade", "keys", "lab", "leaving")),
-    *(f"cli/{name}.py" for name in ("grading_run", "limit", "options", "progress", "results", "services")),
-    "cli/watch.py",
-)
+#: The commands for the machine that they run on. What they import is packed, without the rooms that are for
+#: other machines, and for staff.
+COMMANDS = ("labctl.cli", *(f"labctl.cli.{name}" for name in STUDENT_COMMANDS))
+LEFT_OUT = {"gradescope", "playbook", "sandbox", "store", "verify"}
 LIBRARIES = {"cattrs", "click", "dnspython", "pyyaml", "requests", "rich"}
 ON_OLD_PYTHON = ("exceptiongroup>=1.2", "tomli>=2")
 #: Rich uses them for Markdown and for colouring source code, which labctl does not show.
@@ -48,10 +45,35 @@ TIME = (1980, 1, 1, 0, 0, 0)
 
 
 def package_files() -> Iterator[tuple[str, bytes]]:
-    for part in PARTS:
-        top = ROOT / "labctl" / part
-        for path in sorted(top.rglob("*.py")) if top.is_dir() else [top]:
-            yield f"labctl/{path.relative_to(ROOT / 'labctl')}", path.read_bytes()
+    found: set[Path] = set()
+    for module in COMMANDS:
+        imported(module, found)
+    # sent to the VM as text, and imported there
+    found |= set((ROOT / "labctl" / "agent" / "remote").rglob("*.py"))
+    for path in sorted(found):
+        yield str(path.relative_to(ROOT)), path.read_bytes()
+
+
+def imported(module: str, found: set[Path]) -> None:
+    """Add the files of a module of labctl, of its packages, and of all that they import at any time."""
+    parts = module.split(".")
+    if parts[0] != "labctl" or (len(parts) > 1 and parts[1] in LEFT_OUT):
+        return
+    for depth in range(1, len(parts) + 1):
+        home = ROOT.joinpath(*parts[:depth])
+        path = home / "__init__.py" if home.is_dir() else home.with_suffix(".py")
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [one.name for one in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [f"{node.module}.{one.name}" for one in node.names]
+            else:
+                continue
+            for name in names:
+                imported(name, found)
 
 
 def course_files(course: Path, labs: list[str]) -> Iterator[tuple[str, bytes]]:
