@@ -226,6 +226,13 @@ def test_no_word_of_a_vm_is_a_tap_line_or_directive(words: str) -> None:
         assert failed.yaml_block["seen"] == words
 
 
+@pytest.mark.parametrize("name", ["a # SKIP b", "a #TODO", "\\# skip"])
+def test_a_name_is_no_directive_either(name: str) -> None:
+    _, _, *points = TapParser().parse_text(rendered("tap", run_of({**GOOD, "host": name})))
+    assert not any(point.skip or point.todo for point in points)
+    assert all(point.description.endswith(".") for point in points)
+
+
 # -- JSON ------------------------------------------------------------------------------------------
 
 
