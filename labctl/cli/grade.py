@@ -171,7 +171,7 @@ def _signing(keys: Path | None, run: GradingRun) -> Keys:
     """The keys to sign receipts with, before anything connects."""
     from labctl.gradescope import open_keys
 
-    if not run.store or run.asked.only or not run.asked.disrupt:
+    if not run.kept or run.asked.only or not run.asked.disrupt:
         raise CourseError(
             "--deliver signs what a lab's whole run found on students' VMs",
             hint="name the VMs, and leave out --only and --no-disrupt",

@@ -101,6 +101,7 @@ def _row(number: int, host: Mapping[str, Any], checks: Sequence[Mapping[str, Any
         "host": _text(host["host"]),
         "name": _text(student.get("name") or host["host"]),
         "score": "" if host["score"] is None else f"{host['score']:g}",
+        "kind": "lost" if host["score"] is None else "full" if host["score"] == host["max_score"] else "open",
         "state": "graded" if host["status"] == "graded" else _text(host["error_cause"] or "error"),
         "verdicts": [verdicts.get(check["id"], "") for check in checks],
     }

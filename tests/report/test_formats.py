@@ -62,6 +62,9 @@ TEXTS = st.lists(
     | st.text(max_size=20),
     max_size=8,
 ).map("".join)
+#: The lab's checks, and those of a VM in order that are optional.
+COUNT = len(GOOD["checks"])
+SKIPPED = sum(check["verdict"] == "skip" for check in GOOD["checks"])
 FEW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 _SAFE_CONTROLS = {"\n"}
 
@@ -178,14 +181,14 @@ def test_junit_counts_and_says_why() -> None:
     xml = JUnitXml.fromstring(rendered("junit", run_of()).encode())
     right, wrong, lost = list(xml)
     assert [(one.tests, one.failures, one.errors, one.skipped) for one in (right, wrong, lost)] == [
-        (43, 0, 0, 0),
-        (43, 1, 0, 2),
+        (COUNT, 0, 0, SKIPPED),
+        (COUNT, 1, 0, SKIPPED + 2),
         (1, 0, 1, 0),
     ]
     (failed,) = [case for case in wrong if any(isinstance(one, JUnitFailure) for one in case.result)]
     assert failed.name == "nfs.read-write: The private directory is mounted for reading and writing."
     assert "expected: the mount option rw" in failed.result[0].text
-    assert sum(isinstance(one, JUnitSkipped) for case in wrong for one in case.result) == 2
+    assert sum(isinstance(one, JUnitSkipped) for case in wrong for one in case.result) == SKIPPED + 2
     assert next(iter(lost)).result[0].message == "unreachable: no answer"
 
 
@@ -194,7 +197,7 @@ def test_junit_counts_and_says_why() -> None:
 def test_junit_stays_xml_and_holds_no_more_cases(words: str) -> None:
     text = rendered("junit", speaking(words))
     xml = JUnitXml.fromstring(text.encode())
-    assert [len(list(suite)) for suite in xml] == [43, 43, 1]
+    assert [len(list(suite)) for suite in xml] == [COUNT, COUNT, 1]
     assert not raw_controls(text)
 
 
@@ -203,11 +206,11 @@ def test_junit_stays_xml_and_holds_no_more_cases(words: str) -> None:
 
 def test_tap_has_a_point_for_every_check() -> None:
     version, plan, *points = TapParser().parse_text(rendered("tap", run_of()))
-    assert (version.version, plan.expected_tests) == (14, 87)
-    assert [point.number for point in points] == list(range(1, 88))
+    assert (version.version, plan.expected_tests) == (14, 2 * COUNT + 1)
+    assert [point.number for point in points] == list(range(1, 2 * COUNT + 2))
     (failed,) = [point for point in points if not point.ok and "student2" in point.description]
     assert failed.yaml_block["expected"] == "the mount option rw"
-    assert sum(point.skip for point in points) == 2
+    assert sum(point.skip for point in points) == 2 * SKIPPED + 2
     assert not points[-1].ok
 
 
@@ -217,13 +220,20 @@ def test_no_word_of_a_vm_is_a_tap_line_or_directive(words: str) -> None:
     text = rendered("tap", speaking(words))
     _, plan, *points = TapParser().parse_text(text)
     assert [line.category for line in points] == ["test"] * plan.expected_tests
-    assert sum(point.ok for point in points) == 43 + 42
-    assert sum(point.skip for point in points) == 2
+    assert sum(point.ok for point in points) == 2 * COUNT - 1
+    assert sum(point.skip for point in points) == 2 * SKIPPED + 2
     assert not any(point.todo for point in points)
     assert not raw_controls(text)
     if words == words.strip() and words.isprintable():
         failed = next(point for point in points if not point.ok)
         assert failed.yaml_block["seen"] == words
+
+
+@pytest.mark.parametrize("name", ["a # SKIP b", "a #TODO", "\\# skip"])
+def test_a_name_is_no_directive_either(name: str) -> None:
+    _, _, *points = TapParser().parse_text(rendered("tap", run_of({**GOOD, "host": name})))
+    assert sum(point.skip or point.todo for point in points) == SKIPPED
+    assert all(point.description.endswith(".") or point.skip for point in points)
 
 
 # -- JSON ------------------------------------------------------------------------------------------

@@ -17,22 +17,15 @@
 
   // -- filtering ------------------------------------------------------------------------
 
-  const kinds = {
-    "": () => true,
-    full: (one) => one.score !== null && one.verdicts.every((verdict) => verdict === "pass" || verdict === ""),
-    open: (one) => one.score !== null && !kinds.full(one),
-    lost: (one) => one.score === null,
-  };
-
   function filter() {
     const text = by("search").value.trim().toLowerCase();
-    const kind = kinds[by("which").value];
+    const kind = by("which").value;
     const check = by("check").value;
     const verdict = by("verdict").value;
     let shown = 0;
     for (const one of rows) {
       const came = check === "" ? one.verdicts : [one.verdicts[Number(check)]];
-      const good = one.text.includes(text) && kind(one) && (verdict === "" || came.includes(verdict));
+      const good = one.text.includes(text) && (kind === "" || one.row.dataset.kind === kind) && (verdict === "" || came.includes(verdict));
       one.row.hidden = !good;
       shown += good;
     }
