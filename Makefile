@@ -35,6 +35,7 @@ test-fast: machine-tests venv  ## the tests that need no VM (under a minute)
 
 bench: machine-tests venv  ## labctl beside its peers, on one container (as root; a few minutes)
 	$(VENV)/bin/python bench/setup.py
+	$(VENV)/bin/python bench/grade.py
 
 lint: venv  ## style, types, layout
 	$(VENV)/bin/ruff check .
