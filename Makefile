@@ -1,7 +1,7 @@
 # What a newcomer types: `make demo`, then `make test`. Both may be interrupted and run again.
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-down test test-fast bench lint format wheel pyz venv machine machine-tests clean
+.PHONY: help demo demo-down test test-fast test-soak bench lint format wheel pyz venv machine machine-tests clean
 
 VENV := .venv
 LABCTL := $(VENV)/bin/labctl
@@ -32,6 +32,10 @@ test: machine-tests venv  ## the whole suite, on real VMs too (about 30 minutes 
 
 test-fast: machine-tests venv  ## the tests that need no VM (under a minute)
 	$(PYTEST) $(WORKERS) -q -m "not vm and not slow"
+
+test-soak: machine-tests venv  ## the crash experiment cut off 65 times, a right solution graded 170 times, kills and races (as root; three hours)
+	$(PYTEST) -m soak -s --durations=0
+	LABCTL_TEST_SOAK=1 $(PYTEST) -q tests/cli/test_resume.py tests/store/test_leases.py
 
 bench: machine-tests venv  ## labctl beside its peers, on one container (as root; a few minutes)
 	$(VENV)/bin/python bench/setup.py

@@ -28,11 +28,16 @@ _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A worker takes the tests of a file, or all that share the two VMs, which boot once and come first.
 
-    Emulated, those take longer than anything else.
+    Emulated, those take longer than anything else. What takes an hour runs only when it is asked for by
+    name: ``-m soak``.
     """
+    if "soak" not in config.option.markexpr:
+        long = [item for item in items if item.get_closest_marker("soak")]
+        items[:] = [item for item in items if item not in long]
+        config.hook.pytest_deselected(items=long)
     for item in items:
         shares_vms = "machines" in getattr(item, "fixturenames", ())
         item.add_marker(pytest.mark.xdist_group("vms" if shares_vms else item.path.as_posix()))

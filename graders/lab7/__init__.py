@@ -2,14 +2,14 @@
 
 from labctl.grading import Lab, staff_checks
 
-from . import balancing, crash, nfs, outside, zone
+from . import balancing, crash, nfs, other, outside, zone
 from .facts import RUBRIC
 
 LAB = Lab.of(
     "lab7",
     RUBRIC,
     (
-        *(*nfs.CHECKS, *zone.CHECKS, *outside.CHECKS, *balancing.CHECKS, *crash.CHECKS),
+        *(*nfs.CHECKS, *zone.CHECKS, *outside.CHECKS, *balancing.CHECKS, *other.CHECKS, *crash.CHECKS),
         *staff_checks(__name__),
     ),
 )

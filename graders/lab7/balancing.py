@@ -17,13 +17,13 @@ from .looking import (
     patiently,
     reported,
     sample,
-    see_outside,
     setting,
     settled_states,
     stats_page,
-    weighted,
 )
-from .rotation import ALWAYS_ONE, CYCLES, observe
+from .other import no_turn, other_order, other_shares
+from .rotation import observe
+from .trial import is_plain
 
 
 @check("lb.package", question="3c", layer="package")
@@ -156,39 +156,30 @@ def shares(vm: Target, see: See) -> Judgement:
     if not expected:
         return passed("no worker is up to share anything")
     verdict = observe(replies, expected)
-    algorithm = backend.algorithm if backend else "roundrobin"
     if verdict.errors:
         return failed(
             expected="a worker's greeting every time",
             seen=f"{verdict.errors} of {len(replies.replies)} requests failed: {verdict.first_error}",
             hint="a server in the backend that does not work is used all the same unless something checks it",
         )
-    if algorithm in ALWAYS_ONE and len(verdict.counts) == 1:
-        return passed(f"always the same worker, as balance {algorithm} has it")
-    if algorithm not in CYCLES:
-        (more,) = (see(frontend_sample(vm, 120, outside=see_outside(vm, see), attempt=3)),)
-        verdict = observe(more, expected)
-    elif not verdict.even:
+    if backend is not None and not is_plain(backend):
+        return other_shares(vm, see, backend, up, verdict)
+    if not verdict.even:
         # A server that came back a moment ago has no turn yet, and somebody else's request shifts the
         # count: look again, long enough, before saying anything.
         later = late_sample(vm, see, backend)
         if later is None:
             return unjudged("unequal at first, and with these weights it takes too long to see more")
         verdict = observe(later, expected)
-    missing = [str(one) for one in expected if one not in verdict.counts]
+    counts = ", ".join(f"ID {one}: {n}" for one, n in sorted(verdict.counts.items()))
+    missing = [one for one in expected if one not in verdict.counts]
     if missing:
+        return no_turn(missing)
+    if not verdict.even:
         return failed(
-            expected="every worker that runs has its turn",
-            seen=f"never: ID {', '.join(missing)}",
-            hint="compare the ids that come with the server lines of your backend, and their addresses",
+            expected="equal shares", seen=counts, hint="what makes one server get more than another?"
         )
-    if algorithm in CYCLES and not verdict.even and not weighted(backend):
-        return failed(
-            expected="equal shares",
-            seen=", ".join(f"ID {one}: {n}" for one, n in sorted(verdict.counts.items())),
-            hint="what makes one server get more than another?",
-        )
-    return passed(", ".join(f"ID {one}: {n}" for one, n in sorted(verdict.counts.items())))
+    return passed(counts)
 
 
 @check("lb.order", question="3b", layer="answer on the VM", after=("lb.frontend",))
@@ -198,8 +189,10 @@ def order(vm: Target, see: See) -> Judgement:
     algorithm = backend.algorithm if backend else "roundrobin"
     expected = tuple(port - WORKERS.start for port in up if port in configured(backend))
     verdict = observe(replies, expected)
-    if len(expected) < 2 or weighted(backend):
+    if len(expected) < 2:
         return passed(f"balance {algorithm}; {verdict.name}")
+    if backend is not None and not is_plain(backend):
+        return other_order(see, backend, up)
     if not verdict.fits(algorithm):
         later = late_sample(vm, see, backend)
         if later is None:
@@ -268,13 +261,14 @@ def health_checks(vm: Target, see: See) -> Judgement:
 )
 def all_up(vm: Target, see: See) -> Judgement:
     """HAProxy sees every server UP."""
-    states = settled_states(vm, see)
+    settled = settled_states(vm, see)
+    states, when = settled.value, f" ({settled})" if settled.looks > 1 else ""
     down = [f"{one.name} {one.status}" for one in states if not one.status.startswith("UP")]
     if states and not down:
-        return passed(f"{len(states)} servers UP")
+        return passed(f"{len(states)} servers UP{when}")
     return failed(
         expected="UP for every server",
-        seen=", ".join(down[:6]) or "HAProxy does not show its servers' state",
+        seen=(", ".join(down[:6]) or "HAProxy does not show its servers' state") + when,
         hint="a server is DOWN when its health check fails: does something listen on its address and port?",
     )
 
@@ -282,14 +276,14 @@ def all_up(vm: Target, see: See) -> Judgement:
 @check("lb.reach-frontend", question="3a", layer="answer from outside", after=("lb.frontend",))
 def reach_frontend(vm: Target, see: See) -> Judgement:
     """Port 7000 can be reached from outside."""
-    (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=1)
+    (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=3)
     return _reach(see, replies, FRONTEND)
 
 
 @check("lb.reach-stats", question="3d", layer="answer from outside", after=("lb.stats",))
 def reach_stats(vm: Target, see: See) -> Judgement:
     """Port 7001 can be reached from outside."""
-    (replies,) = patiently(see, [stats_page(vm)])
+    (replies,) = patiently(see, [stats_page(vm)], count=3)
     return _reach(see, replies, STATS)
 
 

@@ -29,7 +29,7 @@ _CRASHED = re.compile(r"Crashing ID (\d+)!")
 def crash_down(_vm: Target, see: See) -> Judgement:
     """A crashed worker is noticed: its server goes DOWN."""
     report = experiment(see)
-    if report.refused:
+    if report.unfinished:
         return _not_run(report)
     number = crashed(report)
     if number is None and report.crash.trouble == "timeout":
@@ -57,7 +57,7 @@ def crash_down(_vm: Target, see: See) -> Judgement:
 def crash_rotation(vm: Target, see: See) -> Judgement:
     """The other workers carry on without errors."""
     report = experiment(see)
-    if report.refused:
+    if report.unfinished:
         return _not_run(report)
     gone = crashed(report)
     replies = report.rotation.replies
@@ -68,7 +68,7 @@ def crash_rotation(vm: Target, see: See) -> Judgement:
     # who had no turn before the crash has none after it, and that was lost elsewhere
     before = {worker_id(one.body) for one in sample(vm, see)[0].replies}
     # Only an algorithm that goes round promises that each of the others is seen in so few requests.
-    rounds = backend is not None and backend.algorithm in CYCLES and not weighted(backend)
+    rounds = backend is not None and backend.algorithm in CYCLES and not (weighted(backend) or backend.sticks)
     if not bad and ids and ids <= rest and (not rounds or ids >= rest & before):
         return passed(f"{len(replies)} requests, IDs {', '.join(str(one) for one in sorted(rest))}")
     return failed(
@@ -88,7 +88,7 @@ def crash_rotation(vm: Target, see: See) -> Judgement:
 def crash_503(_vm: Target, see: See) -> Judgement:
     """With every worker crashed the balancer answers 503."""
     report = experiment(see)
-    if report.refused:
+    if report.unfinished:
         return _not_run(report)
     replies = report.empty.replies
     if any(one.status == 503 for one in replies) and all(one.status == 503 for one in replies if one.status):
@@ -101,10 +101,13 @@ def crash_503(_vm: Target, see: See) -> Judgement:
             f"workers on port {ports} came back by themselves, so the balancer never was without one",
             "staff: look at what starts the workers here",
         )
+    hint = "HAProxy can only give an HTTP status where it speaks HTTP: which mode is the frontend in?"
+    if any(worker_id(one.body) is not None for one in replies):
+        hint = "a worker that is asked for /crash must end: are they the lab's server.py?"
     return failed(
         expected="HTTP status 503 from the balancer",
         seen=", ".join(str(one) for one in replies) or "no answer",
-        hint="HAProxy can only give an HTTP status where it speaks HTTP: which mode is the frontend in?",
+        hint=hint,
     )
 
 
@@ -118,7 +121,7 @@ def crash_503(_vm: Target, see: See) -> Judgement:
 def recovered(_vm: Target, see: See) -> Judgement:
     """When the workers are back, every server goes UP again."""
     report = experiment(see)
-    if report.refused:
+    if report.unfinished:
         return _not_run(report)
     if not report.restored:
         problems = "; ".join(report.problems) or "they do not run as they did before"
@@ -164,7 +167,11 @@ def crashed(report: CrashReport) -> int | None:
 
 
 def _not_run(report: CrashReport) -> Judgement:
-    return unjudged(f"the experiment was not begun: {report.refused}", "nothing was touched")
+    if report.refused:
+        return unjudged(report.unfinished, "nothing was touched")
+    if report.restored:
+        return unjudged(report.unfinished, "the workers are back as they were: grade it again")
+    return unjudged(report.unfinished, "staff: look whether this VM's workers are back")
 
 
 CHECKS = (crash_down, crash_rotation, crash_503, recovered)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
-from labctl.grading import See, Target
+from labctl.grading import See, Settled, Target
 from labctl.probes import (
     Proxy,
     Replies,
@@ -14,7 +16,6 @@ from labctl.probes import (
     config_check,
     http_sample,
     servers_in,
-    servers_up,
     sockets,
 )
 
@@ -39,12 +40,35 @@ def frontend_sample(vm: Target, count: int, *, outside: bool, attempt: int = 1) 
     return http_sample("127.0.0.1", FRONTEND, count=count, attempt=attempt)
 
 
+def greetings(vm: Target, see: See, count: int, attempt: int) -> tuple[Replies, bool]:
+    """``count`` answers of port 7000, and whether they were got from outside.
+
+    From outside when all of them came; else from the VM, with patience: what is lost on the way, or comes
+    late, says nothing about the balancer. Never both at once: two clients would each see half of the order.
+    """
+    if see_outside(vm, see):
+        replies = see(frontend_sample(vm, count, outside=True, attempt=attempt))
+        if all_came(replies, count):
+            return replies, True
+    inside = frontend_sample(vm, count, outside=False, attempt=attempt)
+    replies = see(inside)
+    if not all_came(replies, count):
+        replies = see(patient(inside, count))
+    return replies, False
+
+
+def all_came(replies: Replies, count: int) -> bool:
+    """Every request had its answer, right or wrong, in time."""
+    late = any(one.error == "timeout" for one in replies.replies)
+    return not late and (len(replies.replies) == count or not replies.answered)
+
+
 def late_sample(vm: Target, see: See, backend: Proxy | None) -> Replies | None:
     """A sample taken when every server that is UP has its turn; None when that takes too many requests."""
     first = ROUND * sum(one.weight for one in backend.servers) if backend else 0
     if first + SAMPLE > MOST:
         return None
-    whole = see(frontend_sample(vm, first + SAMPLE, outside=see_outside(vm, see), attempt=2))
+    whole, _ = greetings(vm, see, first + SAMPLE, attempt=2)
     return replace(whole, replies=whole.replies[-SAMPLE:])
 
 
@@ -54,17 +78,12 @@ def see_outside(vm: Target, see: See) -> bool:
 
 
 def sample(vm: Target, see: See) -> tuple[Replies, bool]:
-    """The first sample: from outside when 7000 answers there, else from the VM. Never both: two clients at
-    once would each see half of the order. While servers were still coming up, a later one.
-    """
-    replies = see(frontend_sample(vm, SAMPLE, outside=True))
-    outside = replies.answered
-    if not outside:
-        (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=False)])
+    """The first sample, and whether it is from outside. While servers were still coming up, a later one."""
+    found = greetings(vm, see, SAMPLE, attempt=1)
     if coming_up(vm, see):
         settled_states(vm, see)
-        replies = see(frontend_sample(vm, SAMPLE, outside=outside, attempt=4))
-    return replies, outside
+        found = greetings(vm, see, SAMPLE, attempt=4)
+    return found
 
 
 def setting(vm: Target, see: See) -> tuple[Proxy | None, tuple[int, ...], tuple[Replies, bool]]:
@@ -92,16 +111,18 @@ def patiently(see: See, requests: list[Request[Replies]], count: int = 0) -> tup
     """
     first = see.all(requests)
     again = [
-        replace(
-            one,
-            args={**one.args, "wait": 12.0, "attempt": 9, "count": count or one.args["count"]},
-            deadline=60.0,
-        )
+        patient(one, count or one.args["count"])
         for one, reply in zip(requests, first, strict=True)
         if reply.trouble == "timeout"
     ]
     second = iter(see.all(again))
     return tuple(next(second) if reply.trouble == "timeout" else reply for reply in first)
+
+
+def patient(request: Request[Replies], count: int) -> Request[Replies]:
+    """The same once more, waiting longer for each of ``count`` answers."""
+    args = {**request.args, "wait": 12.0, "attempt": 9, "count": count}
+    return replace(request, args=args, deadline=max(60.0, request.deadline))
 
 
 def not_haproxy(see: See, port: int) -> str:
@@ -131,17 +152,29 @@ def has_header(replies: Replies) -> bool:
     return bool(replies.replies) and replies.replies[0].body.startswith("# pxname,svname,")
 
 
+#: Where the servers' state is shown: what to ask for, and the servers in what comes back.
+Source = tuple[Request[Any], Callable[[Any], tuple[ServerState, ...]]]
+
+
+def _sources(vm: Target) -> tuple[Source, ...]:
+    """On the statistics page, else on the admin socket."""
+    return (stats_page(vm), servers_in), (stats_page(), servers_in), (config_check(), lambda one: one.state)
+
+
 def reported(vm: Target, see: See) -> tuple[ServerState, ...]:
-    """The workers' backend as the running HAProxy reports it: on its page, else on its socket."""
-    found = see(config_check())
-    inside, outside = see(stats_page(), stats_page(vm))
-    backend = found.balancer(WORKERS)
-    name = backend.name if backend else ""
-    for source in (servers_in(outside), servers_in(inside), found.state):
-        states = tuple(one for one in source if one.proxy == name)
+    """The workers' backend as the running HAProxy reports it."""
+    backend = see(config_check()).balancer(WORKERS)
+    sources = _sources(vm)
+    found = see.all([request for request, _ in sources])
+    for (_, servers), one in zip(sources, found, strict=True):
+        states = _of(backend, servers(one))
         if states:
             return states
     return ()
+
+
+def _of(backend: Proxy | None, states: tuple[ServerState, ...]) -> tuple[ServerState, ...]:
+    return tuple(one for one in states if backend is not None and one.proxy == backend.name)
 
 
 def coming_up(vm: Target, see: See) -> bool:
@@ -152,25 +185,25 @@ def coming_up(vm: Target, see: See) -> bool:
     return bool(down) and bool(ports & set(alive(see)))
 
 
-def settled_states(vm: Target, see: See) -> tuple[ServerState, ...]:
+def settled_states(vm: Target, see: See) -> Settled[tuple[ServerState, ...]]:
     """What :func:`reported` says once the health checks have had the time that they take by themselves."""
     states = reported(vm, see)
-    found = see(config_check())
-    backend = found.balancer(WORKERS)
+    backend = see(config_check()).balancer(WORKERS)
     if backend is None or not coming_up(vm, see):
-        return states
+        return Settled(states, True, 1, 0.0)
+    alive_ports = alive(see)
+    awaited = {one.name for one in backend.servers if one.check and one.port in alive_ports}
     rises = max((one.inter * one.rise for one in backend.servers if one.check), default=0.0)
-    settled = see(
-        servers_up(
-            backend.name,
-            len(states),
-            stats=STATS,
-            stats_path=STATS_PATH,
-            config=socket_line(found.text),
-            within=min(rises + SLACK, LONGEST),
-        )
+
+    def up(states: tuple[ServerState, ...]) -> bool:
+        shown = [one for one in _of(backend, states) if one.name in awaited]
+        return bool(shown) and all(one.status.startswith("UP") for one in shown)
+
+    request, servers = next(
+        (request, servers) for request, servers in _sources(vm) if _of(backend, servers(see(request)))
     )
-    return tuple(one for one in settled.servers if one.proxy == backend.name) or states
+    last = see.until(request, lambda one: up(servers(one)), within=min(rises + SLACK, LONGEST))
+    return replace(last, value=_of(backend, servers(last.value)) or states)
 
 
 def socket_line(text: str) -> str:

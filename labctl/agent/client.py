@@ -68,7 +68,10 @@ class OpResult:
 
 @dataclass(frozen=True)
 class Hello:
-    """Who answered. ``user`` is the login user, also when the agent itself runs as root."""
+    """Who answered. ``user`` is the login user, also when the agent itself runs as root.
+
+    ``unsettled``: another run's experiment may be under way on the VM, or its boot.
+    """
 
     python: str
     uid: int
@@ -76,6 +79,7 @@ class Hello:
     hostname: str
     boot_id: str
     pid: int
+    unsettled: bool = False
     machine_id: str = ""
 
 
@@ -200,6 +204,7 @@ def _greet(stream: Stream, host: Host, payload: bytes, nonce: str, deadline: Dea
             hostname=str(frame["hostname"])[:255],
             boot_id=str(frame["boot_id"])[:64],
             pid=int(frame["pid"]),
+            unsettled=frame["unsettled"] is True,
             machine_id=str(frame.get("machine_id") or "")[:64],
         )
     except (KeyError, TypeError, ValueError) as err:

@@ -63,7 +63,8 @@ def verify_command(name: str | None, only: tuple[str, ...], course: Path | None,
         click.echo("interrupted: ending what is under way, and removing the VMs", err=True)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupted)
+    # a time limit's signal must not leave the VMs behind either
+    before = {which: signal.signal(which, interrupted) for which in (signal.SIGINT, signal.SIGTERM)}
     try:
         report = verify(
             lab,
@@ -75,7 +76,8 @@ def verify_command(name: str | None, only: tuple[str, ...], course: Path | None,
             stop=stop,
         )
     finally:
-        signal.signal(signal.SIGINT, before)
+        for which, handler in before.items():
+            signal.signal(which, handler)
     document = _document(report)
     click.echo(json.dumps(document, indent=2) if as_json else render_matrix(document), nl=as_json)
     return 0 if report.good else 1

@@ -41,6 +41,10 @@ logging.getLogger("paramiko").addHandler(logging.NullHandler())
 _reading = threading.Lock()
 
 
+#: Seconds between two messages that ask for nothing, over a connection where we only wait.
+KEEPALIVE = 10
+
+
 class _OnlyKnownHosts(paramiko.MissingHostKeyPolicy):
     """Refuses a host whose key is on no record."""
 
@@ -86,6 +90,8 @@ def log_in(server: Server, deadline: Deadline) -> Login:
             connection.open()
         except Exception as err:
             raise _explain(err, server, offers, carrier, deadline) from err
+        # A VM that rebooted knows nothing of the connection, and says so when something is sent to it.
+        connection.transport.set_keepalive(KEEPALIVE)
         if not connection.transport.is_authenticated():
             raise AuthRefused(f"{_user(server)} wants more than a key", hint="it took: " + offers.names)
         return Login(server, connection.transport, stack.pop_all())

@@ -30,7 +30,8 @@ class Check:
 
     ``points`` and ``parts`` (what each part of the check is worth) are what the lab's rubric gives; 0 until a
     :class:`Lab` is made of it. ``disruptive``: it needs an observation that changes the VM for a while;
-    ``--no-disrupt`` leaves it out.
+    ``--no-disrupt`` leaves it out. ``optional``: information on the scorecard, without points, that passes or
+    is skipped and nothing else.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Check:
     after: tuple[str, ...] = ()
     explained_by: tuple[str, ...] = ()
     disruptive: bool = False
+    optional: bool = False
     applies: Applies | None = None
     hint: str = ""
     points: float = 0.0
@@ -69,6 +71,7 @@ def check(
     explained_by: tuple[str, ...] = (),
     parts: tuple[str, ...] = (),
     disruptive: bool = False,
+    optional: bool = False,
     applies: Applies | None = None,
     hint: str = "",
 ) -> Callable[[Judge], Check]:
@@ -93,6 +96,7 @@ def check(
             after=after,
             explained_by=explained_by,
             disruptive=disruptive,
+            optional=optional,
             applies=applies,
             hint=hint,
             parts=dict.fromkeys(parts, 0.0),

@@ -53,6 +53,7 @@ def rubric_document(lab: Lab) -> dict[str, Any]:
                 "after": list(one.after),
                 "explained_by": list(one.explained_by),
                 "disruptive": one.disruptive,
+                "optional": one.optional,
             }
             for one in lab.checks
             if not one.is_answer

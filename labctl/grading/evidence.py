@@ -5,10 +5,11 @@ A run can be judged again from its evidence without the VM: the same checks over
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
+from labctl.grading.settling import Settled, Settling
 from labctl.probes import Malformed, Observed, Request, Unobserved, decode, encode
 
 T = TypeVar("T")
@@ -48,18 +49,27 @@ class Evidence:
             found = Observed(Unobserved(str(error["cause"]), str(error["message"])))
         else:
             try:
-                found = Observed(decode(request.probe.shape, record["value"]), float(record["seconds"]))
+                found = Observed(
+                    value=decode(request.probe.shape, record["value"]),
+                    seconds=float(record["seconds"]),
+                    looks=int(record.get("looks", 1)),
+                    waited=float(record.get("waited", 0.0)),
+                )
             except Malformed as err:
                 found = Observed(Unobserved("malformed", f"stored evidence: {err}"))
         self.add(request, found)
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """``{"format", "observations": {id: {"key", "vantage", "seconds", "value" | "error"}}}``."""
+        """``{"format", "observations": {id: {"key", "vantage", "seconds", "value" | "error"}}}``; with
+        ``looks`` and ``waited`` where it was looked at more than once.
+        """
         rows: dict[str, Any] = {}
         for key, found in self.observed.items():
             request = self.requests[key]
             row: dict[str, Any] = {"key": key, "vantage": request.vantage, "seconds": found.seconds}
+            if found.looks > 1:
+                row |= {"looks": found.looks, "waited": found.waited}
             if isinstance(found.value, Unobserved):
                 row["error"] = {"cause": found.value.cause, "message": found.value.message}
             else:
@@ -78,9 +88,10 @@ class Evidence:
 class Wanted(Exception):
     """A check needs observations that have not been made: it is called again when they have."""
 
-    def __init__(self, requests: tuple[Request[Any], ...]) -> None:
+    def __init__(self, requests: tuple[Request[Any], ...], settling: tuple[Settling[Any], ...] = ()) -> None:
         super().__init__("observations wanted")
         self.requests = requests
+        self.settling = settling
 
 
 class NotObserved(Exception):
@@ -131,10 +142,35 @@ class See:
         value: A | Unobserved = self._look((request,))[0]
         return value
 
+    def until(self, request: Request[A], holds: Callable[[A], bool], *, within: float) -> Settled[A]:
+        """The observation when ``holds`` says so of it: until then it is made again, for ``within`` seconds.
+
+        How often and how long is kept in the evidence. What ``see(request)`` gives is how it was at first.
+        """
+        return self.all_until([(request, holds)], within=within)[0]
+
+    def all_until(
+        self, wanted: Sequence[tuple[Request[A], Callable[[A], bool]]], *, within: float
+    ) -> tuple[Settled[A], ...]:
+        """Any number of requests of one kind, each until its own condition holds; all in the same time."""
+        every = tuple(Settling.of(request, holds, within) for request, holds in wanted)
+        found = self._found(tuple(one.request for one in every), every)
+        settled = []
+        for one, seen in zip(every, found, strict=True):
+            if isinstance(seen.value, Unobserved):
+                raise NotObserved(one.request, seen.value)
+            settled.append(Settled(seen.value, one.holds(seen.value), seen.looks, seen.waited))
+        return tuple(settled)
+
     def _look(self, requests: tuple[Request[Any], ...]) -> list[Any]:
+        return [one.value for one in self._found(requests)]
+
+    def _found(
+        self, requests: tuple[Request[Any], ...], settling: tuple[Settling[Any], ...] = ()
+    ) -> list[Observed[Any]]:
         found = [self._evidence.get(request) for request in requests]
         missing = tuple(request for request, one in zip(requests, found, strict=True) if one is None)
         if missing:
-            raise Wanted(missing)
+            raise Wanted(missing, settling)
         self.used.extend(request for request in requests if request not in self.used)
-        return [one.value for one in found if one is not None]
+        return [one for one in found if one is not None]

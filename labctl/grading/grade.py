@@ -19,7 +19,7 @@ from labctl.grading.answers.reading import Answers
 from labctl.grading.answers.written import add_answers, secrets_for
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence
-from labctl.grading.judge import Result, judge
+from labctl.grading.judge import Result, judge, leave_out_absent
 from labctl.grading.lab import Lab
 from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Verdict
@@ -32,6 +32,12 @@ VM_DEADLINE = 180.0
 START_DEADLINE = 60.0
 
 log = logging.getLogger(__name__)
+
+
+class Rebooted(HostError):
+    """The VM does not stay up for as long as it takes to grade it."""
+
+    cause = "rebooted"
 
 
 @dataclass(frozen=True)
@@ -86,7 +92,8 @@ class Graded:
 def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     """Grade one VM by its absolute deadline.
 
-    Raises :class:`HostError` when the VM cannot be reached or is not the VM it should be. A VM that can be
+    Raises :class:`HostError` when the VM cannot be reached or is not the VM it should be, and when another
+    run's experiment does not end in time (``labctl.grading.experiments.bench.Busy``). A VM that can be
     reached and on which no agent starts is judged by what is seen from outside; the rest of its checks are
     ERROR.
     """
@@ -135,12 +142,25 @@ def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline
         bench.check_stop()
         return observer.fetch(wave, deadline)
 
+    if agent is not None and agent.hello.unsettled:
+        bench.settle(deadline)
     results = judge(checks, target, evidence, fetch)
+    if bench.rebooted(deadline):
+        # nothing that was seen before goes together with what is seen now: once more, and all of it
+        log.debug("%s rebooted while it was graded", host.name)
+        bench.begin_again()
+        bench.settle(deadline)
+        evidence = Evidence()
+        target = _with_answers(plan, host, observer.staff.host, evidence)
+        results = judge(checks, target, evidence, fetch)
+        if bench.rebooted(deadline):
+            raise Rebooted("the VM rebooted, and again, while it was graded", hint="let it come to rest")
+    judged, absent = leave_out_absent(results)
     return Graded(
         target=target,
-        results=tuple(results),
+        results=judged,
         evidence=evidence,
-        left_out=left_out,
+        left_out=left_out + absent,
         seconds=round(time.monotonic() - began, 2),
         connections=sum(one.connections for one in bench.agents),
         round_trips=sum(one.round_trips for one in bench.agents),

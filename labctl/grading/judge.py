@@ -7,21 +7,20 @@ seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence, NotObserved, See, Wanted
 from labctl.grading.layers import height
+from labctl.grading.settling import REAL, Clock, Fetch, Settling, by_key, fetch_settled
 from labctl.grading.target import Target
 from labctl.grading.verdict import Judgement, Verdict
 from labctl.probes import Observed, Request, Unobserved
 
 #: A lab whose checks still ask after so many waves asks without end.
 MAX_WAVES = 12
-
-Fetch = Callable[[Sequence[Request[Any]]], Mapping[str, Observed[Any]]]
 
 
 @dataclass(frozen=True)
@@ -46,40 +45,54 @@ def judge(
     target: Target,
     evidence: Evidence,
     fetch: Fetch | None = None,
+    clock: Clock = REAL,
 ) -> list[Result]:
     """Judge all ``checks``, in order. Without ``fetch`` (a stored run) what is not in the evidence is an
     ERROR.
 
     ``fetch`` is called with each wave's requests; what it does not return counts as not observed. The
-    evidence given is added to.
+    evidence given is added to. ``clock`` measures the time in which states settle.
     """
     for _ in range(MAX_WAVES):
-        results, wanted = _round(checks, target, evidence)
+        results, wanted, settling = _round(checks, target, evidence)
         if not wanted:
-            return results
+            return [_kindly(one) for one in results]
         if fetch is None:
             missing = Unobserved("not-recorded", "this is not in the stored evidence of that run")
             for request in wanted:
                 evidence.add(request, Observed(missing))
             continue
-        looking = [request for request in wanted if not request.disruptive]
-        # one disruptive request at a time, and alone: two experiments would disturb each other
-        wave = looking or wanted[:1]
-        found = fetch(wave)
+        wave = _wave(wanted)
+        awaited = {one.key: settling[one.key] for one in wave if one.key in settling}
+        found = fetch_settled(wave, awaited, fetch, clock)
         lost = Unobserved("agent-fault", "nothing came back for this observation")
         for request in wave:
             evidence.add(request, found.get(request.key) or Observed(lost))
     endless = Judgement(Verdict.ERROR, 0.0, seen=f"checks still asked for more after {MAX_WAVES} waves")
-    results, _ = _round(checks, target, evidence)
-    return [one if one.verdict is not Verdict.ERROR else Result(one.check, endless, 0.0) for one in results]
+    results, _, _ = _round(checks, target, evidence)
+    return [
+        one if one.verdict is not Verdict.ERROR else _kindly(Result(one.check, endless, 0.0))
+        for one in results
+    ]
+
+
+def _wave(wanted: list[Request[Any]]) -> list[Request[Any]]:
+    """What is fetched next. What must be alone is, when the others have been seen; what disrupts, last."""
+    together = [request for request in wanted if not request.alone and not request.disruptive]
+    alone = [request for request in wanted if request.alone and not request.disruptive]
+    # one at a time: two experiments would disturb each other
+    return together or alone[:1] or wanted[:1]
 
 
 def _round(
     checks: Sequence[Check], target: Target, evidence: Evidence
-) -> tuple[list[Result], list[Request[Any]]]:
-    """Every check as far as the evidence goes, and the requests that are missing, each once."""
+) -> tuple[list[Result], list[Request[Any]], dict[str, Settling[Any]]]:
+    """Every check as far as the evidence goes, the requests that are missing, each once, and which of them
+    are for states that settle.
+    """
     results: dict[str, Result] = {}
     wanted: dict[str, Request[Any]] = {}
+    settling: list[Settling[Any]] = []
     for one in checks:
         before = [results[needed] for needed in one.after if needed in results]
         blocked = _blocked(one, before, results)
@@ -96,6 +109,7 @@ def _round(
             # because the checks before stand, and ask, earlier.
             for request in need.requests:
                 wanted.setdefault(request.key, request)
+            settling.extend(need.settling)
             results[one.id] = Result(one, _PENDING, 0.0)
             continue
         except NotObserved as lost:
@@ -117,11 +131,25 @@ def _round(
             below = [results[other] for other in one.explained_by if other in results]
             cause = _cause([other for other in below if other.verdict in _BROKEN], results)
         results[one.id] = Result(one, judgement, score, tuple(see.used), cause)
-    return list(results.values()), list(wanted.values())
+    return list(results.values()), list(wanted.values()), by_key(settling)
 
 
 _BROKEN = (Verdict.FAIL, Verdict.SKIP)
 _PENDING = Judgement(Verdict.ERROR, 0.0, seen="not judged yet")
+
+
+def leave_out_absent(results: Sequence[Result]) -> tuple[tuple[Result, ...], tuple[tuple[str, str], ...]]:
+    """The results without what is optional and not there; that is (id, reason) instead."""
+    absent = [one for one in results if one.check.optional and one.verdict is not Verdict.PASS]
+    reasons = tuple((one.check.id, f"optional: {one.judgement.seen}") for one in absent)
+    return tuple(one for one in results if one not in absent), reasons
+
+
+def _kindly(result: Result) -> Result:
+    """What is optional and not there, or could not be judged, is a SKIP that says what was seen."""
+    if not result.check.optional or result.verdict in (Verdict.PASS, Verdict.SKIP):
+        return result
+    return replace(result, judgement=replace(result.judgement, verdict=Verdict.SKIP, share=0.0))
 
 
 def _blocked(check: Check, before: Sequence[Result], results: Mapping[str, Result]) -> Result | None:

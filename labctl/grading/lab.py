@@ -112,6 +112,14 @@ def _weighed(lab: str, rubric: Rubric, check: Check) -> Check:
             place=rubric.place,
         )
     weight = rubric.weight(check.id)
+    if check.optional:
+        if weight:
+            raise CourseError(
+                f"lab {lab}: {check.id} is optional, and the rubric gives it points",
+                hint="what has points is not optional: a grade would fall without it",
+                place=rubric.place,
+            )
+        return check
     if weight is None:
         near = nearest(check.id, rubric.checks)
         raise CourseError(

@@ -10,7 +10,7 @@ from labctl.errors import CourseError
 from labctl.grading.document import host_document
 from labctl.grading.evidence import Evidence
 from labctl.grading.grade import Graded
-from labctl.grading.judge import judge
+from labctl.grading.judge import judge, leave_out_absent
 from labctl.grading.lab import Lab
 from labctl.grading.target import Target
 
@@ -38,12 +38,12 @@ def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -
             left_out.append((one.id, reason))
         else:
             chosen.append(one)
-    results = judge(chosen, target, seen)
+    results, absent = leave_out_absent(judge(chosen, target, seen))
     graded = Graded(
         target=target,
-        results=tuple(results),
+        results=results,
         evidence=seen,
-        left_out=tuple(left_out),
+        left_out=tuple(left_out) + absent,
         seconds=earlier["seconds"],
         connections=earlier["connections"],
         round_trips=earlier["round_trips"],

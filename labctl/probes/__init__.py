@@ -22,9 +22,9 @@ from labctl.probes.haproxy import (
     parse_state,
     sections_of,
     servers_in,
-    servers_up,
 )
 from labctl.probes.http import Replies, Reply, http_sample
+from labctl.probes.http_shots import Shot, ShotReplies, ShotReply, http_shots
 from labctl.probes.nfs import Mount, Mounts, ShareTrial, WriteTrial, mounts, share_trial, write_trial
 from labctl.probes.observer import Observer, StaffLink
 from labctl.probes.request import Observed, Probe, Request, Unobserved, Vantage
@@ -55,9 +55,11 @@ __all__ = [
     "Addresses", "Bind", "Candidate", "CrashReport", "Directory", "DnsAnswer", "File", "Firewall",
     "Haproxy", "Malformed", "Mount", "Mounts", "Observed", "Observer", "Package", "Packages", "Probe",
     "Proxy", "Record", "Replies", "Reply", "Request", "Resolvers", "Section", "Server", "ServerState",
-    "Settled", "ShareTrial", "Socket", "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage",
+    "Settled", "ShareTrial", "Shot", "ShotReplies", "ShotReply",
+    "Socket", "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage",
     "WorkerGroup", "WriteTrial", "addresses", "candidate_check", "config_check", "crash_experiment",
-    "decode", "directory", "dns_query", "encode", "file_read", "http_sample", "mounts", "packages",
+    "decode", "directory", "dns_query", "encode", "file_read", "http_sample", "http_shots", "mounts",
+    "packages",
     "parse_config", "parse_state", "read_records", "record_type", "resolvers", "sections_of", "servers_in",
-    "servers_up", "share_trial", "sockets", "ufw_status", "unit", "write_trial", "zone_check",
+    "share_trial", "sockets", "ufw_status", "unit", "write_trial", "zone_check",
 ]  # fmt: skip

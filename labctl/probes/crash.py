@@ -37,6 +37,8 @@ class WorkerGroup:
 @dataclass(frozen=True)
 class CrashReport:
     """``refused`` says why the experiment was not begun; then nothing was touched and the rest is empty.
+    ``broken_off`` says why it did not come to its end; then ``before``, ``after`` and what restoring said are
+    all that is known.
 
     ``crash`` is the reply to /crash through the balancer, ``down`` the state after it, ``rotation`` what the
     balancer answered then; ``last`` the replies to /crash on the other ports, ``staying`` the ports that
@@ -58,6 +60,14 @@ class CrashReport:
     up: Settled
     restored: bool
     seconds: float
+    broken_off: str = ""
+
+    @property
+    def unfinished(self) -> str:
+        """Why there is nothing to judge; "" for an experiment that came to its end."""
+        if self.refused:
+            return f"the experiment was not begun: {self.refused}"
+        return f"the experiment was broken off: {self.broken_off}" if self.broken_off else ""
 
     @classmethod
     def not_begun(cls, why: str) -> CrashReport:

@@ -22,6 +22,8 @@ from labctl.probes.request import Json, Probe, Request, Vantage
 
 #: Seconds to wait for one try, and how many: a lost packet must not look like a closed port.
 WAIT, TRIES = 3.0, 3
+#: Seconds after which a query over UDP is sent once more, from outside, where packets may be lost.
+RESEND = 1.0
 MAX_RECORDS = 200
 
 
@@ -79,9 +81,15 @@ def dns_query(
     tcp: bool = False,
     recurse: bool = True,
     vantage: Vantage = "vm",
+    attempt: int = 1,
 ) -> Request[DnsAnswer]:
-    """Ask the server ``at`` for ``name`` and type ``kind``. Names are taken as absolute."""
+    """Ask the server ``at`` for ``name`` and type ``kind``. Names are taken as absolute.
+
+    ``attempt`` makes a query for the same thing a new one: a second look when nothing came back.
+    """
     args = {"name": name, "type": kind, "at": at, "port": port, "tcp": tcp, "recurse": recurse}
+    if attempt > 1:
+        args["attempt"] = attempt
     return Request(DNS, args, vantage=vantage, deadline=WAIT * (TRIES + 1) + 10)
 
 
@@ -170,15 +178,29 @@ def ask_outside(args: Json, seconds: float) -> DnsAnswer:
 
 
 def _ask_udp(query: dns.message.Message, at: str, port: int, wait: float) -> dns.message.Message:
-    """Over a connected socket: only then does the kernel tell that nobody listens there."""
+    """Over a connected socket: only then does the kernel tell that nobody listens there.
+
+    An answer to any of the times that it was sent will do.
+    """
     family = socket.AF_INET6 if ":" in at else socket.AF_INET
+    until = time.time() + wait
     with socket.socket(family, socket.SOCK_DGRAM) as link:
         link.setblocking(False)
         link.connect((at, port))
-        reply, _by_tcp = dns.query.udp_with_fallback(
-            query, at, timeout=wait, port=port, ignore_errors=True, udp_sock=link
-        )
-        return reply
+        while True:
+            dns.query.send_udp(link, query, None)
+            again = min(time.time() + RESEND, until)
+            try:
+                received = dns.query.receive_udp(
+                    link, None, again, ignore_errors=True, raise_on_truncation=True, query=query
+                )
+                reply: dns.message.Message = received[0]
+                return reply
+            except dns.message.Truncated:
+                return dns.query.tcp(query, at, timeout=wait, port=port)
+            except dns.exception.Timeout:
+                if time.time() >= until:
+                    raise
 
 
 def _silent(status: str, seconds: float) -> DnsAnswer:

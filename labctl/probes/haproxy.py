@@ -17,17 +17,32 @@ INTER, FALL, RISE = 2.0, 3, 2
 
 @dataclass(frozen=True)
 class ServerState:
-    """One row of the statistics: ``status`` is "UP", "DOWN", "UP 1/3", "no check", "MAINT" ..."""
+    """One row of the statistics: ``status`` is "UP", "DOWN", "UP 1/3", "no check", "MAINT" ...
+
+    ``weight`` is -1 where the statistics do not say.
+    """
 
     proxy: str
     name: str
     status: str
     address: str
+    weight: int = -1
 
     @property
     def checked(self) -> bool:
         """A server without health checks is reported as "no check"."""
         return self.status.startswith(("UP", "DOWN", "NOLB", "MAINT", "DRAIN"))
+
+
+@dataclass(frozen=True)
+class Running:
+    """How a backend of the HAProxy that runs balances, as its admin socket tells. ``algorithm`` is its first
+    word, "" where HAProxy has none to tell (2.6 does not for random); ``cookie`` the cookie's name.
+    """
+
+    proxy: str
+    algorithm: str
+    cookie: str
 
 
 @dataclass(frozen=True)
@@ -55,8 +70,9 @@ class Server:
 
 @dataclass(frozen=True)
 class Proxy:
-    """A frontend, backend or listen section. ``balance`` is "" when it is left out, "roundrobin" then being
-    meant.
+    """A frontend, backend or listen section. ``balance`` has the arguments too, and is "" when it is left
+    out, "roundrobin" then being meant. ``cookie`` is the name of the one that HAProxy sets, ``sticks`` what a
+    stick table goes by. ``buffers``: it waits for the whole of a request before it chooses a server.
     """
 
     kind: str
@@ -66,16 +82,20 @@ class Proxy:
     binds: tuple[int, ...]
     default_backend: str
     servers: tuple[Server, ...]
+    cookie: str = ""
+    sticks: str = ""
+    buffers: bool = False
 
     @property
     def algorithm(self) -> str:
-        return self.balance or "roundrobin"
+        """The word alone: "hdr" for ``balance hdr(User-Agent)``."""
+        return self.balance.split("(")[0].split(" ")[0] or "roundrobin"
 
 
 @dataclass(frozen=True)
 class Haproxy:
-    """``message`` is what ``haproxy -c`` printed; ``state`` the rows of its admin socket, empty without
-    one.
+    """``message`` is what ``haproxy -c`` printed; ``state`` and ``running`` are the rows of its admin socket,
+    empty without one.
     """
 
     installed: bool
@@ -84,6 +104,7 @@ class Haproxy:
     valid: bool
     message: str
     state: tuple[ServerState, ...]
+    running: tuple[Running, ...] = ()
 
     def proxies(self) -> tuple[Proxy, ...]:
         return parse_config(self.text)
@@ -118,23 +139,58 @@ class _Told:
 
 def interpret(data: Json) -> Haproxy:
     told = decode(_Told, data)
-    return Haproxy(told.installed, told.files, told.text, told.valid, told.message, parse_state(told.state))
+    return Haproxy(
+        installed=told.installed,
+        files=told.files,
+        text=told.text,
+        valid=told.valid,
+        message=told.message,
+        state=parse_state(told.state),
+        running=parse_running(told.state),
+    )
 
 
 def parse_state(text: str) -> tuple[ServerState, ...]:
     """The servers in HAProxy's CSV; nothing when the text is no such thing."""
+    return tuple(
+        ServerState(
+            row["pxname"], row["svname"], row.get("status") or "", row.get("addr") or "", _weight(row)
+        )
+        for row in _rows(text, "2")
+    )
+
+
+def parse_running(text: str) -> tuple[Running, ...]:
+    """How the backends in HAProxy's CSV balance; nothing where it does not say."""
+    return tuple(
+        Running(
+            row["pxname"],
+            word if (word := row.get("algo") or "") != "unknown" else "",
+            row.get("cookie") or "",
+        )
+        for row in _rows(text, "1")
+        if row.get("algo")
+    )
+
+
+def _rows(text: str, kind: str) -> list[dict[str, str]]:
+    """The rows of one type, 1 for backends and 2 for servers."""
     if not text.startswith("# pxname,svname,"):
-        return ()
-    rows = []
+        return []
     try:
-        for row in csv.DictReader(text[2:].splitlines(), strict=True):
-            if row.get("type") == "2" and row.get("pxname") and row.get("svname"):
-                rows.append(
-                    ServerState(row["pxname"], row["svname"], row.get("status") or "", row.get("addr") or "")
-                )
+        rows = [
+            row
+            for row in csv.DictReader(text[2:].splitlines(), strict=True)
+            if row.get("type") == kind and row.get("pxname") and row.get("svname")
+        ]
     except csv.Error:
-        return ()
-    return tuple(rows[:MAX_ROWS])
+        return []
+    return rows[:MAX_ROWS]
+
+
+def _weight(row: dict[str, str]) -> int:
+    told = row.get("weight") or ""
+    return int(told) if re.fullmatch(r"[0-9]{1,3}", told) else -1
 
 
 def servers_in(replies: Replies) -> tuple[ServerState, ...]:
@@ -242,7 +298,13 @@ def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
     if words[0] == "mode" and rest:
         return replace(proxy, mode=rest[0])
     if words[0] == "balance" and rest:
-        return replace(proxy, balance=rest[0])
+        return replace(proxy, balance=" ".join(rest))
+    if words[0] == "cookie" and rest:
+        return replace(proxy, cookie=rest[0])
+    if words[:2] == ["option", "http-buffer-request"] or words[:2] == ["http-request", "wait-for-body"]:
+        return replace(proxy, buffers=True)
+    if words[0] == "stick" and rest:
+        return replace(proxy, sticks=" ".join(rest))
     if words[0] == "bind" and rest:
         ports = tuple(port for item in rest[0].split(",") for port in _ports(item))
         return replace(proxy, binds=proxy.binds + ports)
@@ -322,40 +384,3 @@ CANDIDATE = Probe("candidate", Candidate, lambda data: decode(Candidate, data))
 def candidate_check(text: str) -> Request[Candidate]:
     """Whether the VM's HAProxy would accept ``text`` as its whole configuration; the one in use stays."""
     return Request(CANDIDATE, {"text": text}, deadline=60.0)
-
-
-@dataclass(frozen=True)
-class _Awaited:
-    """What the agent sends: the statistics as CSV."""
-
-    reached: bool
-    state: str
-    seconds: float
-
-
-def _settled(data: Json) -> Settled:
-    told = decode(_Awaited, data)
-    return Settled(told.reached, told.seconds, parse_state(told.state))
-
-
-AWAITED = Probe("await_servers", Settled, _settled)
-
-
-def servers_up(
-    proxy: str, up: int, *, stats: int, stats_path: str, config: str, within: float
-) -> Request[Settled]:
-    """Wait, for at most ``within`` seconds, until ``up`` servers of ``proxy`` are UP; all servers' state
-    then.
-
-    ``stats`` and ``stats_path`` are the statistics page's, ``config`` names the admin socket, which is asked
-    when there is no page.
-    """
-    args = {
-        "proxy": proxy,
-        "up": up,
-        "down": 0,
-        "port": stats,
-        "path": stats_path,
-        "config": config,
-    }
-    return Request(AWAITED, args, deadline=within)

@@ -8,6 +8,7 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
@@ -97,6 +98,8 @@ def sample_outside(args: Json, seconds: float) -> Replies:
     try:
         with requests.Session() as session:
             session.trust_env = False  # no proxies, no .netrc
+            # every request is a new client's: a balancer's cookie would bring all of them to one server
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
             session.mount("http://", adapter)
             while len(replies) < int(args["count"]) and time.monotonic() < until:
                 if len(replies) >= SILENT and not any(reply.status for reply in replies[-SILENT:]):

@@ -40,13 +40,17 @@ class Probe(Generic[T]):
 
 @dataclass(frozen=True)
 class Request(Generic[T]):
-    """One observation to make. ``deadline`` is in seconds; ``disruptive`` ones change the VM for a while."""
+    """One observation to make. ``deadline`` is in seconds; ``disruptive`` ones change the VM for a while.
+
+    ``alone``: others at the same time would falsify it.
+    """
 
     probe: Probe[T]
     args: Json = field(hash=False)
     vantage: Vantage = "vm"
     deadline: float = 45.0
     disruptive: bool = False
+    alone: bool = False
 
     @property
     def key(self) -> str:
@@ -73,7 +77,12 @@ class Unobserved:
 
 @dataclass(frozen=True)
 class Observed(Generic[T]):
-    """An observation (or why there is none) and how many seconds it took."""
+    """An observation (or why there is none) and how many seconds it took.
+
+    Of a state that had to settle it is the last of so many ``looks``, ``waited`` seconds after the first.
+    """
 
     value: T | Unobserved
     seconds: float = 0.0
+    looks: int = 1
+    waited: float = 0.0

@@ -103,7 +103,8 @@ def _check(
     """One check. Of skips in a row for one reason only the ``last`` says it."""
     verdict = str(check["verdict"])
     points = "-" if check["score"] is None else f"{check['score']:g}"
-    text = f"{points:>4}/{check['max_score']:<3g} "
+    optional = check["max_score"] == 0
+    text = "optional " if optional else f"{points:>4}/{check['max_score']:<3g} "
     style = _STYLES.get(verdict, "")
     _wrapped(
         console,
@@ -111,11 +112,13 @@ def _check(
         first=[("  ", ""), (f"{verdict.upper():5}", style), (text, "")],
         rest=" " * (_INDENT + 1),
     )
+    if optional:  # nothing but information
+        _labelled(console, "seen", check["seen"])
     if verdict == "pass":
         return
     if verdict == "fail":
         _labelled(console, "expected", check["expected"])
-    if verdict != "skip":  # a bare VM skips most checks: one line each is enough to act on
+    if verdict != "skip" and not optional:  # a bare VM skips most checks: one line each is enough to act on
         _labelled(console, "wrote", check.get("answer", ""))
         _labelled(console, "seen", check["seen"])
     if verdict != "skip" or last:

@@ -40,8 +40,11 @@ def render_rubric(document: Mapping[str, Any]) -> str:
                 )
             for check in one["checks"]:
                 mark = "*" if check["disruptive"] else " "
-                lines += _wrapped(f"      {check['id']:22}{mark} {check['max_score']:>3g}  ", _check(check))
+                points = "opt" if check["optional"] else f"{check['max_score']:g}"
+                lines += _wrapped(f"      {check['id']:22}{mark} {points:>3}  ", _check(check))
     lines += ["", "* changes the VM for a while and puts it back; left out by --no-disrupt"]
+    if any(check["optional"] for check in document["checks"]):
+        lines.append("opt: optional, shown as information and without points")
     return plain("\n".join(lines)) + "\n"
 
 
@@ -55,10 +58,14 @@ def render_handout(document: Mapping[str, Any]) -> str:
             if one["answer"]:
                 parts.append(f"**Write down** ({_points(one['answer']['points'])}): {one['answer']['ask']}")
             if one["checks"]:
-                rows = [f"- {check['title']} ({check['max_score']:g})" for check in one["checks"]]
+                rows = [f"- {check['title']} ({_worth_of(check)})" for check in one["checks"]]
                 parts.append("Points for what your VM does:")
                 parts.append("\n".join(rows))
     return plain("\n\n".join(part for part in parts if part)) + "\n"
+
+
+def _worth_of(check: Mapping[str, Any]) -> str:
+    return "optional" if check["optional"] else f"{check['max_score']:g}"
 
 
 def render_answers_template(document: Mapping[str, Any]) -> str:

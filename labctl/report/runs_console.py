@@ -45,7 +45,8 @@ def render_evidence(document: Mapping[str, Any]) -> str:
         else:
             told = json.dumps(row["value"], indent=2, ensure_ascii=False)
         lines.extend(f"    {line}" for line in plain(told, limit=_VALUE, multiline=True).splitlines())
-        lines.append(f"    ({row['seconds']:.2f} s)")
+        again = f"; look {row['looks']}, {row['waited']:.1f} s after the first" if "looks" in row else ""
+        lines.append(f"    ({row['seconds']:.2f} s{again})")
     return "\n".join([*lines, ""]) if lines else "the check used no observation\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -117,11 +118,16 @@ def verify(
     round_ = _Round(lab, setup, stop or threading.Event(), tell)
     heavy = [case for case in chosen if case.needs or not light or (left_out and case.kind in WHOLE)]
     easy = [case for case in chosen if light and not case.needs]
+    parts: list[tuple[Machines, list[Case], tuple[str, ...], int]] = []
+    if heavy:
+        parts.append((Machines(Sandbox.open(f"{sandbox}-vm"), "qemu", shared), heavy, (), 1))
     if easy:
-        machines = Machines(Sandbox.open(f"{sandbox}-c"), "nspawn", shared, shared.containers.skip_tags)
-        _run(round_, machines, easy, left_out, min(CONTAINERS, len(easy)))
-    if heavy and not round_.stop.is_set():
-        _run(round_, Machines(Sandbox.open(f"{sandbox}-vm"), "qemu", shared), heavy, (), 1)
+        box, skipped = Sandbox.open(f"{sandbox}-c"), shared.containers.skip_tags
+        parts.append((Machines(box, "nspawn", shared, skipped), easy, left_out, min(CONTAINERS, len(easy))))
+    # at once: the containers' cases wait for health checks while the emulated VMs compute
+    with ThreadPoolExecutor(max(1, len(parts)), thread_name_prefix="matrix") as pool:
+        for job in [pool.submit(_run, round_, *part) for part in parts]:
+            job.result()
     order = {case.name: at for at, case in enumerate(chosen)}
     return Report(
         lab=lab,
@@ -154,13 +160,18 @@ def _run(
                 return
             round_.case(machines, host, case, checks_for(lab, case, left_out))
 
+    done = False
     try:
         round_.tell(f"making {students + 1} VMs ({machines.driver}) and solving the lab on them", None)
         machines.prepare(students, cases, round_.setup)
         for outcome in fan_out(machines.hosts, work, forks=students).values():
             if isinstance(outcome, HostError):
                 raise outcome
+        done = True
     finally:
+        if not done:
+            # the other kind of VM need not go on
+            round_.stop.set()
         machines.down()
 
 

@@ -40,7 +40,7 @@ def dependants(*ids: str) -> set[str]:
     """All checks that are skipped when these fail."""
     found = set(ids)
     for one in applicable():
-        if found & set(one.after):
+        if found & set(one.after) and not one.optional:
             found.add(one.id)
     return found - set(ids)
 

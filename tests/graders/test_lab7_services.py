@@ -159,7 +159,7 @@ def test_what_could_not_be_observed_is_nobodys_fault() -> None:
 def test_it_is_a_question_of_its_own_and_nothing_without_answers() -> None:
     assert (LAB.section_of(CHECK), CHECK.points) == ("services", 2)
     assert CHECK.applies is not None
-    assert "not handed in" in CHECK.applies(TARGET)
+    assert "--answers" in CHECK.applies(TARGET)
 
 
 @given(st.text())

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
-from labctl.grading import Check, Evidence, Result, Target, judge, load_lab
+from balancers import ALGORITHMS
+
+from labctl.grading import Check, Clock, Evidence, Result, Target, judge, load_lab
 from labctl.grading.answers import Answers, add_answers
 from labctl.probes import (
     Addresses,
@@ -31,6 +34,9 @@ from labctl.probes import (
     ServerState,
     Settled,
     ShareTrial,
+    Shot,
+    ShotReplies,
+    ShotReply,
     Socket,
     Sockets,
     Unit,
@@ -157,6 +163,15 @@ def right_crash() -> CrashReport:
     )
 
 
+def crash_of(ids: Sequence[int]) -> CrashReport:
+    """The experiment with these ids after worker 0 has crashed."""
+    return replace(right_crash(), rotation=Replies(tuple(greeting(n) for n in ids), 0.4))
+
+
+#: Health checks and reloads take so many seconds.
+SETTLED = 3.0
+
+
 @dataclass
 class World:
     """What each probe would observe. ``served`` is what the DNS server knows, ``bind.records`` what is on
@@ -183,6 +198,8 @@ class World:
         )
     )
     served: tuple[Record, ...] = RECORDS
+    #: What is served when BIND has loaded it; empty: what it serves already.
+    loading: tuple[Record, ...] = ()
     named: str = "answered"
     outside: dict[str, str] = field(default_factory=lambda: {"udp": "answered", "tcp": "answered"})
     outside_rcode: str = "NXDOMAIN"
@@ -201,12 +218,19 @@ class World:
     #: With ``turns_count`` every request takes the next of ``order``, as a balancer does.
     turns_count: bool = False
     answered: int = 0
+    #: What the running balancer does, and its weights; empty is what the configuration says. ``sticky``: its
+    #: cookies work.
+    balances: str = ""
+    shares: tuple[int, ...] = ()
+    sticky: bool = True
     #: What the balancer answers before its health checks have seen all workers.
     before_settled: list[int] = field(default_factory=list)
     crash: CrashReport = field(default_factory=right_crash)
     #: Probe names (or name-vantage) that cannot be observed.
     lost: set[str] = field(default_factory=set)
     asked: list[list[Request[Any]]] = field(default_factory=list)
+    #: Seconds on its clock, which only runs while something is waited for.
+    now: float = 0.0
     #: What the student wrote, by question; None when no answers were handed in.
     answers: dict[str, str] | None = None
     secret_known: bool = True
@@ -223,12 +247,16 @@ class World:
 
     def observe(self, request: Request[Any]) -> Any:
         name, args = request.probe.name, request.args
+        if "settles_within" in args and self.now >= SETTLED:
+            self._settle()
         if name in self.lost or f"{name}-{request.vantage}" in self.lost:
             return Unobserved("timeout", f"{name}: no result")
         if name == "dns":
             return self._dns(args, request.vantage == "outside")
         if name == "http":
             return self._http(args, request.vantage == "outside")
+        if name == "http_shots":
+            return self._shots(args)
         simple = {
             "packages": lambda: Packages(
                 tuple(
@@ -249,21 +277,20 @@ class World:
             "bind": lambda: self.bind,
             "haproxy": lambda: self.haproxy,
             "crash": lambda: self.crash,
-            "await_servers": self._awaited,
             "resolvers": lambda: self.resolvers,
             "candidate": lambda: self.candidate,
         }
         return simple[name]()
 
-    def _awaited(self) -> Settled:
-        """After the wait a server whose worker answers is UP, unless its checks never succeed."""
+    def _settle(self) -> None:
+        """After a while a server whose worker answers is UP, unless its checks never succeed."""
         after = tuple(
             replace(one, status="UP") if int(one.name[1:]) in self.workers and not self.never_up else one
             for one in self.haproxy.state
         )
         self.haproxy = replace(self.haproxy, state=after)
         self.before_settled = []
-        return Settled(all(one.status == "UP" for one in after), 4.0, after)
+        self.served = self.loading or self.served
 
     def _dns(self, args: Any, outside: bool) -> DnsAnswer:
         status = self.outside["tcp" if args["tcp"] else "udp"] if outside else self.named
@@ -290,6 +317,25 @@ class World:
             self.answered += count
         return fixed or Replies(tuple(greeting(n) for n in order[:count]), 0.2)
 
+    def _shots(self, args: Any) -> ShotReplies:
+        backend = self.haproxy.balancer(range(8080, 8086))
+        assert backend is not None
+        servers = [one for one in backend.servers if one.weight and one.port - 8080 in self.workers]
+        make = ALGORITHMS[self.balances or backend.balance or "roundrobin"][1]
+        balancer = make(self.shares or tuple(one.weight for one in servers), Random(7))
+        replies = []
+        for told in args["shots"]:
+            shot = Shot(**{**told, "headers": tuple(map(tuple, told["headers"]))})
+            sent = dict(shot.headers).get("Cookie", "").partition("=")[2]
+            number = servers[balancer.choose(shot)].port - 8080
+            if sent and self.sticky:
+                number = int(sent)
+            elif shot.hold:
+                balancer.busy[number] += 1
+            cookies = (f"{backend.cookie}={number}",) if backend.cookie and not sent else ()
+            replies.append(ShotReply(200, f"Hello, I am ID {number}\n", "", cookies, shot.hold))
+        return ShotReplies(tuple(replies), 0.3)
+
     def judge(self, target: Target = TARGET, only: Sequence[str] = ()) -> list[Result]:
         self.evidence = Evidence()
         if self.answers is not None:
@@ -297,11 +343,24 @@ class World:
             target = replace(target, answered=True, secrets=tuple(secrets))
             add_answers(self.evidence, Answers("student1.yml", self.answers), LAB.rubric, secrets)
         self.target = target
-        return judge(applicable(target, only), target, self.evidence, self.fetch)
+        return judge(
+            applicable(target, only), target, self.evidence, self.fetch, Clock(lambda: self.now, self._pass)
+        )
+
+    def _pass(self, seconds: float) -> None:
+        self.now += seconds
 
     def lost_checks(self, target: Target = TARGET) -> dict[str, str]:
-        """What is not a PASS: check id -> verdict."""
-        return {one.check.id: one.verdict.value for one in self.judge(target) if one.verdict.value != "pass"}
+        """What is not a PASS: check id -> verdict. What is optional costs nothing."""
+        return {
+            one.check.id: one.verdict.value
+            for one in self.judge(target)
+            if one.verdict.value != "pass" and not one.check.optional
+        }
+
+    def told(self, check: str) -> Result:
+        """What one check comes to."""
+        return next(one for one in self.judge() if one.check.id == check)
 
 
 def applicable(target: Target = TARGET, only: Sequence[str] = ()) -> list[Check]:

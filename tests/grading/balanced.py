@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,14 +51,15 @@ class Balanced:
     def ports(self) -> list[int]:
         return list(range(self.first, self.first + 6))
 
-    def start_workers(self, linger: float = 0.05) -> subprocess.Popen[bytes]:
+    def start_workers(self, linger: float = 0.05, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """As a student would: from a directory of its own, output to a file, a variable of its own.
 
-        ``linger`` is how many seconds a worker goes on after it said that it crashes.
+        ``linger`` is how many seconds a worker goes on after it said that it crashes; ``prefix`` is a command
+        that starts it.
         """
         with (self.folder / "out.log").open("ab") as out:
             process = subprocess.Popen(
-                [sys.executable, str(WORKERS), str(self.first), str(linger)],
+                [*prefix, sys.executable, str(WORKERS), str(self.first), str(linger)],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -70,8 +71,14 @@ class Balanced:
         wait_for(lambda: listening(self.ports) == set(self.ports), "six workers")
         return process
 
-    def start_balancer(self, balance: str = "roundrobin", check: str = "check inter 100ms") -> None:
-        servers = "\n".join(f"  server s{n} 127.0.0.1:{self.first + n} {check}" for n in range(6))
+    def start_balancer(
+        self, balance: str = "roundrobin", check: str = "check inter 100ms", each: str = ""
+    ) -> None:
+        """``each`` has a word for every server's line: "weight=3 weight=1 ..."."""
+        own = [word.replace("=", " ") for word in each.split()] or [""] * 6
+        servers = "\n".join(
+            f"  server s{n} 127.0.0.1:{self.first + n} {check} {own[n]}".rstrip() for n in range(6)
+        )
         config = self.folder / "haproxy.cfg"
         config.write_text(
             CONFIG.format(

@@ -24,15 +24,22 @@ def work(first: int, number: int, linger: float) -> None:
     link.listen(64)
     while True:
         client, _ = link.accept()
-        with client:
-            request = client.recv(4096).decode("latin-1")
-            crash = request.startswith("GET /crash ")
-            body = f"Crashing ID {number}!\n" if crash else f"Hello, I am ID {number}\n"
-            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            if request:
-                client.sendall((head + body).encode())
-        if crash:
-            threading.Timer(linger, os._exit, (0,)).start()
+        threading.Thread(target=serve, args=(client, number, linger), daemon=True).start()
+
+
+def serve(client: socket.socket, number: int, linger: float) -> None:
+    with client:
+        request = client.recv(4096).decode("latin-1")
+        crash = request.startswith("GET /crash ")
+        body = f"Crashing ID {number}!\n" if crash else f"Hello, I am ID {number}\n"
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        if "100-continue" in request.lower():  # the client has a body, and waits to be asked for it
+            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            client.recv(4096)
+        if request:
+            client.sendall((head + body).encode())
+    if crash:
+        threading.Timer(linger, os._exit, (0,)).start()
 
 
 def main(first: int, linger: float) -> None:

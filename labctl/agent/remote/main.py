@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 from . import child, command
 from .outcome import Context, Failed
+from .services import presence
 
 MAX_CALL = 64 << 20
 
@@ -166,6 +167,7 @@ def hello() -> dict[str, Any]:
         "boot_id": _word_in("/proc/sys/kernel/random/boot_id"),
         "machine_id": _word_in("/etc/machine-id"),
         "pid": os.getpid(),
+        "unsettled": presence.at_work() or presence.booted_lately(),
     }
 
 

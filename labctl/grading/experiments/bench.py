@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +13,17 @@ from labctl.agent import Agent, Op, start_agent
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, HostError
 from labctl.probes import Observer
+
+log = logging.getLogger(__name__)
+
+#: Seconds for the experiment of another run, or for its undo when that run is dead.
+SETTLING = 75.0
+
+
+class Busy(HostError):
+    """Something is under way on the VM, and what is seen now says nothing."""
+
+    cause = "busy"
 
 
 class Interrupted(HostError):
@@ -31,6 +44,8 @@ class Bench:
     restored: bool | None = None
     #: Every agent that worked on this VM, to count what it cost.
     agents: list[Agent] = field(default_factory=list)
+    #: Which of them was the first of this attempt.
+    first: int = 0
 
     @property
     def agent(self) -> Agent:
@@ -38,6 +53,30 @@ class Bench:
         if self.observer.agent is None:
             raise AgentFault(self.observer.no_agent.message)
         return self.observer.agent
+
+    def rebooted(self, deadline: Deadline) -> bool:
+        """The VM booted while it was looked at; then there is another agent on it.
+
+        Asked only when an agent was lost on the way. A VM that is not back in time was not seen to have.
+        """
+        attempt = self.agents[self.first :]
+        if not attempt or (self.observer.agent is not None and len(attempt) == 1):
+            return False
+        while self.observer.agent is None:
+            try:
+                self.reconnect(deadline)
+            except HostError as err:
+                log.debug("looking whether the VM rebooted: %s", err)
+                if deadline.expired:
+                    return False
+                self.check_stop()
+                time.sleep(min(1.0, deadline.remaining()))
+        return self.agents[self.first].hello.boot_id != self.agents[-1].hello.boot_id
+
+    def begin_again(self) -> None:
+        """Forget what was seen of the VM before it rebooted."""
+        self.first = len(self.agents) - 1
+        self.restored = None
 
     def leave(self) -> None:
         """End the agent and its connection."""
@@ -50,6 +89,17 @@ class Bench:
         if self.agents:
             self.observer.agent = start_agent(self.agents[0].host, deadline.sooner(20.0))
             self.agents.append(self.observer.agent)
+
+    def settle(self, deadline: Deadline) -> None:
+        """Wait until the VM has booted, and another run's experiment is undone. Raises :class:`HostError`."""
+        until = deadline.sooner(SETTLING)
+        waits_for = "its boot"
+        while waits_for and not until.expired:
+            self.check_stop()
+            (told,) = self.call([Op("services.settled", {}, deadline=5.0)], deadline.sooner(15.0))
+            waits_for = str(told["waits_for"])[:80]
+        if waits_for:
+            raise Busy(f"this VM is busy with {waits_for}", hint="grade it again when that is over")
 
     def check_stop(self) -> None:
         if self.stop.is_set():

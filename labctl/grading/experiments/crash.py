@@ -15,7 +15,7 @@ from typing import Any
 from labctl.agent import Op
 from labctl.deadline import Deadline
 from labctl.errors import HostError
-from labctl.grading.experiments.bench import Bench
+from labctl.grading.experiments.bench import Bench, Interrupted
 from labctl.probes import CrashReport, Replies, Settled, WorkerGroup, decode, parse_state
 
 #: Seconds without word from the grader after which the VM heals itself. Starting six workers takes a slow VM
@@ -38,8 +38,10 @@ _CRASHED = re.compile(r"Crashing ID (\d+)!")
 
 
 def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashReport:
-    """Run it. Raises :class:`HostError` when it could not be observed to its end; the VM is restored in any
-    case.
+    """Run it. What could not be observed to its end is a report too, of how the workers ran before and after.
+
+    Raises :class:`HostError` when it could not be begun, or the user interrupted it. The VM is restored in
+    any case.
     """
     began = time.monotonic()
     ports = [int(port) for port in args["workers"]]
@@ -55,23 +57,31 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
     bench.restored = False
     before: tuple[WorkerGroup, ...] = ()
     seen: _Seen | None = None
+    broken_off = ""
     try:
         before = _groups(armed)
         seen = _Steps(bench, args, ports, before, work).run()
+    except Interrupted:
+        raise
+    except HostError as err:
+        broken_off = f"{err.cause}: {err.message}"
     finally:
         # Also when a step failed or the user interrupted: the undo now, not when its lease ends.
         restored = _restore(bench, Deadline.after(RESERVE))
-        after = _prove(bench, before, ports, Deadline.after(RESERVE if seen is None else 10.0))
-        bench.restored = before == after
-    up = _settle(
-        bench,
-        args,
-        up=int(args["servers"]),
-        down=0,
-        within=float(args["up_within"]),
-        deadline=deadline,
-        armed=False,
-    )
+        spare = RESERVE if seen is None else max(10.0, min(RESERVE, deadline.remaining() - 10.0))
+        after = _prove(bench, before, ports, Deadline.after(spare))
+        bench.restored = bool(before) and before == after
+    up = Settled(False, 0.0, ())
+    if seen is not None:
+        within = float(args["up_within"])
+        servers = int(args["servers"])
+        try:
+            up = _settle(bench, args, up=servers, down=0, within=within, deadline=deadline, armed=False)
+        except Interrupted:
+            raise
+        except HostError as err:
+            broken_off = f"{err.cause}: {err.message}"
+    seen = seen or _Seen()
     return CrashReport(
         refused="",
         before=before,
@@ -87,6 +97,7 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
         up=up,
         restored=bench.restored,
         seconds=round(time.monotonic() - began, 2),
+        broken_off=broken_off,
     )
 
 

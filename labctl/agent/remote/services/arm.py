@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 from ..outcome import Context
-from . import guard, panes, processes
+from . import guard, panes, presence, processes
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -13,21 +14,34 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     pipe.
     """
     if guard.armed:
-        return {"groups": [], "refused": "an experiment is under way in this agent", "watcher": 0}
+        return refused("an experiment is under way in this agent")
     ports = [int(port) for port in args["ports"]]
+    try:
+        name = presence.claim(ports)
+    except presence.Taken:
+        return refused("another run's experiment is under way on this VM")
+    with name:
+        return arm(ports, args, ctx, name)
+
+
+def arm(ports: list[int], args: dict[str, Any], ctx: Context, name: socket.socket) -> dict[str, Any]:
     try:
         states = processes.capture(ports, ctx.remaining())
     except processes.Uncapturable as err:
-        return {"groups": [], "refused": str(err), "watcher": 0}
+        return refused(str(err))
     missing = set(ports) - {port for state in states for port in state["ports"]}
     if missing:
-        return {"groups": [], "refused": "nothing listens on %s" % sorted(missing), "watcher": 0}
+        return refused("nothing listens on %s" % sorted(missing))
     for state in states:
         said = panes.keep(state) if state["pane"] else ""
         if said:
-            return {"groups": [], "refused": "the workers' tmux pane cannot be kept: %s" % said, "watcher": 0}
-    watcher = guard.arm(states, float(args["lease"]), float(args["limit"])).watcher
+            return refused("the workers' tmux pane cannot be kept: %s" % said)
+    watcher = guard.arm(states, float(args["lease"]), float(args["limit"]), name).watcher
     if not watcher:
         guard.armed.pop()
-        return {"groups": [], "refused": "the undo could not be armed", "watcher": 0}
+        return refused("the undo could not be armed")
     return {"groups": [processes.public(state) for state in states], "refused": "", "watcher": watcher}
+
+
+def refused(why: str) -> dict[str, Any]:
+    return {"groups": [], "refused": why, "watcher": 0}

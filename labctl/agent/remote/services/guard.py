@@ -77,8 +77,10 @@ class Guard:
 armed: list[Guard] = []
 
 
-def arm(states: list[dict[str, Any]], lease: float, limit: float) -> Guard:
-    """Start the watcher. ``lease`` and ``limit`` are seconds: between two renewals, and in all."""
+def arm(states: list[dict[str, Any]], lease: float, limit: float, name: socket.socket) -> Guard:
+    """Start the watcher. ``lease`` and ``limit`` are seconds: between two renewals, and in all. ``name`` is
+    what ``presence.claim`` gave; the watcher's from now on.
+    """
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
@@ -86,9 +88,10 @@ def arm(states: list[dict[str, Any]], lease: float, limit: float) -> Guard:
             ours.close()
             os.setsid()
             if os.fork() == 0:
-                watch(theirs, states, lease, limit)
+                watch(theirs, name, states, lease, limit)
         finally:
             os._exit(0)
+    name.close()
     theirs.close()
     os.waitpid(pid, 0)
     ours.settimeout(5.0)
@@ -99,9 +102,11 @@ def arm(states: list[dict[str, Any]], lease: float, limit: float) -> Guard:
     return guard
 
 
-def watch(link: socket.socket, states: list[dict[str, Any]], lease: float, limit: float) -> None:
+def watch(
+    link: socket.socket, name: socket.socket, states: list[dict[str, Any]], lease: float, limit: float
+) -> None:
     """The watcher's whole life."""
-    detach(link.fileno())
+    detach({link.fileno(), name.fileno()})
     keep = [hold_cgroup(path) for path in sorted({one["cgroup"] for one in states if one["kind"] == "hand"})]
     now = time.monotonic()
     until, end = now + lease, now + limit
@@ -135,7 +140,7 @@ def watch(link: socket.socket, states: list[dict[str, Any]], lease: float, limit
     os._exit(0)
 
 
-def detach(kept: int) -> None:
+def detach(kept: set[int]) -> None:
     """Survive what ends the session that we come from."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, signal.SIG_IGN)
@@ -144,8 +149,11 @@ def detach(kept: int) -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    os.closerange(3, kept)
-    os.closerange(kept + 1, 4096)
+    for descriptor in set(range(3, 4096)) - kept:
+        try:
+            os.close(descriptor)
+        except OSError:
+            pass
     # out of the session's cgroup: a login manager that kills a session's processes must not find this one
     try:
         with open(CGROUP_ROOT, "w") as handle:

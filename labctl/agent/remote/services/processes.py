@@ -131,6 +131,7 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
             kind = "tmux"
         elif any(one["kind"] == "tty" for one in stdio):
             raise Uncapturable("the terminal of process %d would close with it" % pid)
+    limits = limits_of(pid)
     uids, gids = status["Uid"].split(), status["Gid"].split()
     return {
         "pid": pid,
@@ -147,7 +148,8 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
         "umask": int(status.get("Umask", "0022"), 8),
         "ignored": int(status.get("SigIgn", "0"), 16),
         "nice": nice,
-        "nofile": limits_of(pid),
+        "limits": limits,
+        "nofile": limits.get("Max open files", []),
         "argv": raw(pid, "cmdline").split("\0")[:-1],
         "environ": environ,
         "exe": exe,
@@ -178,12 +180,16 @@ def ends_with(pid: int) -> bool:
     return leader == pid or any(word == "-c" or not word.startswith("-") for word in words)
 
 
-def limits_of(pid: int) -> list[int]:
-    """Soft and hard limit of open files, -1 for none. To read them here takes no privilege; prlimit does."""
-    for line in raw(pid, "limits").splitlines():
-        if line.startswith("Max open files"):
-            return [int(word) if word.isdigit() else -1 for word in line.split()[3:5]]
-    return []
+def limits_of(pid: int) -> dict[str, list[int]]:
+    """Soft and hard limit by the kernel's name for it, "Max open files" for example; -1 is no limit.
+
+    Reading them so takes no privilege (prlimit does).
+    """
+    limits = {}
+    for line in raw(pid, "limits").splitlines()[1:]:
+        words = line[26:].split()
+        limits[line[:26].strip()] = [int(word) if word.isdigit() else -1 for word in words[:2]]
+    return limits
 
 
 def cgroup_of(pid: int) -> str:
@@ -230,14 +236,12 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
         return "hand", ""
     user = re.search(r"/user@(\d+)\.service/", cgroup)
     scope = user_manager(int(user.group(1))) if user else []
-    done = run_command(
-        scope
-        + ["systemctl"]
-        + (["--user"] if user else [])
-        + ["show", "-p", "MainPID,Transient", "--", name],
-        timeout=timeout,
-    )
-    told = dict(line.split("=", 1) for line in done.out.splitlines() if "=" in line)
+    show = ["show", "-p", "MainPID,ActiveState,Transient", "--", name]
+    done = run_command(scope + ["systemctl"] + (["--user"] if user else []) + show, timeout=timeout)
+    told = dict(line.partition("=")[::2] for line in done.out.splitlines())
+    if told.get("ActiveState", "active") != "active":
+        # what is left of it now is about to be ended, and started anew
+        raise Uncapturable("the unit %s is just %s" % (name, clean(told["ActiveState"])))
     main = told.get("MainPID", "")
     if not main.isdigit() or int(main) not in (pid, parent_of(pid)) or int(main) <= 1:
         return "hand", ""

@@ -139,14 +139,11 @@ def join_cgroup(path: str) -> bool:
 
 def become(state: dict[str, Any]) -> None:
     """In the last child: everything that exec keeps, in the order in which permissions allow it."""
-    import resource
-
     streams = [reopen(one) for one in state["stdio"]]
     for number, handle in enumerate(streams):
         os.dup2(handle, number)
     os.closerange(3, 4096)
-    if state["nofile"]:
-        resource.setrlimit(resource.RLIMIT_NOFILE, tuple(state["nofile"]))
+    limit(state["limits"])
     os.setpriority(os.PRIO_PROCESS, 0, state["nice"])
     for number in range(1, signal.NSIG):
         if number in (signal.SIGKILL, signal.SIGSTOP):
@@ -167,6 +164,37 @@ def become(state: dict[str, Any]) -> None:
     if os.path.exists(state["exe"]):
         os.execve(state["exe"], argv, environ)  # noqa: S606  the very argv that ran before
     os.execvpe(argv[0], argv, environ)  # noqa: S606
+
+
+#: The kernel's names for limits, and Python's.
+LIMITS = {
+    "Max cpu time": "CPU",
+    "Max file size": "FSIZE",
+    "Max data size": "DATA",
+    "Max stack size": "STACK",
+    "Max core file size": "CORE",
+    "Max processes": "NPROC",
+    "Max open files": "NOFILE",
+    "Max locked memory": "MEMLOCK",
+    "Max address space": "AS",
+    "Max pending signals": "SIGPENDING",
+    "Max msgqueue size": "MSGQUEUE",
+    "Max nice priority": "NICE",
+    "Max realtime priority": "RTPRIO",
+}
+
+
+def limit(wanted: dict[str, list[int]]) -> None:
+    """This process's limits as they were: ours differ, sudo for one allows no core files."""
+    import resource
+
+    for name, word in LIMITS.items():
+        if name in wanted:
+            try:
+                soft, hard = wanted[name]
+                resource.setrlimit(getattr(resource, "RLIMIT_" + word), (soft, hard))
+            except (OSError, ValueError):
+                pass  # root in a container may not raise them; a worker without is better than none
 
 
 def exact(text: str) -> bytes:
