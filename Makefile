@@ -39,6 +39,7 @@ test-soak: machine-tests venv  ## the crash experiment cut off 65 times, a right
 
 bench: machine-tests venv  ## labctl beside its peers, on one container (as root; a few minutes)
 	$(VENV)/bin/python bench/setup.py
+	$(VENV)/bin/python bench/grade.py
 
 lint: venv  ## style, types, layout
 	$(VENV)/bin/ruff check .

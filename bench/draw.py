@@ -1,8 +1,12 @@
-"""docs/setup-times.svg from setup.json, by the peers' venv, which has matplotlib."""
+"""Draw a benchmark's report, by the peers' venv, which has matplotlib.
+
+python bench/draw.py REPORT PICTURE SCENARIO...
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,15 +14,14 @@ import matplotlib as mpl
 mpl.use("svg")
 import matplotlib.pyplot as plt
 
-HERE = Path(__file__).parent
-SHOWN = ("no-op", "slow-link", "first-run", "fan-out")
 OURS, FLOOR, PEER = "#1f6f54", "#b9c4c0", "#6d86a6"
 PANEL_PER_ROW, PANEL_HEAD = 0.3, 0.55
 
 
 def main() -> None:
-    scenarios = json.loads((HERE / "setup.json").read_text())["scenarios"]
-    panels = [one for name in SHOWN for one in scenarios.get(name, [])]
+    report, picture, *shown = sys.argv[1:]
+    scenarios = json.loads(Path(report).read_text())["scenarios"]
+    panels = [one for name in shown for one in scenarios.get(name, [])]
     heights = [PANEL_HEAD + PANEL_PER_ROW * len(one["rows"]) for one in panels]
     mpl.rcParams.update({"svg.hashsalt": "labctl", "font.size": 9, "svg.fonttype": "none"})
     figure, every = plt.subplots(
@@ -34,7 +37,7 @@ def main() -> None:
         axes.margins(x=0.12)
         axes.spines[["top", "right", "bottom"]].set_visible(False)
         axes.set_xticks([])
-    figure.savefig(HERE.parent / "docs" / "setup-times.svg", metadata={"Date": None})
+    figure.savefig(picture, metadata={"Date": None})
 
 
 if __name__ == "__main__":

@@ -18,9 +18,10 @@ _SSHD = "MaxStartups 1000\\nLogLevel VERBOSE\\n"
 
 
 class Machine:
-    """One container, ``student1``; a context manager that leaves nothing behind."""
+    """A container ``student1``, and ``students`` in all; a context manager that leaves nothing behind."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, students: int = 1) -> None:
+        self._students = students
         self.box = Sandbox.open(name)
         self._scratch = tempfile.TemporaryDirectory(prefix="bench-")
         self.scratch = Path(self._scratch.name)
@@ -40,7 +41,7 @@ class Machine:
     def fresh(self) -> None:
         """As after its first boot, with the boot's own work done."""
         self.box.down()
-        self.box.up(students=1, driver="nspawn")
+        self.box.up(students=self._students, driver="nspawn")
         self.do("systemctl is-system-running --wait || true")
 
     def do(self, command: str) -> str:

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 LONGEST = 900.0
+#: The variable with the directory for a run's control sockets.
+CONTROL_PATHS = "ANSIBLE_SSH_CONTROL_PATH_DIR"
 _LOOK_EVERY = 0.25
 
 
@@ -43,7 +45,7 @@ def run(one: Contender, memory: bool = False) -> Sample:
     """Run it once; the benchmark ends when it fails. ``memory`` is only watched where it is asked for."""
     # a folder of its own for control sockets: each run makes its own connection
     scratch = tempfile.mkdtemp(prefix="bench-")
-    own = {"ANSIBLE_SSH_CONTROL_PATH_DIR": scratch}
+    own = {CONTROL_PATHS: scratch}
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began = time.perf_counter()
     try:

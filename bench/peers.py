@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from measure import Contender
+from measure import CONTROL_PATHS, Contender
 
 HERE = Path(__file__).parent
 VENV = HERE / ".venv"
 BIN = VENV / "bin"
 PLAYBOOK = HERE / "playbook.yml"
+OBSERVE = HERE / "observe.py"
 
 FLOOR = "ssh + one script (the floor)"
 SCRIPT = "ssh + a shell script"
@@ -26,6 +27,7 @@ PYINFRA = "pyinfra"
 MITOGEN = "ansible + mitogen"
 TUNED = "ansible, tuned"
 PLAIN = "ansible, as it comes"
+TESTINFRA = "pytest-testinfra, 20 checks"
 
 
 def install() -> None:
@@ -47,25 +49,43 @@ def versions() -> dict[str, str]:
     return {
         "python": platform.python_version(),
         "openssh": ssh.split(",")[0].removeprefix("OpenSSH_"),
-        **{name: peers[name] for name in ("ansible-core", "mitogen", "pyinfra")},
+        **{name: peers[name] for name in ("ansible-core", "mitogen", "pyinfra", "pytest-testinfra")},
     }
 
 
-def floor(inventory: Path) -> Contender:
-    return Contender(FLOOR, [*_ssh(inventory), "sudo python3 -"], stdin=HERE / "observe.py")
+def floor(inventory: Path, script: Path = OBSERVE) -> Contender:
+    return Contender(FLOOR, [*_ssh(inventory), "sudo python3 -"], stdin=script)
 
 
 def script(inventory: Path) -> Contender:
     return Contender(SCRIPT, [*_ssh(inventory), "sudo sh -s"], stdin=HERE / "first.sh")
 
 
-def pool(inventory: Path, forks: int) -> Contender:
-    return Contender(POOL, [sys.executable, str(HERE / "pool.py"), str(inventory), str(forks)])
+def pool(inventory: Path, forks: int, script: Path = OBSERVE) -> Contender:
+    argv = [sys.executable, str(HERE / "pool.py"), str(inventory), str(forks), str(script)]
+    return Contender(POOL, argv)
 
 
-def labctl(inventory: Path, forks: int = 25) -> Contender:
-    argv = [sys.executable, "-m", "labctl", "setup", "all", "-i", str(inventory)]
-    return Contender(LABCTL, [*argv, "--playbook", str(PLAYBOOK), "--forks", str(forks)])
+def labctl(inventory: Path, forks: int = 25, playbook: Path = PLAYBOOK, group: str = "all") -> Contender:
+    argv = [sys.executable, "-m", "labctl", "setup", group, "-i", str(inventory)]
+    return Contender(LABCTL, [*argv, "--playbook", str(playbook), "--forks", str(forks)])
+
+
+def grade(inventory: Path, database: Path, *args: str, forks: int = 25) -> Contender:
+    """Grading the students of an inventory, their results kept in ``database``."""
+    argv = [sys.executable, "-m", "labctl", "grade", "students", "-i", str(inventory), *args]
+    return Contender(LABCTL, [*argv, "--forks", str(forks), "--database", f"sqlite:///{database}"])
+
+
+def testinfra(inventory: Path) -> Contender:
+    """Its fastest backend: OpenSSH, with one connection for all."""
+    host, shared = _read(inventory)
+    argv = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(HERE)]
+    argv += ["-c", os.devnull, "--sudo", f"--hosts=ssh://{host['ansible_user']}@{host['ansible_host']}"]
+    argv += ["--ssh-identity-file", shared["ansible_ssh_private_key_file"]]
+    own = "-F /dev/null -o ControlMaster=auto -o ControlPersist=60s"
+    own += f" -o ControlPath=${{{CONTROL_PATHS}}}/%C {shared['ansible_ssh_common_args']}"
+    return Contender(TESTINFRA, [*argv, f"--ssh-extra-args={own}", str(HERE / "testinfra_checks.py")])
 
 
 def pyinfra(inventory: Path) -> Contender:

@@ -1,6 +1,6 @@
-"""The floor of a run over many hosts: bare paramiko in threads, observe.py by one python3 on each.
+"""The floor of a run over many hosts: bare paramiko in threads, a script by one python3 on each.
 
-python bench/pool.py INVENTORY FORKS
+python bench/pool.py INVENTORY FORKS SCRIPT
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import Any
 import paramiko
 import yaml
 
-SCRIPT = Path(__file__).with_name("observe.py").read_bytes()
 
-
-def observe(host: dict[str, Any], key: paramiko.PKey, known: paramiko.HostKeys) -> bytes:
+def observe(host: dict[str, Any], script: bytes, key: paramiko.PKey, known: paramiko.HostKeys) -> bytes:
     address = host["ansible_host"]
     with paramiko.SSHClient() as client:
         for kind, one in known[address].items():
@@ -25,7 +23,7 @@ def observe(host: dict[str, Any], key: paramiko.PKey, known: paramiko.HostKeys) 
             address, username=host["ansible_user"], pkey=key, look_for_keys=False, allow_agent=False
         )
         stdin, stdout, stderr = client.exec_command("sudo python3 -")
-        stdin.write(SCRIPT)
+        stdin.write(script)
         stdin.channel.shutdown_write()
         told = stdout.read()
         if stdout.channel.recv_exit_status() != 0:
@@ -37,9 +35,10 @@ def main() -> None:
     document = yaml.safe_load(Path(sys.argv[1]).read_text())["all"]
     key = paramiko.PKey.from_path(document["vars"]["ansible_ssh_private_key_file"])
     known = paramiko.HostKeys(document["vars"]["labctl_known_hosts"])
+    script = Path(sys.argv[3]).read_bytes()
     hosts = document["children"]["students"]["hosts"].values()
     with ThreadPoolExecutor(int(sys.argv[2])) as threads:
-        for told in threads.map(lambda host: observe(host, key, known), hosts):
+        for told in threads.map(lambda host: observe(host, script, key, known), hosts):
             print(len(told))
 
 

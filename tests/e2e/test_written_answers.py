@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from containers import Containers, containers
+from lab import playbook_in
 from vms import labctl
 
 from labctl.agent import start_agent
@@ -25,7 +25,6 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
 ]
 
-ROOT = Path(__file__).parent.parent.parent
 CONFIG = "/etc/haproxy/haproxy.cfg"
 #: All questions but 1f, which needs the staff's server.
 ASKED = ["0a", *(f"1{letter}" for letter in "abcde"), *(f"2{letter}" for letter in "abcde")]
@@ -36,17 +35,7 @@ ONLY = [word for question in ASKED for word in ("--only", f"answer.{question}")]
 @pytest.fixture(scope="module")
 def vms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
     """The lab as its playbook does it, but for what a container cannot have: NFS mounts and a firewall."""
-    course = tmp_path_factory.mktemp("course")
-    for name in ("playbooks", "templates"):
-        shutil.copytree(ROOT / name, course / name)
-    playbook = course / "playbooks" / "lab7.yml"
-    plays = yaml.safe_load(playbook.read_text())
-    plays[0]["tasks"] = [
-        task
-        for task in plays[0]["tasks"]
-        if not any(key.endswith((".mount", ".ufw")) for key in task) and "private share" not in task["name"]
-    ]
-    playbook.write_text(yaml.safe_dump(plays))
+    playbook = playbook_in(tmp_path_factory.mktemp("course"))
     with containers("answers", students=1) as made:
         made.setup(playbook)
         yield made

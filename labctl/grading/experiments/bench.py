@@ -105,12 +105,12 @@ class Bench:
         if self.stop.is_set():
             raise Interrupted("the run was interrupted")
 
-    def call(self, ops: list[Op], deadline: Deadline) -> list[Mapping[str, Any]]:
+    def call(self, ops: list[Op], deadline: Deadline, parallel: int = 1) -> list[Mapping[str, Any]]:
         """The values of some ops, in order. Raises :class:`AgentFault` for one that has none or failed."""
         values: dict[int, Mapping[str, Any]] = {}
         problem = ""
         # every result is read before anything is raised, or the next call would meet the rest of this one
-        for result in self.agent.call(ops, deadline):
+        for result in self.agent.call(ops, deadline, parallel):
             if result.value is None or result.value.get("failed"):
                 said = result.error.message if result.error else str((result.value or {}).get("msg"))
                 problem = problem or f"{ops[result.index].name}: {said}"

@@ -178,8 +178,10 @@ class _Steps:
             time.sleep(min(0.2, until.remaining()))
 
     def empty(self, balancer: int) -> Replies:
-        """With nobody left HAProxy tries for some seconds before it answers: each request with patience."""
-        found = self.get([(balancer, "/", 1)] * 2, wait=12.0)
+        """With nobody left HAProxy tries for some seconds before it answers: both requests with patience, and
+        side by side.
+        """
+        found = self.get([(balancer, "/", 1)] * 2, wait=12.0, parallel=2)
         return Replies(
             tuple(reply for one in found for reply in one.replies), sum(one.seconds for one in found)
         )
@@ -192,7 +194,7 @@ class _Steps:
             tuple(reply for one in found for reply in one.replies), sum(one.seconds for one in found)
         )
 
-    def get(self, wanted: list[tuple[int, str, int]], wait: float = 6.0) -> list[Replies]:
+    def get(self, wanted: list[tuple[int, str, int]], wait: float = 6.0, parallel: int = 1) -> list[Replies]:
         """GETs on the VM, in one call; the lease is renewed before each."""
         self.bench.check_stop()
         ops = []
@@ -206,7 +208,7 @@ class _Steps:
                 "body": 200,
             }
             ops += [_renew(), Op("probes.http", args, deadline=15.0, isolated=True)]
-        values = self.bench.call(ops, self.work.sooner(18.0 * len(wanted)))
+        values = self.bench.call(ops, self.work.sooner(18.0 * len(wanted)), parallel)
         return [decode(Replies, value) for value in values[1::2]]
 
     def hold(self, units: list[str]) -> None:
