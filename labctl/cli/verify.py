@@ -60,6 +60,9 @@ def verify_command(name: str | None, only: tuple[str, ...], course: Path | None,
 
     def interrupted(_signum: int, _frame: object) -> None:
         stop.set()
+        # one is enough: another would end this process before the VMs are gone
+        for which in before:
+            signal.signal(which, signal.SIG_IGN)
         click.echo("interrupted: ending what is under way, and removing the VMs", err=True)
         raise KeyboardInterrupt
 

@@ -176,11 +176,15 @@ def _run(
 
 
 def checks_for(lab: Lab, case: Case, left_out: Sequence[str] = ()) -> tuple[Check, ...]:
-    """The checks that judge a case: all that merely look, and the experiments of the case's own section."""
+    """The checks that judge a case: all that merely look, and the experiments of the case's own section.
+
+    Optional ones give no points, so that no fault can lose any.
+    """
     return tuple(
         check
         for check in lab.checks
-        if not {check.id, lab.section_of(check)} & set(left_out)
+        if not check.optional
+        and not {check.id, lab.section_of(check)} & set(left_out)
         and (not check.disruptive or case.kind in WHOLE or lab.section_of(check) == case.section)
     )
 
