@@ -23,8 +23,8 @@ _LOOK_EVERY = 0.25
 
 @dataclass(frozen=True)
 class Contender:
-    """A command. ``rounds`` bounds how often one that takes minutes is run; ``statuses`` are those that it ends
-    with when it has done its work.
+    """A command. ``rounds`` bounds how often one that takes minutes is run; it ends with one of ``statuses``
+    when it has done its work.
     """
 
     name: str

@@ -51,7 +51,7 @@ def verdicts(host: dict[str, Any]) -> dict[str, tuple[str, float | None, str]]:
 
 
 def of_one_client(host: dict[str, Any]) -> dict[str, Any]:
-    """The verdicts but for the balancer's order: where many ask one balancer at once, none of them sees it."""
+    """The verdicts but for the balancer's order, which nobody sees where many ask one at once."""
     return {id: one for id, one in verdicts(host).items() if id not in {"lb.order", "lb.shares"}}
 
 
