@@ -33,12 +33,12 @@ class Counts:
 
 def count(machine: Machine, inventory: Path) -> Counts:
     """Run labctl over ``inventory``, whose hosts are all ``machine``, and count."""
-    before = _journal(machine)
+    before = journal(machine)
     argv = [*peers.labctl(inventory).argv, "--json"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode != 0:
         raise RuntimeError(done.stdout + done.stderr)
-    after = _journal(machine)
+    after = journal(machine)
     hosts: list[dict[str, Any]] = json.loads(done.stdout)["hosts"]
     tasks = [task for host in hosts for task in host["tasks"]]
     # the second look at the journal came by a login of its own
@@ -54,6 +54,7 @@ def count(machine: Machine, inventory: Path) -> Counts:
     )
 
 
-def _journal(machine: Machine) -> dict[str, int]:
+def journal(machine: Machine) -> dict[str, int]:
+    """What the machine has counted since it booted; this look came by a login and a session of its own."""
     text = machine.do("sudo journalctl -q -b -t sshd -t sudo -o cat")
     return {word: sum(word in line for line in text.splitlines()) for word in (LOGIN, SESSION, SUDO)}

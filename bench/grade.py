@@ -56,7 +56,7 @@ def crash(_machine: Machine, rounds: int, say: Say) -> list[Outcome]:
     with Machine("bench-several", SEVERAL) as several:
         set_up(several.box.inventory_path)
         names = [f"student{number}" for number in range(1, SEVERAL + 1)]
-        one, together = f"{peers.LABCTL}, one VM", f"{peers.LABCTL}, {SEVERAL} VMs"
+        one, together = peers.LABCTL, f"{peers.LABCTL}, {SEVERAL} VMs at once"
         argv = [*peers.grade(several.box.inventory_path, several.scratch / "crash.sqlite", *CRASH).argv]
         every = [
             Contender(one, [*argv, "--limit", "student1", "-o", str(several.scratch / "one.json")]),

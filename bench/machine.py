@@ -12,8 +12,10 @@ import yaml
 from labctl.sandbox import Sandbox
 
 VM = "student1"
-#: Every address of this net reaches the one machine, for runs over many hosts.
-MANY = "10.232.0"
+#: Where the nets begin whose every address reaches the one machine, for runs over many hosts. Their third
+#: number is the sandbox's own, so that two of them do not meet.
+MANY = tuple(f"10.{number}" for number in range(232, 240))
+_IN_ONE_NET = 250
 _SSHD = "MaxStartups 1000\\nLogLevel VERBOSE\\n"
 
 
@@ -87,7 +89,13 @@ class Machine:
 
     def many(self, count: int) -> Path:
         """An inventory of ``count`` hosts, each at an address of its own."""
-        self.do(f"sudo ip route replace local {MANY}.0/24 dev lo")
-        route = ["ip", "route", "replace", f"{MANY}.0/24", "via", self.address]
-        subprocess.run(route, check=True)
-        return self.inventory({f"vm{number:03d}": f"{MANY}.{number}" for number in range(1, count + 1)})
+        own = self.address.split(".")[2]
+        places = [divmod(number, _IN_ONE_NET) for number in range(count)]
+        addresses = [f"{MANY[net]}.{own}.{last + 1}" for net, last in places]
+        for net in {address.rpartition(".")[0] for address in addresses}:
+            route = ["ip", "route", "replace", f"{net}.0/24", "via", self.address]
+            subprocess.run(route, check=True)
+        # on an interface each: BIND answers at those only, and is told to look for them again
+        commands = "\\n".join(f"address replace {address}/32 dev lo" for address in addresses)
+        self.do(f"printf '{commands}\\n' | sudo ip -batch - && (sudo rndc scan 2>&1 || true)")
+        return self.inventory({f"vm{at:04d}": address for at, address in enumerate(addresses, 1)})

@@ -74,18 +74,24 @@ def labctl(inventory: Path, forks: int = 25, playbook: Path = PLAYBOOK, group: s
 def grade(inventory: Path, database: Path, *args: str, forks: int = 25) -> Contender:
     """Grading the students of an inventory, their results kept in ``database``."""
     argv = [sys.executable, "-m", "labctl", "grade", "students", "-i", str(inventory), *args]
-    return Contender(LABCTL, [*argv, "--forks", str(forks), "--database", f"sqlite:///{database}"])
+    argv += ["--forks", str(forks), "--database", f"sqlite:///{database}"]
+    # 1: a point is missing. Many that ask one balancer at once do not see its order.
+    return Contender(LABCTL, argv, statuses=(0, 1))
 
 
 def testinfra(inventory: Path) -> Contender:
     """Its fastest backend: OpenSSH, with one connection for all."""
     host, shared = _read(inventory)
+    # its --ssh-extra-args do not arrive
+    config = inventory.with_suffix(".ssh-config")
+    config.write_text(
+        f"ControlPath ${{{CONTROL_PATHS}}}/%C\n"
+        f"UserKnownHostsFile {shared['labctl_known_hosts']}\n"
+        f"IdentityFile {shared['ansible_ssh_private_key_file']}\nIdentitiesOnly yes\n"
+    )
     argv = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(HERE)]
     argv += ["-c", os.devnull, "--sudo", f"--hosts=ssh://{host['ansible_user']}@{host['ansible_host']}"]
-    argv += ["--ssh-identity-file", shared["ansible_ssh_private_key_file"]]
-    own = "-F /dev/null -o ControlMaster=auto -o ControlPersist=60s"
-    own += f" -o ControlPath=${{{CONTROL_PATHS}}}/%C {shared['ansible_ssh_common_args']}"
-    return Contender(TESTINFRA, [*argv, f"--ssh-extra-args={own}", str(HERE / "testinfra_checks.py")])
+    return Contender(TESTINFRA, [*argv, f"--ssh-config={config}", str(HERE / "testinfra_checks.py")])
 
 
 def pyinfra(inventory: Path) -> Contender:

@@ -18,7 +18,8 @@ def test_unit(host, name):
 
 
 @pytest.mark.parametrize(
-    "address", ["udp://127.0.0.1:53", *(f"tcp://{port}" for port in (7000, 7001, *range(8080, 8086)))]
+    "address",
+    ["udp://127.0.0.1:53", *(f"tcp://127.0.0.1:{port}" for port in range(8080, 8086))],
 )
 def test_listens(host, address):
     assert host.socket(address).is_listening
@@ -28,6 +29,11 @@ def test_listens(host, address):
 def test_record(host, record):
     name, kind = record.split()
     assert host.check_output(f"dig +short @127.0.0.1 {name}.example.com {kind}")
+
+
+@pytest.mark.parametrize("port", [7000, 7001])
+def test_balancer(host, port):
+    assert f":{port}" in host.check_output(f"ss -Hltn sport = :{port}")
 
 
 def test_named_configuration(host):

@@ -1,0 +1,103 @@
+"""Many VMs at once: each gets the grade that it gets alone, for one login."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from counts import LOGIN, journal
+from faults import FAULTS, mix
+from lab import playbook_in
+from machine import Machine
+from vms import NAME, labctl
+
+pytestmark = [
+    pytest.mark.vm,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+]
+
+LOOKING = ("--no-disrupt", "--only", "dns", "--only", "lb", "--only", "nfs.package")
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    return playbook_in(tmp_path)
+
+
+@pytest.fixture
+def class_of(course: Path, request: pytest.FixtureRequest) -> Iterator[Machine]:
+    """As many machines as the test's parameter says, with the lab done on each."""
+    with Machine(f"{NAME}-class", students=request.param) as made:
+        inventory = str(made.box.inventory_path)
+        done = labctl("setup", "students", "-i", inventory, "--playbook", str(course), timeout=3000)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr
+        yield made
+
+
+def grades(inventory: Path, *args: str) -> dict[str, dict[str, Any]]:
+    """The documents of the VMs named, by name."""
+    done = labctl("grade", *args, "-i", str(inventory), "--json", timeout=3000)
+    assert "Traceback" not in done.stderr, done.stderr
+    return {host["host"]: host for host in json.loads(done.stdout)["hosts"]}
+
+
+def verdicts(host: dict[str, Any]) -> dict[str, tuple[str, float | None, str]]:
+    return {one["id"]: (one["verdict"], one["score"], one["blocked_by"]) for one in host["checks"]}
+
+
+def of_one_client(host: dict[str, Any]) -> dict[str, Any]:
+    """The verdicts but for the balancer's order, which nobody sees where many ask one at once."""
+    return {id: one for id, one in verdicts(host).items() if id not in {"lb.order", "lb.shares"}}
+
+
+SIZES = [4, pytest.param(50, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])]
+
+
+@pytest.mark.parametrize("class_of", SIZES, indirect=True)
+def test_every_vm_gets_the_grade_that_it_gets_alone(class_of: Machine) -> None:
+    inventory = class_of.box.inventory_path
+    names = [one.name for one in class_of.box.status().vms if one.name.startswith("student")]
+    wrong = {name: mix(number) for number, name in enumerate(names)}
+    for name, faults in wrong.items():
+        for fault in faults:
+            done = class_of.box.run(name, FAULTS[fault], timeout=120)
+            assert done.status == 0, f"{name}: {fault}: {done.stderr}"
+    together = grades(inventory, "students")
+    alone = {name: grades(inventory, name)[name] for name in names}
+    for name in names:
+        assert verdicts(together[name]) == verdicts(alone[name]), f"{name}: {wrong[name]}"
+        assert together[name]["score"] == alone[name]["score"]
+        assert together[name]["restored"] == alone[name]["restored"]
+        assert together[name]["restored"] is not False
+        missed = {id for id, (verdict, _, _) in verdicts(together[name]).items() if verdict != "pass"}
+        assert set(wrong[name]) <= missed, f"{name}: {set(wrong[name]) - missed} went unseen"
+    assert together[names[0]]["restored"], "the experiment ran where nothing is wrong"
+    slowest = max(one["seconds"] for one in alone.values())
+    print(f"{len(names)} at once: the slowest {max(one['seconds'] for one in together.values())} s, ", end="")
+    print(f"alone {slowest} s")
+
+
+MANY = [8, pytest.param(300, marks=[pytest.mark.soak, pytest.mark.timeout(3600)])]
+
+
+@pytest.mark.parametrize("many", MANY)
+@pytest.mark.parametrize("class_of", [1], indirect=True)
+def test_each_of_many_addresses_is_graded_for_one_login(class_of: Machine, many: int) -> None:
+    class_of.open_wide()
+    inventory = class_of.many(many)
+    (one,) = grades(class_of.inventory({"student1": class_of.address}), "student1", *LOOKING).values()
+    assert one["score"] == one["max_score"]
+    before = journal(class_of)
+    found = grades(inventory, "students", *LOOKING)
+    after = journal(class_of)
+    assert len(found) == many
+    for host in found.values():
+        assert of_one_client(host) == of_one_client(one), host["host"]
+        assert (host["connections"], host["tries"]) == (1, [])
+    # the second look at the journal came by a login of its own
+    assert after[LOGIN] - before[LOGIN] - 1 == many
