@@ -7,7 +7,7 @@ VENV := .venv
 LABCTL := $(VENV)/bin/labctl
 PYTEST := $(VENV)/bin/python -m pytest
 # Two at a time: the emulated VMs' tests, which mostly wait, and all others.
-WORKERS := --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
+WORKERS := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
