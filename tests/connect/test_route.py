@@ -21,6 +21,9 @@ from labctl.inventory import Host
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    # what ssh said to an earlier test was for another home
+    ssh_config._asked.cache_clear()
+    ssh_config._same_for_all.cache_clear()
     return tmp_path / "config"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from world import LAB, TARGET, World
 
 from labctl.grading import Graded, host_document
+from labctl.grading.judge import leave_out_absent
 
 STARTED = datetime(2026, 11, 21, 8, 0, tzinfo=UTC)
 
@@ -17,12 +18,12 @@ def document(host: str = "student1", world: World | None = None) -> dict[str, An
     """One VM's document with its evidence; ``world`` may have something broken."""
     made = world or World()
     target = replace(TARGET, name=host)
-    results = made.judge(target)
+    results, absent = leave_out_absent(made.judge(target))
     graded = Graded(
         target=made.target,
-        results=tuple(results),
+        results=results,
         evidence=made.evidence,
-        left_out=(),
+        left_out=absent,
         seconds=12.5,
         connections=1,
         round_trips=3,
