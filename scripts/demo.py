@@ -59,7 +59,7 @@ def main() -> None:
         f"""
 What to type next (or: alias labctl={LABCTL})
   labctl sandbox ssh student1            look around on the student's VM (you have sudo)
-  labctl grade student1 --only dns.\\*    some of the checks
+  labctl grade student1 --only dns       some of the checks
   labctl setup student1 --check --diff   what would change
   labctl sandbox status                  addresses and ports; the stats page is on port 7001
   make demo-down                         remove the VMs
