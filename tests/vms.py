@@ -17,8 +17,6 @@ from labctl.sandbox import Finished, Sandbox
 NAME = os.environ.get("LABCTL_TEST_SANDBOX", "test") + os.environ.get("PYTEST_XDIST_WORKER", "").replace(
     "gw", "-w"
 )
-#: `make test-soak`: the counts that reliability is promised for, not those of every day.
-SOAK = bool(os.environ.get("LABCTL_TEST_SOAK"))
 STUDENT = "student1"
 STAFF = "staff2"
 LABCTL = [sys.executable, "-m", "labctl"]

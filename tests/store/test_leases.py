@@ -11,7 +11,6 @@ from collections.abc import Iterator
 import pytest
 from graded import document
 from sqlalchemy import create_engine, text
-from vms import SOAK
 from world import LAB
 
 from labctl.grading import lab_document
@@ -105,9 +104,9 @@ def test_that_a_process_on_another_machine_was_killed_cannot_be_known(store: Sto
         store.take("lab7", "vm", RUN, 60)
 
 
-def test_of_several_who_ask_at_the_same_time_exactly_one_gets_it(store: Store, url: str) -> None:
+@pytest.mark.parametrize("races", [25, pytest.param(100, marks=pytest.mark.soak)])
+def test_of_several_who_ask_at_the_same_time_exactly_one_gets_it(store: Store, url: str, races: int) -> None:
     """Races of four processes."""
-    races = 100 if SOAK else 25
     takers = [
         subprocess.Popen(
             [sys.executable, "-c", _TAKER, url, str(races)],
