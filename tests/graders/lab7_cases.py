@@ -279,6 +279,12 @@ CASES = [
     Case("faked-worker-left-out", order([0, 1, 2, 3, 4]), ("lb.shares",)),
     Case("unequal", order([0, 0, 1, 2, 3, 4, 5]), ("lb.shares",)),
     Case(
+        # the crash is watched from another address than the shares: another worker, and the same fault
+        "source-configured-as-roundrobin",
+        both(order([4]), crash(rotation=Replies(tuple(greeting(3) for _ in range(15)), 0.4))),
+        ("lb.order", "lb.shares"),
+    ),
+    Case(
         "random-configured-as-roundrobin",
         order([3, 1, 5, 0, 2, 2, 4, 1, 3, 0, 5, 4, 0, 3, 1, 4, 2, 5]),
         ("lb.order", "lb.shares"),
