@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 
 from labctl.cli.limit import again
 
+pytestmark = pytest.mark.slow
+
 INVENTORY = """\
 all:
   hosts:

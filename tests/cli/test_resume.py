@@ -28,6 +28,8 @@ from labctl.inventory import Host
 from labctl.probes import StaffLink
 from labctl.store import Store, open_store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def course(tmp_path: Path) -> Course:

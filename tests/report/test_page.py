@@ -17,6 +17,8 @@ from test_formats import TEXTS, raw_controls
 
 from labctl.report.page import render_page
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 PHONE = {"width": 390, "height": 844}
 DESK = {"width": 1280, "height": 900}
