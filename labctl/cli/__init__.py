@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from labctl import __version__
+from labctl.cli.leaving import hold
 from labctl.errors import LabctlError, RequestError
 
 #: Each command's file is imported when the command is used: --help must not wait for paramiko.
@@ -105,6 +106,7 @@ def main(argv: Sequence[str] | None = None, program: str = "labctl") -> int:
         err.show()
         return 2
     except KeyboardInterrupt:
+        hold()
         click.echo("interrupted", err=True)
         return 130
     except LabctlError as err:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import click
 from labctl.cli.context import Setting, program
 from labctl.cli.gradescope import deliver_run, keys_directory, keys_option
 from labctl.cli.grading_run import Asked, GradingRun, earlier_run, new_run
+from labctl.cli.leaving import interruptible
 from labctl.cli.limit import remember_failed
 from labctl.cli.options import (
     course_option,
@@ -236,18 +236,16 @@ def _grade(
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     from labctl.grading import grade_hosts
 
-    def interrupted(_signum: int, _frame: object) -> None:
+    def interrupted() -> None:
         # experiments under way restore first; the fan-out waits for them
         plan.stop.set()
         click.echo("interrupted: putting back what was changed", err=True)
-        raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, interrupted)
-    try:
-        return grade_hosts(run.hosts, plan, staff, observer, forks=forks, book=run.book)
-    finally:
-        signal.signal(signal.SIGINT, before)
-        staff.close()
+    with interruptible(interrupted):
+        try:
+            return grade_hosts(run.hosts, plan, staff, observer, forks=forks, book=run.book)
+        finally:
+            staff.close()
 
 
 def _show(document: dict[str, Any]) -> None:

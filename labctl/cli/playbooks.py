@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from labctl import vault
 from labctl.cli.context import Setting
-from labctl.cli.leaving import leave
+from labctl.cli.leaving import interruptible, leave
 from labctl.cli.limit import chosen, remember_failed
 from labctl.cli.progress import tell_event
 from labctl.errors import Place, PlaybookError, RequestError
@@ -124,12 +121,12 @@ def run_playbooks(
     live = _Live(diff=diff, verbose=bool(verbose))
     observer = _Events(verbose=bool(verbose)) if json_lines else live
     run = _run(engine, paths, setting, hosts, options, observer)
-    with _interruptible(run):
+    # Ctrl-C ends the agents on every VM at once, not when their current task happens to end.
+    with interruptible(run.cancel):
         try:
             result = run.execute()
         except KeyboardInterrupt:
-            # A second Ctrl-C ends the wait for the VMs; what is known is told all the same.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # A second one ends the wait for the VMs; what is known is told all the same.
             result = run.result()
     if isinstance(observer, _Events):
         observer.over(result.summary(), result.exit_status)
@@ -195,18 +192,3 @@ def parse_extra_vars(given: Sequence[str]) -> dict[str, Any]:
                 raise PlaybookError(f"-e {text}: {name!r} cannot be a variable's name", place=where)
         merged.update(loaded)
     return merged
-
-
-@contextmanager
-def _interruptible(run: Run | AnsibleRun) -> Iterator[None]:
-    """Ctrl-C ends the agents on every VM at once, not when their current task happens to end."""
-
-    def stop(_signum: int, _frame: FrameType | None) -> None:
-        run.cancel()
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

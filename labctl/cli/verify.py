@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.course import Course, find_course
+from labctl.cli.leaving import interruptible
 from labctl.cli.options import course_option, json_option
 from labctl.errors import SandboxError
 
@@ -58,17 +59,13 @@ def verify_command(name: str | None, only: tuple[str, ...], course: Path | None,
         state = "ok" if not one.problems else "FAIL"
         click.echo(f"[{done}/{total}] {state:4}  {one.case.name}  ({said}, {one.seconds:.0f} s)", err=True)
 
-    def interrupted(_signum: int, _frame: object) -> None:
+    def interrupted() -> None:
         stop.set()
-        # one is enough: another would end this process before the VMs are gone
-        for which in before:
-            signal.signal(which, signal.SIG_IGN)
         click.echo("interrupted: ending what is under way, and removing the VMs", err=True)
-        raise KeyboardInterrupt
 
-    # a time limit's signal must not leave the VMs behind either
-    before = {which: signal.signal(which, interrupted) for which in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    # One is enough: another would end this process before the VMs are gone. A time limit's signal must not
+    # leave them behind either.
+    with interruptible(interrupted, times=1, signals=(signal.SIGINT, signal.SIGTERM)):
         report = verify(
             lab,
             matrix,
@@ -78,9 +75,6 @@ def verify_command(name: str | None, only: tuple[str, ...], course: Path | None,
             tell=tell,
             stop=stop,
         )
-    finally:
-        for which, handler in before.items():
-            signal.signal(which, handler)
     document = _document(report)
     click.echo(json.dumps(document, indent=2) if as_json else render_matrix(document), nl=as_json)
     return 0 if report.good else 1

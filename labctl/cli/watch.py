@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -14,7 +13,7 @@ import click
 from labctl.batch import fan_out
 from labctl.cli.context import program
 from labctl.cli.keys import Keys
-from labctl.cli.leaving import leave
+from labctl.cli.leaving import interruptible, leave
 from labctl.errors import AgentFault, DeadlineExceeded, HostError, Unreachable
 from labctl.grading import host_document, lab_document
 from labctl.grading.watch import Account, Change, Pace, Watched
@@ -33,30 +32,25 @@ AGAIN = 5.0
 
 def watch(host: Host, plan: Plan, staff: StaffLink) -> int:
     """Until Ctrl-C (status 130) or ``q`` (the status of what was seen last)."""
-    before = signal.getsignal(signal.SIGINT)
-
     screen = _Screen(host, plan, staff)
 
-    def interrupted(_signum: int, _frame: object) -> None:
+    def interrupted() -> None:
         plan.stop.set()
         if screen.changing:
             click.echo("interrupted: putting back what was changed", err=True)
-        raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, interrupted)
-    try:
-        with Keys() as keys:
-            screen.run(keys)
-        status = screen.status
-    except KeyboardInterrupt:
-        # a second Ctrl-C has nothing more to end
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        click.echo()
-        status = 130
-    finally:
-        screen.vm.close()
-        staff.close()
-        signal.signal(signal.SIGINT, before)
+    # a second Ctrl-C has nothing more to end
+    with interruptible(interrupted, times=1):
+        try:
+            with Keys() as keys:
+                screen.run(keys)
+            status = screen.status
+        except KeyboardInterrupt:
+            click.echo()
+            status = 130
+        finally:
+            screen.vm.close()
+            staff.close()
     leave(status)
     return status
 

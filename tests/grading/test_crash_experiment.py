@@ -35,9 +35,11 @@ def lab(tmp_path: Path) -> Iterator[Balanced]:
 
 
 @pytest.fixture
-def agent() -> Iterator[Agent]:
+def agent(lab: Balanced) -> Iterator[Agent]:
     with start_agent(local_host(), Deadline.after(20)) as started:
         yield started
+    # it ends shortly after its agent, and must not meet the next test's workers, which have the same ports
+    wait_for(lambda: not watched(lab), "the watcher has ended", 20)
 
 
 def arguments(lab: Balanced, down_within: float = 10.0) -> dict[str, object]:
@@ -63,6 +65,10 @@ def facts(agent: Agent, lab: Balanced) -> Any:
     told = agent.call_one(Op("services.capture", {"ports": lab.ports}), Deadline.after(10))
     assert told["refused"] == ""
     return told["groups"]
+
+
+def watched(lab: Balanced) -> bool:
+    return "-".join(map(str, lab.ports)) in Path("/proc/net/unix").read_text()
 
 
 def arm(agent: Agent, lab: Balanced, lease: float = 30.0, limit: float = 60.0) -> int:

@@ -33,12 +33,14 @@ def until(what: str, so: Callable[[], bool], seconds: float = 40) -> None:
         time.sleep(0.2)
 
 
-def interrupt(process: subprocess.Popen[str], *, times: int = 1) -> tuple[dict[str, Any], str, float]:
-    """Send Ctrl-C; the document, stderr and how long the end took."""
+def interrupt(
+    process: subprocess.Popen[str], *, times: int = 1, apart: float = 0.3
+) -> tuple[dict[str, Any], str, float]:
+    """Send Ctrl-C, ``times`` times, ``apart`` seconds; the document, stderr and how long the end took."""
     began = time.monotonic()
     for turn in range(times):
         if turn:
-            time.sleep(0.3)
+            time.sleep(apart)
         process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     seconds = time.monotonic() - began
@@ -131,8 +133,9 @@ def test_waiting_here_is_ended_too(tmp_path: Path, task: str) -> None:
     assert seconds < 5
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_a_peer_that_says_nothing_does_not_hold_the_end_up(tmp_path: Path, times: int) -> None:
+@pytest.mark.parametrize(("times", "apart"), [(1, 0.0), (2, 0.3), (300, 0.005)])
+def test_a_peer_that_says_nothing_does_not_hold_the_end_up(tmp_path: Path, times: int, apart: float) -> None:
+    """However often Ctrl-C is pressed, and in whichever moment of the end: the account, and status 130."""
     (tmp_path / "known").touch()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"ansible_host: 127.0.0.1, ansible_port: {silent.getsockname()[1]}"
@@ -140,6 +143,6 @@ def test_a_peer_that_says_nothing_does_not_hold_the_end_up(tmp_path: Path, times
         silent.settimeout(20)
         link, _address = silent.accept()
         with link:
-            document, _err, seconds = interrupt(process, times=times)
+            document, _err, seconds = interrupt(process, times=times, apart=apart)
     assert seconds < 5
     assert document["hosts"][0]["tasks"] == []
