@@ -75,9 +75,11 @@ def export(
 
 
 def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict[str, Any]:
-    """The document that formats render: every VM of the run, in its order, with evidence and student."""
+    """The document that formats render: every VM of the run, in its order, with evidence and student, and
+    their statistics."""
     from labctl.documents import nearest
     from labctl.grading import lost_document
+    from labctl.grading.statistics import statistics
 
     about = store.about(run)
     if vm is not None and vm not in about["hosts"]:
@@ -100,7 +102,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict
         if name in students:
             row["student"] = students[name]
         hosts.append(row)
-    return {"schema": 1, **about, "hosts": hosts}
+    return {"schema": 1, **about, "hosts": hosts, "statistics": statistics(hosts)}
 
 
 def student_of(host: Host) -> dict[str, str]:
