@@ -156,9 +156,8 @@ def test_the_end_of_the_connection_ends_the_agent_and_its_children(agent: Agent)
     wait_for(lambda: not alive(agent.hello.pid))
 
 
+@pytest.mark.root
 def test_runs_as_another_user(agent: Agent) -> None:
-    if os.getuid():
-        pytest.skip("only root can become somebody else")
     (result,) = results(agent, [Op("tests.whoami", {}, user="nobody")])
     assert result.value is not None
     assert result.value["uid"] != 0

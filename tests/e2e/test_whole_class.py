@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from vms import NAME, labctl
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+    pytest.mark.root,
 ]
 
 LOOKING = ("--no-disrupt", "--only", "dns", "--only", "lb", "--only", "nfs.package")

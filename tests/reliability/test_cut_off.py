@@ -32,7 +32,7 @@ from solved import Solved, solved
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+    pytest.mark.root,
 ]
 
 SEED = int(os.environ.get("LABCTL_TEST_SEED") or random.randrange(1 << 32))
