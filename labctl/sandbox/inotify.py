@@ -61,9 +61,10 @@ def make_room(directory: Path, containers: int) -> str | None:
     before = limit()
     if before is None:
         return None
-    wanted = in_use() + containers * OF_A_CONTAINER + _RESERVE
-    if wanted <= before:
+    if room(before) >= containers:
         return None
+    # on top of all that was allowed: other sandboxes may be about to use that
+    wanted = before + containers * OF_A_CONTAINER + _RESERVE
     record = directory / _RECORD
     first = _recorded(record)
     # first the record, then the deed: what is raised is never forgotten
