@@ -16,6 +16,7 @@ from labctl.cli.options import (
     inventory_option,
     vault_options,
 )
+from labctl.cli.output import write_output
 from labctl.cli.results import results
 from labctl.errors import HostError, RequestError
 
@@ -174,7 +175,6 @@ def build(
     """
     import base64
 
-    from labctl.files import write_whole
     from labctl.gradescope import open_keys
     from labctl.gradescope.build import access_with, roster
     from labctl.gradescope.build import build as make
@@ -203,8 +203,5 @@ def build(
         attempts=attempts,
         attempt_hours=attempt_hours,
     )
-    try:
-        write_whole(output, make(settings, setting.course.graders, access))
-    except OSError as err:
-        raise RequestError(f"cannot write {output}: {err.strerror}") from err
+    write_output(output, make(settings, setting.course.graders, access))
     click.echo(f"{output}: {lab.name}, {len(students)} students, {settings.mode}", err=True)

@@ -33,9 +33,15 @@ class Observer(Protocol):
 
     def play(self, name: str, hosts: Sequence[str]) -> None: ...
 
+    def began(self, host: str) -> None:
+        """The host's part of the play."""
+
     def task(self, host: str, result: TaskResult) -> None: ...
 
     def host_lost(self, host: str, cause: str, message: str, hint: str) -> None: ...
+
+    def ended(self, host: str, summary: Mapping[str, Any]) -> None:
+        """The host's part of the play; ``summary`` is of the run so far, as in :meth:`HostRun.summary`."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,7 @@ class Run:
         def work(host: Host) -> None:
             record, session = self.records[host.name], self._sessions[host.name]
             once.enter()
+            self._tell("began", host.name)
             started = time.monotonic()
             try:
                 PlayOnHost(setting, session, delegates, once, record).run()
@@ -187,11 +194,14 @@ class Run:
                     session.close()
                     delegates.close(host.name)
 
-        for name, outcome in fan_out(hosts, work, forks=threads, patience=CANCEL_SECONDS).items():
+        def done(host: Host, outcome: HostError | None) -> None:
+            record = self.records[host.name]
             if isinstance(outcome, HostError) and not self._cancelled:
-                record = self.records[name]
                 record.error, record.cause, record.hint = outcome.message, outcome.cause, outcome.hint
-                self._tell("host_lost", name, outcome.cause, outcome.message, outcome.hint)
+                self._tell("host_lost", host.name, outcome.cause, outcome.message, outcome.hint)
+            self._tell("ended", host.name, record.summary())
+
+        fan_out(hosts, work, forks=threads, on_done=done, patience=CANCEL_SECONDS)
 
     def _setting(self, step: _Step, names: Sequence[str], world: World) -> Setting:
         return Setting(
