@@ -28,7 +28,8 @@ class Probe(Generic[T]):
 
     ``interpret`` turns what the agent sent (untrusted) into the shape; it raises ``ValueError`` when that is
     not possible. ``outside`` makes the observation from the grader's machine, within a number of seconds.
-    ``on_timeout``, for probes where hanging is itself a finding, gives the observation for it.
+    ``on_timeout``, for probes where hanging is itself a finding, gives the observation for it. ``alters`` the
+    process on the VM that makes the observation: that one makes no other.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Probe(Generic[T]):
     interpret: Callable[[Json], T]
     outside: Callable[[Json, float], T] | None = None
     on_timeout: Callable[[], T] | None = None
+    alters: bool = False
 
 
 @dataclass(frozen=True)
