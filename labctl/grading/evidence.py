@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from labctl.grading.settling import Settled, Settling
-from labctl.probes import Malformed, Observed, Request, Unobserved, decode, encode
+from labctl.probes import Malformed, Observed, Request, Unobserved, current_key, decode, encode
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -82,7 +82,7 @@ class Evidence:
         """Evidence of an earlier run. Raises ``ValueError`` for another format."""
         if data.get("format") != FORMAT:
             raise ValueError(f"evidence of format {data.get('format')}; this version reads {FORMAT}")
-        return cls(stored={row["key"]: row for row in data["observations"].values()})
+        return cls(stored={current_key(row["key"]): row for row in data["observations"].values()})
 
 
 class Wanted(Exception):

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
 T = TypeVar("T")
@@ -54,12 +55,12 @@ class Request(Generic[T]):
     disruptive: bool = False
     alone: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The same for requests that ask for the same thing."""
         return json.dumps([self.probe.name, self.vantage, self.args], sort_keys=True, ensure_ascii=True)
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A short name for evidence, the same in every run that asks the same (a nonce in the arguments
         aside).

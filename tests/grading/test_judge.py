@@ -22,7 +22,16 @@ from labctl.grading import (
     passed,
     unjudged,
 )
-from labctl.probes import Directory, Observed, Request, Unobserved, directory, packages
+from labctl.probes import (
+    Directory,
+    DnsAnswer,
+    Observed,
+    Request,
+    Unobserved,
+    directory,
+    dns_query,
+    packages,
+)
 
 VM = Target(name="vm", address="127.0.0.1")
 
@@ -193,6 +202,17 @@ def test_stored_evidence_that_was_tampered_with_is_an_error() -> None:
     next(iter(data["observations"].values()))["value"] = {"exists": "yes"}
     (result,) = judge([make("a.one", "x")], VM, Evidence.from_json(data))
     assert result.verdict.value == "error"
+
+
+def test_a_query_is_found_in_a_run_that_wrote_its_name_without_the_dot() -> None:
+    asked, answer = dns_query("a.example.com", "A"), DnsAnswer("timeout", "", False, False, (), (), 3.0)
+    evidence = Evidence()
+    evidence.add(asked, Observed(answer))
+    data = evidence.to_json()
+    (row,) = data["observations"].values()
+    row["key"] = row["key"].replace("a.example.com.", "a.example.com")
+    found = Evidence.from_json(data).get(dns_query("a.example.com.", "A"))
+    assert found == Observed(answer)
 
 
 def test_another_format_of_evidence_is_refused() -> None:
