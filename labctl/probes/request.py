@@ -23,6 +23,10 @@ Vantage = Literal["vm", "outside", "staff", "experiment", "answers"]
 Json = Mapping[str, Any]
 
 
+# made once: every look of every check at a request begins with its key
+_key = json.JSONEncoder(sort_keys=True).encode
+
+
 @dataclass(frozen=True)
 class Probe(Generic[T]):
     """What can be observed: ``shape`` is the dataclass of its observations.
@@ -58,7 +62,7 @@ class Request(Generic[T]):
     @cached_property
     def key(self) -> str:
         """The same for requests that ask for the same thing."""
-        return json.dumps([self.probe.name, self.vantage, self.args], sort_keys=True, ensure_ascii=True)
+        return _key([self.probe.name, self.vantage, self.args])
 
     @cached_property
     def id(self) -> str:
