@@ -30,14 +30,16 @@ class Op:
 
     ``deadline`` is in seconds, counted on the VM from the op's start. An ``isolated`` op runs in a
     forked child and is cut off at its deadline even when it hangs in the kernel; one with a
-    ``user`` does too, as that user. After a failed op with ``stop_on_failure`` the rest of the call
-    is not run.
+    ``user`` does too, as that user. One that is ``shared`` too may be run by the child of a shared op
+    before it, once that has come to its end: for what leaves nothing behind in its process. After a
+    failed op with ``stop_on_failure`` the rest of the call is not run.
     """
 
     name: str
     args: Mapping[str, Any]
     deadline: float = 30.0
     isolated: bool = False
+    shared: bool = False
     user: str | None = None
     stop_on_failure: bool = False
     check: bool = False

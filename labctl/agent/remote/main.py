@@ -101,11 +101,12 @@ def run_op(op: dict[str, Any], deadline: float) -> dict[str, Any]:
     return {"value": value}
 
 
-def preload(name: str) -> None:
-    """Compile an op's module before the fork: once here instead of in each child.
+def _forked(op: dict[str, Any]) -> bool:
+    return bool(op.get("isolated") or op.get("user"))
 
-    The child says what is wrong when this fails.
-    """
+
+def preload(name: str) -> None:
+    """Compile an op's module; the child says what is wrong when this fails."""
     try:
         importlib.import_module("." + name, __package__)
     except Exception:  # noqa: S110  the child meets and reports the same
@@ -122,7 +123,11 @@ def _crashed(err: BaseException) -> dict[str, Any]:
 
 
 class Call:
-    """One call from the controller: ops in order, up to ``parallel`` forked ones at a time."""
+    """One call from the controller: ops in order, up to ``parallel`` forked ones at a time.
+
+    A child whose op has come to its end takes another, when that op is a shared one too. One that hung,
+    crashed or is not shared takes none: what happens to an op never happens to the next.
+    """
 
     def __init__(self, frame: dict[str, Any], sender: Sender) -> None:
         self.number = frame["call"]
@@ -130,10 +135,14 @@ class Call:
         self.parallel = max(1, int(frame.get("parallel") or 1))
         self.sender = sender
         self.running: dict[int, child.Child] = {}
+        self.free: list[child.Child] = []
         self.stopped = False
 
     def run(self) -> None:
         waiting = list(range(len(self.ops)))
+        # Before any fork: each module is compiled once, and not in each child.
+        for name in {op["name"] for op in self.ops if _forked(op)}:
+            preload(name)
         while waiting or self.running:
             while waiting and not self.stopped and len(self.running) < self.parallel:
                 self.begin(waiting.pop(0))
@@ -143,6 +152,8 @@ class Call:
                 for index in waiting:
                     self.report(index, {"error": {"kind": "not-run", "message": "an earlier op failed"}}, 0.0)
                 waiting = []
+        for one in self.free:
+            one.close()
         self.sender.send(child.encode({"t": "end", "call": self.number}))
         self.sender.flush()
 
@@ -150,12 +161,23 @@ class Call:
         op = self.ops[index]
         started = time.monotonic()
         deadline = started + float(op.get("deadline") or 30.0)
-        if op.get("isolated") or op.get("user"):
-            preload(op["name"])
-            self.running[index] = child.start(lambda: run_op(op, deadline), deadline, op.get("user"))
+        if _forked(op):
+            self.running[index] = self.hand_over(index, deadline)
         else:
             outcome = run_op(op, deadline)
             self.report(index, outcome, time.monotonic() - started)
+
+    def hand_over(self, index: int, deadline: float) -> child.Child:
+        """Give an op to a child that is free, or to a new one."""
+        op = self.ops[index]
+        while op.get("shared") and self.free:
+            one = self.free.pop()
+            if one.give(index, deadline):
+                return one
+            one.close()
+        one = child.start(lambda at, until: run_op(self.ops[at], until), op.get("user"))
+        one.give(index, deadline)
+        return one
 
     def gather(self) -> None:
         """Wait until a child has something to say or its time is over."""
@@ -173,7 +195,12 @@ class Call:
     def finish(self, index: int, cut_off: bool) -> None:
         one = self.running.pop(index)
         outcome = one.cut_off() if cut_off else one.outcome()
-        self.report(index, outcome, time.monotonic() - one.started)
+        seconds = time.monotonic() - one.started
+        if self.ops[index].get("shared") and one.finished:
+            self.free.append(one)
+        else:
+            one.close()
+        self.report(index, outcome, seconds)
 
     def report(self, index: int, outcome: dict[str, Any], seconds: float) -> None:
         value = outcome.get("value")
