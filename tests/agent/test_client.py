@@ -219,6 +219,16 @@ def test_runs_as_another_user(agent: Agent) -> None:
     assert unknown.failed
 
 
+@pytest.mark.root
+def test_a_shared_op_is_never_run_as_the_user_of_another(agent: Agent) -> None:
+    anybody = shared("tests.whoami")
+    as_nobody = Op("tests.whoami", {}, user="nobody", isolated=True, shared=True)
+    found = results(agent, [as_nobody, anybody, as_nobody, anybody])
+    uids = [one.value["uid"] for one in found if one.value]
+    assert uids[1] == uids[3] == 0
+    assert uids[0] == uids[2] != 0
+
+
 def test_no_python_is_named() -> None:
     host = local_host(ansible_python_interpreter="python3.99")
     with pytest.raises(PythonMissing, match=r"python3\.99"):

@@ -105,6 +105,11 @@ def _forked(op: dict[str, Any]) -> bool:
     return bool(op.get("isolated") or op.get("user"))
 
 
+def _shared(op: dict[str, Any]) -> bool:
+    """A process that has become another user stays that user."""
+    return bool(op.get("shared")) and not op.get("user")
+
+
 def preload(name: str) -> None:
     """Compile an op's module; the child says what is wrong when this fails."""
     try:
@@ -170,7 +175,7 @@ class Call:
     def hand_over(self, index: int, deadline: float) -> child.Child:
         """Give an op to a child that is free, or to a new one."""
         op = self.ops[index]
-        while op.get("shared") and self.free:
+        while _shared(op) and self.free:
             one = self.free.pop()
             if one.give(index, deadline):
                 return one
@@ -196,7 +201,7 @@ class Call:
         one = self.running.pop(index)
         outcome = one.cut_off() if cut_off else one.outcome()
         seconds = time.monotonic() - one.started
-        if self.ops[index].get("shared") and one.finished:
+        if _shared(self.ops[index]) and one.finished:
             self.free.append(one)
         else:
             one.close()
