@@ -57,6 +57,13 @@ def greetings(vm: Target, see: See, count: int, attempt: int) -> tuple[Replies, 
     return replies, False
 
 
+def greeted(replies: Replies) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The ids of the workers that greeted, in order, and the answers that were no greeting."""
+    numbers = [worker_id(one.body) if one.status == 200 else None for one in replies.replies]
+    errors = [str(one) for one, number in zip(replies.replies, numbers, strict=True) if number is None]
+    return tuple(number for number in numbers if number is not None), tuple(errors)
+
+
 def all_came(replies: Replies, count: int) -> bool:
     """Every request had its answer, right or wrong, in time."""
     late = any(one.error == "timeout" for one in replies.replies)

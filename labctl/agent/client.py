@@ -155,18 +155,22 @@ class Agent:
 
 
 def start_agent(host: Host, deadline: Deadline, become: bool = True, retry: Retry | None = None) -> Agent:
-    """Connect to ``host``, more than once when ``retry`` says so, and start the agent there.
+    """Connect to ``host`` and start the agent there, more than once when ``retry`` says so.
 
     As root when ``become``.
 
     Raises a :class:`HostError` that says why it could not: see ``labctl.errors``.
     """
-    connection = open_connection(host, deadline, retry)
-    try:
-        return start_agent_on(connection, deadline, become)
-    except BaseException:
-        connection.close()
-        raise
+
+    def once(until: Deadline) -> Agent:
+        connection = open_connection(host, until, retry)
+        try:
+            return start_agent_on(connection, until, become)
+        except BaseException:
+            connection.close()
+            raise
+
+    return retry.begin(once, deadline) if retry and not host.is_local else once(deadline)
 
 
 def start_agent_on(connection: Connection, deadline: Deadline, become: bool = True) -> Agent:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labctl.grading.check import Check
-from labctl.grading.evidence import Evidence, NotObserved, See, Wanted
+from labctl.grading.evidence import Evidence, NotObserved, See, Wanted, not_recorded
 from labctl.grading.layers import height
 from labctl.grading.settling import REAL, Clock, Fetch, Settling, by_key, fetch_settled
 from labctl.grading.target import Target
@@ -59,9 +59,8 @@ def judge(
         if not wanted:
             return [_kindly(one) for one in results]
         if fetch is None:
-            missing = Unobserved("not-recorded", "this is not in the stored evidence of that run")
             for request in wanted:
-                evidence.add(request, Observed(missing))
+                evidence.add(request, Observed(not_recorded(request)))
             continue
         wave = _wave(wanted)
         awaited = {one.key: settling[one.key] for one in wave if one.key in settling}

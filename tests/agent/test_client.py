@@ -210,14 +210,23 @@ def test_the_end_of_the_connection_ends_the_agent_and_its_children(agent: Agent)
     wait_for(lambda: not alive(agent.hello.pid))
 
 
+@pytest.mark.root
 def test_runs_as_another_user(agent: Agent) -> None:
-    if os.getuid():
-        pytest.skip("only root can become somebody else")
     (result,) = results(agent, [Op("tests.whoami", {}, user="nobody")])
     assert result.value is not None
     assert result.value["uid"] != 0
     (unknown,) = results(agent, [Op("tests.whoami", {}, user="no-such-user")])
     assert unknown.failed
+
+
+@pytest.mark.root
+def test_a_shared_op_is_never_run_as_the_user_of_another(agent: Agent) -> None:
+    anybody = shared("tests.whoami")
+    as_nobody = Op("tests.whoami", {}, user="nobody", isolated=True, shared=True)
+    found = results(agent, [as_nobody, anybody, as_nobody, anybody])
+    uids = [one.value["uid"] for one in found if one.value]
+    assert uids[1] == uids[3] == 0
+    assert uids[0] == uids[2] != 0
 
 
 def test_no_python_is_named() -> None:

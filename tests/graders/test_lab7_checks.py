@@ -8,7 +8,7 @@ import pytest
 from lab7_cases import CASES, VARIANTS, Case, dependants, one_dead
 from world import LAB, REFUSED, SILENT, TARGET, World, applicable, mount, right_crash, states
 
-from labctl.probes import Record, Replies, Reply, ServerState, ShareTrial
+from labctl.probes import Record, Replies, Reply, ServerState, ShareTrial, WriteTrial
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -86,6 +86,32 @@ def test_a_slow_worker_is_looked_at_again() -> None:
             return super()._http(args, outside)
 
     assert Slow().lost_checks() == {}
+
+
+@pytest.mark.parametrize(
+    ("fresh", "said"),
+    [
+        (ShareTrial("staff2:/opt/lab7/private/alice", "", (), "EROFS", 1.0), "through a fresh mount: EROFS"),
+        (
+            ShareTrial("staff2:/opt/lab7/private/alice", "", (), "EACCES", 1.0),
+            "through a fresh mount: EACCES",
+        ),
+        (ShareTrial("", "access denied by server", (), "", 1.0), "access denied by server"),
+    ],
+)
+def test_a_server_that_lets_this_vm_write_nothing_is_for_staff(fresh: ShareTrial, said: str) -> None:
+    world = World(write=WriteTrial(False, "EROFS", "unasked", True), fresh=fresh)
+    assert world.lost_checks() == {"nfs.write": "error", "nfs.write-on-server": "error"}
+    told = world.told("nfs.write").judgement
+    assert said in told.seen
+    assert "staff: look at the server's exports" in told.hint
+
+
+def test_a_fresh_mount_is_only_tried_when_nothing_could_be_written() -> None:
+    world = World()
+    world.judge()
+    tried = [one for wave in world.asked for one in wave if one.probe.name == "share_trial"]
+    assert all("private" not in one.args["sources"][0] for one in tried)
 
 
 def test_the_public_share_can_only_pass_or_be_unjudged() -> None:

@@ -190,6 +190,12 @@ class World:
             "staff2.decal.xcf.sh:/opt/lab7/public", "", ("secret.txt",), "EROFS", 1.0
         )
     )
+    #: The private share, mounted afresh.
+    fresh: ShareTrial = field(
+        default_factory=lambda: ShareTrial(
+            "staff2.decal.xcf.sh:/opt/lab7/private/alice", "", ("note.txt",), "created", 1.0
+        )
+    )
     write: WriteTrial = field(default_factory=lambda: WriteTrial(True, "", "seen", True))
     staff_entries: tuple[str, ...] = ("note.txt",)
     bind: Bind = field(
@@ -272,7 +278,7 @@ class World:
             "addresses": lambda: Addresses("alice", "alice.decal.xcf.sh", ("10.0.2.15", "10.77.0.11")),
             "directory": lambda: Directory(True, self.staff_entries, ""),
             "mounts": lambda: Mounts(tuple(self.mounts), 20),
-            "share_trial": lambda: self.share,
+            "share_trial": lambda: self.fresh if "private" in args["sources"][0] else self.share,
             "write_trial": lambda: self.write,
             "bind": lambda: self.bind,
             "haproxy": lambda: self.haproxy,

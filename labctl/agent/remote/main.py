@@ -22,6 +22,10 @@ from .outcome import Context, Failed
 from .services import presence
 
 MAX_CALL = 64 << 20
+#: Seconds that a frame may wait for the next.
+TOGETHER = 0.05
+#: Bytes of frames that may wait; beyond that an op waits for the link.
+MOST_WAITING = 64 << 10
 
 
 def read_frame(source: BinaryIO) -> dict[str, Any] | None:
@@ -39,16 +43,42 @@ def read_frame(source: BinaryIO) -> dict[str, Any] | None:
     return frame
 
 
-class Sender:
-    """Writes frames to a descriptor of its own: what an op prints goes elsewhere."""
+class Sender(threading.Thread):
+    """Writes frames to a descriptor of its own: what an op prints goes elsewhere.
+
+    Frames that come within TOGETHER seconds are written at once: a write costs sshd and the
+    controller, who is told by many VMs at a time, more than what is in it. None waits for longer.
+    """
 
     def __init__(self, fd: int) -> None:
+        super().__init__(daemon=True)
         self.fd = fd
+        self._lock = threading.Lock()
+        self._waiting = b""
+        self._arrived = threading.Event()
 
     def send(self, data: bytes) -> None:
-        data = struct.pack(">I", len(data)) + data
-        while data:
-            data = data[os.write(self.fd, data) :]
+        with self._lock:
+            self._waiting += struct.pack(">I", len(data)) + data
+            much = len(self._waiting) > MOST_WAITING
+        if much:
+            self.flush()
+        else:
+            self._arrived.set()
+
+    def flush(self) -> None:
+        """Write now what waits."""
+        with self._lock:
+            data, self._waiting = self._waiting, b""
+            while data:
+                data = data[os.write(self.fd, data) :]
+
+    def run(self) -> None:
+        while True:
+            self._arrived.wait()
+            self._arrived.clear()
+            time.sleep(TOGETHER)
+            self.flush()
 
 
 def run_op(op: dict[str, Any], deadline: float) -> dict[str, Any]:
@@ -73,6 +103,11 @@ def run_op(op: dict[str, Any], deadline: float) -> dict[str, Any]:
 
 def _forked(op: dict[str, Any]) -> bool:
     return bool(op.get("isolated") or op.get("user"))
+
+
+def _shared(op: dict[str, Any]) -> bool:
+    """A process that has become another user stays that user."""
+    return bool(op.get("shared")) and not op.get("user")
 
 
 def preload(name: str) -> None:
@@ -125,6 +160,7 @@ class Call:
         for one in self.free:
             one.close()
         self.sender.send(child.encode({"t": "end", "call": self.number}))
+        self.sender.flush()
 
     def begin(self, index: int) -> None:
         op = self.ops[index]
@@ -139,7 +175,7 @@ class Call:
     def hand_over(self, index: int, deadline: float) -> child.Child:
         """Give an op to a child that is free, or to a new one."""
         op = self.ops[index]
-        while op.get("shared") and self.free:
+        while _shared(op) and self.free:
             one = self.free.pop()
             if one.give(index, deadline):
                 return one
@@ -165,7 +201,7 @@ class Call:
         one = self.running.pop(index)
         outcome = one.cut_off() if cut_off else one.outcome()
         seconds = time.monotonic() - one.started
-        if self.ops[index].get("shared") and one.finished:
+        if _shared(self.ops[index]) and one.finished:
             self.free.append(one)
         else:
             one.close()
@@ -237,11 +273,13 @@ def serve(marker: bytes) -> None:
     os.write(private, marker)
     sender = Sender(private)
     sender.send(child.encode(hello()))
+    sender.flush()
     # From here on nothing but frames may reach the controller.
     devnull = os.open(os.devnull, os.O_RDWR)
     os.dup2(devnull, 1)
     os.dup2(devnull, 2)
     os.umask(0o022)
+    sender.start()
     reader = Reader(source)
     reader.start()
     while True:
