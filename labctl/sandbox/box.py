@@ -9,25 +9,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.errors import SandboxError
-from labctl.sandbox import (
-    accel,
-    clock,
-    image,
-    inotify,
-    inventory,
-    network,
-    nspawn,
-    paths,
-    seed,
-    ssh,
-    state,
-    vm,
-)
-from labctl.sandbox.booting import booted
+from labctl.sandbox import accel, clock, image, inventory, needs, network, nspawn, paths, seed, ssh, state, vm
+from labctl.sandbox.booting import AT_ONCE, booted
+from labctl.sandbox.inotify import make_room
 from labctl.sandbox.progress import Progress, Reporter, Steps, silent
 from labctl.sandbox.qmp import Qmp, snapshot_names
 from labctl.sandbox.ssh import Finished
@@ -148,10 +137,13 @@ class Sandbox:
         else:
             for stray in set(vm.existing(self.directory)) - set(known.vms):
                 vm.remove(self.directory, stray)
+        todo = self._to_boot(known, names)
+        if warning := needs.memory_warning(len(todo), known.driver):
+            steps.note(warning)
         if known.driver == NSPAWN:
             steps.step("mounting the image and making the bridge")
             nspawn.prepare(self.name, self.directory, base)
-            if raised := inotify.make_room(self.directory, len(self._to_boot(known, names))):
+            if raised := make_room(self.directory, len(todo)):
                 steps.note(raised)
             known = replace(known, accel="container", image=base.digest)
         else:
@@ -279,8 +271,8 @@ class Sandbox:
         return True
 
     def _remove_contents(self) -> None:
-        for name in vm.existing(self.directory):
-            vm.remove(self.directory, name)
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            list(threads.map(lambda name: vm.remove(self.directory, name), vm.existing(self.directory)))
         nspawn.release(self.name, self.directory)
         for entry in self.directory.iterdir():
             if entry.is_dir() and not entry.is_symlink():

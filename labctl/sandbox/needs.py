@@ -33,6 +33,8 @@ DISK_GB = 2.0
 MEMORY_GB = 1.3
 #: One lab's: the staff's and two students'.
 FEW_CONTAINERS = 3
+#: With named, HAProxy and six workers: of 51 containers the mean; a QEMU VM has its memory and QEMU's own.
+GB_OF_A_VM = {"qemu": 0.6, "nspawn": 0.1}
 _GB = 1e9
 
 
@@ -188,13 +190,28 @@ def _disk() -> Need:
     return Need("disk space", False, f"{free:.1f} GB free in {place}, {DISK_GB:.0f} GB wanted", mend)
 
 
-def _memory() -> Need:
+def _available() -> float | None:
+    """GB of memory; None where it cannot be told."""
     try:
         lines = MEMINFO.read_text(encoding="ascii").splitlines()
-        available = (
-            next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024 / _GB
-        )
+        return next(int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")) * 1024 / _GB
     except (OSError, StopIteration, ValueError):
+        return None
+
+
+def memory_warning(vms: int, driver: str) -> str:
+    """What to say when so many VMs more will want more memory than there is; else ""."""
+    available, wanted = _available(), vms * GB_OF_A_VM[driver]
+    if available is None or wanted <= available:
+        return ""
+    return (
+        f"{vms} VMs take about {wanted:.1f} GB of memory with a lab done, and {available:.1f} GB is available"
+    )
+
+
+def _memory() -> Need:
+    available = _available()
+    if available is None:
         return Need("memory", True, "unknown")
     if available >= MEMORY_GB:
         return Need("memory", True, f"{available:.1f} GB available")

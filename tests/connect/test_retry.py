@@ -26,8 +26,14 @@ def test_a_vm_that_comes_up_late_is_reached_and_the_tries_are_told(keys: Keys) -
     """Nothing listens at first; then an SSH server does."""
     with ssh_server(keys.host, keys.client) as (good, seen):
         port = _free_port()
-        retry = Retry(tries=5, pause=0.2)
-        threading.Timer(0.3, _forward, (port, good)).start()
+        retry = Retry(tries=100, pause=0.01)
+
+        def come_up() -> None:
+            while not retry.failed:
+                time.sleep(0.01)
+            _forward(port, good)
+
+        threading.Thread(target=come_up).start()
         open_connection(keys.target(port), Deadline.after(20), retry).close()
     assert seen.connections == 1
     assert retry.failed

@@ -158,6 +158,20 @@ def test_nothing_disruptive_is_begun_when_what_it_needs_failed() -> None:
     assert not [one for wave in world.asked for one in wave if one.disruptive]
 
 
+@pytest.mark.parametrize(("way", "vantage"), [(0.02, "outside"), (1.5, "vm")])
+def test_a_longer_sample_is_taken_from_where_it_is_there_soon(way: float, vantage: str) -> None:
+    """Over a link that loses packets 120 requests would take all the time that the experiment needs."""
+    world = World(turns_count=True, order=[*[4, 5, 0, 1] * 9, *[2, 3, 4, 5, 0, 1] * 90], way=way)
+    assert world.lost_checks() == {}
+    (longer,) = {
+        one.vantage
+        for wave in world.asked
+        for one in wave
+        if one.probe.name == "http" and one.args["count"] > 24
+    }
+    assert longer == vantage
+
+
 def test_a_bare_vm_has_nothing_and_a_hint_everywhere() -> None:
     world = World(
         installed=set(), units={}, mounts=[], named="refused", port_53=(), workers=set(), door=REFUSED,

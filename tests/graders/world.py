@@ -220,6 +220,8 @@ class World:
     door_outside: Replies | None = None
     page: Replies | None = None
     page_outside: Replies | None = None
+    #: Seconds for a request from outside.
+    way: float = 0.01
     never_up: bool = False
     #: With ``turns_count`` every request takes the next of ``order``, as a balancer does.
     turns_count: bool = False
@@ -321,7 +323,8 @@ class World:
         order = (self.before_settled or self.order)[self.answered :]
         if self.turns_count:
             self.answered += count
-        return fixed or Replies(tuple(greeting(n) for n in order[:count]), 0.2)
+        took = self.way * count if outside else 0.2
+        return fixed or Replies(tuple(greeting(n) for n in order[:count]), took)
 
     def _shots(self, args: Any) -> ShotReplies:
         backend = self.haproxy.balancer(range(8080, 8086))

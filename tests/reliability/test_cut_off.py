@@ -60,7 +60,8 @@ def in_lanes(labs: list[Solved], trials: list[Trial], first: float) -> list[tupl
         found = []
         for trial in trials[number :: len(labs)]:
             outcome = attempt(labs[number], trial, first)
-            told = f"{next(ended)} of {len(trials)}: {trial}: {outcome.down} down"
+            armed = "in the experiment" if outcome.armed else "outside it"
+            told = f"{next(ended)} of {len(trials)}: {trial}, {armed}: {outcome.down} down"
             print(f"{told}, back after {outcome.seconds} s", *outcome.problems, flush=True)
             found.append((trial, outcome))
         return found
@@ -95,9 +96,11 @@ def test_each_way_of_ending_a_run_leaves_the_workers_as_they_were(
 def test_at_many_random_moments(labs: list[Solved], timing: tuple[float, float]) -> None:
     first, longest = timing
     found = in_lanes(labs, random_trials(SEED, TRIALS, longest), first)
+    armed = sum(outcome.armed for _, outcome in found)
     away = sum(outcome.down > 0 for _, outcome in found)
     slowest = max(outcome.seconds for _, outcome in found)
-    print(f"{len(found) - len(broken(found))} of {len(found)}; {away} with workers down; slowest {slowest} s")
+    print(f"{len(found) - len(broken(found))} of {len(found)}, slowest {slowest} s; ", end="")
+    print(f"{armed} in the experiment, {away} with workers down")
     assert not broken(found)
     assert len(found) == TRIALS
 

@@ -93,6 +93,21 @@ def test_instances_are_counted() -> None:
     assert counted >= before + 5 - 3
 
 
+def test_more_vms_than_there_is_memory_for_are_told_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal: 8000000 kB\nMemAvailable: 4000000 kB\n")
+    monkeypatch.setattr(needs, "MEMINFO", meminfo)
+    assert needs.memory_warning(40, "nspawn") == ""
+    assert needs.memory_warning(50, "nspawn") == (
+        "50 VMs take about 5.0 GB of memory with a lab done, and 4.1 GB is available"
+    )
+    assert "6.0 GB" in needs.memory_warning(10, "qemu")
+    meminfo.unlink()
+    assert needs.memory_warning(50, "nspawn") == ""
+
+
 class Booting:
     """VMs that only say that they boot; ``failing`` never comes up."""
 
