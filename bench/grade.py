@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import peers
@@ -17,11 +18,14 @@ from machine import Machine
 from measure import Contender, in_turn, ratio, run
 from report import Outcome, Say, Scenario, Target, above, below, fan_out_targets, measure
 
+from labctl.batch import DEFAULT_FORKS
+
 LOOK = peers.HERE / "look.py"
 #: What a container can be asked: all but the NFS mounts.
 READ_ONLY = ("--no-disrupt", "--only", "dns", "--only", "lb", "--only", "nfs.package")
 CRASH = ("--only", "lb.recovered", "--only", "lb.crash-503", "--only", "lb.crash-rotation")
 FORKS = 50
+HOSTS_FOR_FORKS = 200
 SEVERAL = 4
 #: Debian's HAProxy looks every 2 s: three failures are DOWN, two successes UP.
 HEALTH_CHECKS = 2.0 * (3 + 2)
@@ -39,7 +43,7 @@ def one(machine: Machine, rounds: int, say: Say) -> list[Outcome]:
 def many(machine: Machine, rounds: int, say: Say) -> list[Outcome]:
     machine.open_wide()
     outcomes = []
-    for hosts in (50, 200, 500) if rounds == 1 else (50, 200):
+    for hosts in (50, 200, 500, 2000) if rounds == 1 else (50, 200):
         inventory = machine.many(hosts)
         database = machine.scratch / f"{hosts}.sqlite"
         every = [peers.pool(inventory, FORKS, LOOK)]
@@ -48,6 +52,20 @@ def many(machine: Machine, rounds: int, say: Say) -> list[Outcome]:
         title = f"Everything that only looks, {hosts} VMs, {FORKS} at once"
         outcomes.append(Outcome(title, peers.POOL, found, fan_out_targets(found, peers.POOL, hosts), hosts))
     return outcomes
+
+
+def forks(machine: Machine, rounds: int, say: Say) -> list[Outcome]:
+    """What more at once brings: hosts a second against memory, as the default wants to be chosen."""
+    machine.open_wide()
+    inventory = machine.many(HOSTS_FOR_FORKS)
+    every = []
+    for number in (10, 25, 50, 100, 200):
+        one = peers.grade(inventory, machine.scratch / f"forks-{number}.sqlite", *READ_ONLY, forks=number)
+        name = peers.LABCTL if number == DEFAULT_FORKS else f"{number} at once"
+        every.append(replace(one, name=name))
+    found = in_turn(every, min(rounds, 3), say, memory=True)
+    title = f"{HOSTS_FOR_FORKS} VMs, labctl's own {DEFAULT_FORKS} at once and others"
+    return [Outcome(title, peers.LABCTL, found, [], HOSTS_FOR_FORKS)]
 
 
 def crash(_machine: Machine, rounds: int, say: Say) -> list[Outcome]:
@@ -88,7 +106,9 @@ def set_up(inventory: Path) -> None:
         run(peers.labctl(inventory, playbook=playbook_in(Path(course)), group="students"))
 
 
-SCENARIOS: dict[str, Scenario] = {"one": one, "crash": crash, "many": many}
+SCENARIOS: dict[str, Scenario] = {"one": one, "crash": crash, "many": many, "forks": forks}
 
 if __name__ == "__main__":
-    measure(__doc__, "lab 7 on one systemd-nspawn container", SCENARIOS, ready, "grade", tuple(SCENARIOS))
+    measure(
+        __doc__, "lab 7 on one systemd-nspawn container", SCENARIOS, ready, "grade", ("one", "crash", "many")
+    )

@@ -83,6 +83,11 @@ class Seq(list[Any]):
         return self._places[index] if 0 <= index < len(self._places) else self.place
 
 
+def start_of(document: Any, path: Path) -> Place:
+    """Where the whole document of a file begins."""
+    return document.place if isinstance(document, (Map, Seq)) else Place(path, 1, 1)
+
+
 class _Builder:
     """Turns composed nodes into values, with the scalar rules of PyYAML's safe loader (YAML 1.1)."""
 
@@ -245,7 +250,7 @@ def validated(model: type[M], document: Any, path: Path, error: type[RequestErro
     from pydantic import ValidationError
 
     if not isinstance(document, Map):
-        raise error(f"a mapping is wanted: {', '.join(_names(model))}", place=Place(path))
+        raise error(f"a mapping is wanted: {', '.join(_names(model))}", place=start_of(document, path))
     try:
         made: M = _adapter(model).validate_python(document)  # type: ignore[arg-type]  # a class is hashable
     except ValidationError as err:

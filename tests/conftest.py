@@ -55,11 +55,15 @@ def _scope(file: str) -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What takes an hour runs only when it is asked for by name: ``-m soak``."""
+    """What takes an hour runs only when asked for by name, ``-m soak``; what takes root only as root."""
     if "soak" not in config.option.markexpr:
         long = [item for item in items if item.get_closest_marker("soak")]
         items[:] = [item for item in items if item not in long]
         config.hook.pytest_deselected(items=long)
+    if os.geteuid() != 0:
+        for item in items:
+            if item.get_closest_marker("root"):
+                item.add_marker(pytest.mark.skip(reason="takes root"))
     items.sort(key=lambda item: _scope(item.nodeid.partition("::")[0]) != "vms")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -34,6 +37,9 @@ COMMANDS = {
 }
 
 
+#: What a full disk answers to whoever writes.
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_KEPT = "make room there; what was graded is kept: labctl runs, labctl show RUN"
 #: Those that need no other machine: the student's labctl.pyz has them alone, and no SSH.
 STUDENT_COMMANDS = ("grade", "services", "lab")
 
@@ -116,6 +122,14 @@ def main(argv: Sequence[str] | None = None, program: str = "labctl") -> int:
         # The reader of our output has gone (`labctl ... | head`): nothing more to say to it.
         sys.stderr.close()
         return 141
+    except OSError as err:
+        if err.errno not in _FULL:
+            raise
+        # What is left in the buffers has no place to go to; Python would try once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError):
+            show_error(LabctlError(f"the output could not be written: {err.strerror}", hint=_KEPT))
+        return LabctlError.exit_status
     return status if isinstance(status, int) else 0
 
 

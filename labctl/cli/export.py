@@ -11,6 +11,7 @@ import click
 
 from labctl.cli.context import Setting
 from labctl.cli.options import course_option, database_option, inventory_option, vault_options
+from labctl.cli.output import write_output
 from labctl.cli.results import results
 from labctl.errors import HostError, RequestError
 from labctl.report.formats import FORMATS, only
@@ -63,7 +64,7 @@ def export(
     if form.each:
         written = _write_each(document, form, output, single=vm is not None)
     else:
-        _write(output, form.render(document))
+        write_output(output, form.render(document))
         written = len(document["hosts"])
     click.echo(f"{output}: {written} of {len(document['hosts'])} VMs", err=True)
     if missing:
@@ -75,9 +76,11 @@ def export(
 
 
 def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict[str, Any]:
-    """The document that formats render: every VM of the run, in its order, with evidence and student."""
+    """The document that formats render: every VM of the run, in its order, with evidence and student, and
+    their statistics."""
     from labctl.documents import nearest
     from labctl.grading import lost_document
+    from labctl.grading.statistics import statistics
 
     about = store.about(run)
     if vm is not None and vm not in about["hosts"]:
@@ -100,7 +103,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict
         if name in students:
             row["student"] = students[name]
         hosts.append(row)
-    return {"schema": 1, **about, "hosts": hosts}
+    return {"schema": 1, **about, "hosts": hosts, "statistics": statistics(hosts)}
 
 
 def student_of(host: Host) -> dict[str, str]:
@@ -114,7 +117,7 @@ def _write_each(document: Mapping[str, Any], form: Format, output: Path, *, sing
     good = [host for host in document["hosts"] if host["score"] is not None]
     if single or len(document["hosts"]) == 1:
         for host in good:
-            _write(output, form.render(only(document, host)))
+            write_output(output, form.render(only(document, host)))
         return len(good)
     if output.exists() and not output.is_dir():
         raise RequestError(f"{output} is a file: a run of several VMs becomes a directory of files")
@@ -125,16 +128,5 @@ def _write_each(document: Mapping[str, Any], form: Format, output: Path, *, sing
     for host in good:
         # a VM named on the command line may hold @ and :, and must not leave the directory
         name = urllib.parse.quote(host["host"], safe="@:").lstrip(".")
-        _write(output / f"{name}{form.ending}", form.render(only(document, host)))
+        write_output(output / f"{name}{form.ending}", form.render(only(document, host)))
     return len(good)
-
-
-def _write(path: Path, text: str) -> None:
-    from labctl.files import write_whole
-
-    if path.is_dir():
-        raise RequestError(f"{path} is a directory", hint=f"name a file: -o {path}/FILE")
-    try:
-        write_whole(path, text)
-    except OSError as err:
-        raise RequestError(f"cannot write {path}: {err.strerror}") from err

@@ -24,6 +24,7 @@ from labctl.cli.options import (
     limit_option,
     vault_options,
 )
+from labctl.cli.output import write_output
 from labctl.cli.progress import observing
 from labctl.errors import CourseError, RequestError
 
@@ -148,13 +149,11 @@ def grade(
     run.begin(setting, lab, keep)
     with observing(run.name, [host.name for host in run.hosts], forks, json_lines=json_lines) as observer:
         documents, lost = _grade(run, plan, staff, forks, observer)
-        finished = run.store is None or run.store.finish(run.name)
+        finished = run.finish()
         document = run_document(run.name, lab, run.started, run.all_of(documents))
         status = 3 if lost or not finished else exit_status(document)
         observer.over(status)
     text = json.dumps(document, indent=1)
-    if output is not None:
-        output.write_text(text + "\n", encoding="utf-8")
     if as_json:
         click.echo(text)
     elif not json_lines:
@@ -162,6 +161,8 @@ def grade(
     if run.store:
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
         remember_failed(setting, "grade", [host for host in run.hosts if host.name in again])
+    if output is not None:
+        write_output(output, text + "\n")
     if signing and run.store and deliver_run(run.store, run.name, setting, signing, forks):
         return 3
     return status

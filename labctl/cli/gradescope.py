@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,7 @@ from labctl.cli.options import (
     inventory_option,
     vault_options,
 )
+from labctl.cli.output import write_output
 from labctl.cli.results import results
 from labctl.errors import HostError, RequestError
 
@@ -127,6 +128,10 @@ def deliver_run(
     return 0 if done == len(names) else 3
 
 
+def _number(name: str, kind: click.ParamType[Any], default: float, help: str) -> Callable[[Any], Any]:
+    return click.option(name, type=kind, default=default, show_default=True, help=help)
+
+
 @gradescope.command("build")
 @click.option(
     "-o",
@@ -141,22 +146,10 @@ def deliver_run(
 @vault_options
 @click.option("--lab", "lab_name", help="Which lab. Default: labctl.toml's.")
 @keys_option
-@click.option(
-    "--max-age",
-    type=click.FloatRange(0.1, 366),
-    default=14,
-    show_default=True,
-    help="Days a receipt is good for.",
-)
-@click.option(
-    "--late-percent",
-    type=click.FloatRange(0, 100),
-    default=0,
-    show_default=True,
-    help="Taken off for each day begun after the deadline.",
-)
-@click.option("--attempts", type=click.IntRange(0), default=0, help="Submissions graded in --attempt-hours.")
-@click.option("--attempt-hours", type=click.FloatRange(0.1), default=24, show_default=True)
+@_number("--max-age", click.FloatRange(0.1, 366), 14, "Days a receipt is good for.")
+@_number("--late-percent", click.FloatRange(0, 100), 0, "Taken off for each day begun after the deadline.")
+@_number("--attempts", click.IntRange(0), 0, "Submissions graded in --attempt-hours; 0: any number.")
+@_number("--attempt-hours", click.FloatRange(0.1), 24, "Hours in which attempts are counted.")
 @click.option(
     "--live",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -182,7 +175,6 @@ def build(
     """
     import base64
 
-    from labctl.files import write_whole
     from labctl.gradescope import open_keys
     from labctl.gradescope.build import access_with, roster
     from labctl.gradescope.build import build as make
@@ -211,8 +203,5 @@ def build(
         attempts=attempts,
         attempt_hours=attempt_hours,
     )
-    try:
-        write_whole(output, make(settings, setting.course.graders, access))
-    except OSError as err:
-        raise RequestError(f"cannot write {output}: {err.strerror}") from err
+    write_output(output, make(settings, setting.course.graders, access))
     click.echo(f"{output}: {lab.name}, {len(students)} students, {settings.mode}", err=True)

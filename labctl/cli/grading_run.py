@@ -9,6 +9,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from labctl.cli.context import Setting
 from labctl.cli.limit import chosen, selecting
 from labctl.cli.results import results
@@ -72,6 +74,20 @@ class GradingRun:
             "vms": {host.name: selecting(setting, host) for host in self.hosts},
         }
         self.store.begin(self.name, lab_document(lab), self.started, names, keep=keep or "last", asked=asked)
+
+    def finish(self) -> bool:
+        """Write down that it is over, if every VM has a result that is kept; else say how to go on."""
+        if self.store is None:
+            return True
+        try:
+            if self.store.finish(self.name):
+                return True
+            left = f"{len(self.store.waiting(self.name))} VMs of this run have no result yet"
+        except RequestError as err:
+            left = err.message
+        click.echo(f"labctl: {left}. What was kept is whole; to go on:", err=True)
+        click.echo(f"  labctl grade --resume --run {self.name}", err=True)
+        return False
 
     def all_of(self, documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         """The VMs to tell of: those graded now, and for a run that was resumed also those before."""

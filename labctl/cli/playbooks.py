@@ -4,75 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl import vault
 from labctl.cli.context import Setting
 from labctl.cli.leaving import interruptible, leave
 from labctl.cli.limit import chosen, remember_failed
-from labctl.cli.progress import tell_event
+from labctl.cli.playing import playing
 from labctl.errors import Place, PlaybookError, RequestError
 from labctl.inventory import Host
-from labctl.playbook import RunOptions, TaskResult, load_playbook
+from labctl.playbook import RunOptions, load_playbook
 from labctl.playbook.engine import Observer, Run
 from labctl.report import setup_console as console
 
 if TYPE_CHECKING:
     from labctl.playbook.ansible_engine import AnsibleRun
-
-
-class _Live:
-    """Writes each event as it comes."""
-
-    def __init__(self, *, diff: bool, verbose: bool) -> None:
-        self.diff = diff
-        self.verbose = verbose
-        self.colour = console.wants_colour(sys.stderr)
-        self.width = console.width_of(sys.stderr)
-
-    def play(self, name: str, hosts: Sequence[str]) -> None:
-        click.echo(console.play_line(name, len(hosts)), err=True)
-
-    def task(self, host: str, result: TaskResult) -> None:
-        lines = console.task_lines(
-            host,
-            result.document(verbose=self.verbose),
-            diff=self.diff,
-            verbose=self.verbose,
-            colour=self.colour,
-            width=self.width,
-        )
-        click.echo(lines, err=True, color=self.colour)
-
-    def host_lost(self, host: str, cause: str, message: str, hint: str) -> None:
-        click.echo(
-            console.lost_lines(host, cause, message, hint, colour=self.colour), err=True, color=self.colour
-        )
-
-
-class _Events:
-    """One JSON object a line on stdout for each event."""
-
-    def __init__(self, *, verbose: bool) -> None:
-        self.verbose = verbose
-
-    def play(self, name: str, hosts: Sequence[str]) -> None:
-        tell_event("play-began", play=name, hosts=list(hosts))
-
-    def task(self, host: str, result: TaskResult) -> None:
-        tell_event("task-ended", host=host, **result.document(verbose=self.verbose))
-
-    def host_lost(self, host: str, cause: str, message: str, hint: str) -> None:
-        tell_event("vm-lost", host=host, cause=cause, error=vault.masked(message), hint=vault.masked(hint))
-
-    def over(self, summary: Mapping[str, Any], status: int) -> None:
-        for host in summary["hosts"]:
-            tell_event("vm-ended", **host)
-        tell_event("run-ended", status=status)
 
 
 def run_playbooks(
@@ -118,21 +67,26 @@ def run_playbooks(
         forks=forks,
         verbosity=verbose,
     )
-    live = _Live(diff=diff, verbose=bool(verbose))
-    observer = _Events(verbose=bool(verbose)) if json_lines else live
-    run = _run(engine, paths, setting, hosts, options, observer)
-    # Ctrl-C ends the agents on every VM at once, not when their current task happens to end.
-    with interruptible(run.cancel):
-        try:
-            result = run.execute()
-        except KeyboardInterrupt:
-            # A second one ends the wait for the VMs; what is known is told all the same.
-            result = run.result()
-    if isinstance(observer, _Events):
+    with playing(
+        len(hosts),
+        forks,
+        json_lines=json_lines,
+        diff=diff,
+        verbose=bool(verbose),
+        counts=engine == "labctl",
+    ) as observer:
+        run = _run(engine, paths, setting, hosts, options, observer)
+        # Ctrl-C ends the agents on every VM at once, not when their current task happens to end.
+        with interruptible(run.cancel):
+            try:
+                result = run.execute()
+            except KeyboardInterrupt:
+                # A second one ends the wait for the VMs; what is known is told all the same.
+                result = run.result()
         observer.over(result.summary(), result.exit_status)
-    elif as_json:
+    if as_json:
         click.echo(json.dumps(result.document(verbose=bool(verbose)), indent=2))
-    else:
+    elif not json_lines:
         colour = console.wants_colour(sys.stdout)
         click.echo(console.recap(result.summary(), colour=colour), color=colour)
     if result.interrupted:

@@ -43,15 +43,69 @@ def tell_event(event: str, **facts: Any) -> None:
     click.echo(json.dumps({"schema": EVENTS, "event": event, "time": moment, **facts}))
 
 
+def has_room(hosts: int) -> bool:
+    """Whether stderr is a terminal on which a line can change, and there are several VMs to tell of."""
+    return hosts > 1 and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+class StatusLine:
+    """The last line of a terminal, which says how far a run is; a context manager.
+
+    What is printed goes above it. It appears with the first :meth:`show`; another one begins to count anew.
+    """
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._progress: Progress | None = None
+        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+        self._live = Live(
+            console=self._console, get_renderable=self._text, refresh_per_second=_REFRESH, transient=True
+        )
+
+    def __enter__(self) -> StatusLine:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self._live.stop()
+
+    def show(self, progress: Progress) -> None:
+        self._progress = progress
+        self._live.start()
+
+    def print(self, text: str) -> None:
+        """Lines that may have colours, and nothing else of a terminal's."""
+        from rich.text import Text
+
+        self._console.print(Text.from_ansi(text), soft_wrap=True)
+
+    def _text(self) -> Text:
+        from rich.text import Text
+
+        progress = self._progress
+        if progress is None:
+            return Text()
+        return console.status_line(
+            done=progress.done,
+            total=progress.total,
+            running=progress.running,
+            failed=progress.failed,
+            left=progress.left,
+            width=self._console.width,
+            colour=not self._console.no_color,
+        )
+
+
 @contextmanager
 def observing(run: str, hosts: Sequence[str], forks: int, *, json_lines: bool) -> Iterator[Watching]:
     """Who tells how the run goes: by events on stdout with ``json_lines``, else on stderr."""
     progress = Progress(hosts, forks)
     if json_lines:
         yield _Events(run, progress)
-    elif sys.stderr.isatty() and len(hosts) > 1 and os.environ.get("TERM") != "dumb":
-        with _Live(progress) as live:
-            yield live
+    elif has_room(len(hosts)):
+        with StatusLine() as line:
+            yield _Live(progress, line)
     else:
         yield _Plain(progress, hosts)
 
@@ -89,40 +143,16 @@ class _Plain:
 class _Live(_Plain):
     """One line that changes, and above it a line for each VM with a problem."""
 
-    def __init__(self, progress: Progress) -> None:
-        from rich.console import Console
-        from rich.live import Live
-
+    def __init__(self, progress: Progress, line: StatusLine) -> None:
         super().__init__(progress)
-        self._console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-        self._live = Live(
-            console=self._console, get_renderable=self._status, refresh_per_second=_REFRESH, transient=True
-        )
-
-    def __enter__(self) -> _Live:
-        self._live.__enter__()
-        return self
-
-    def __exit__(self, *raised: Any) -> None:
-        self._live.__exit__(*raised)
+        self._status = line
+        line.show(progress)
 
     def wanted(self, document: Mapping[str, Any]) -> bool:
         return console.is_problem(document)
 
     def _line(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True)
-
-    def _status(self) -> Text:
-        progress = self.progress
-        return console.status_line(
-            done=progress.done,
-            total=progress.total,
-            running=progress.running,
-            failed=progress.failed,
-            left=progress.left,
-            width=self._console.width,
-            colour=not self._console.no_color,
-        )
+        self._status.print(text)
 
 
 class _Events:

@@ -31,13 +31,13 @@ def sandbox() -> None:
 
 @sandbox.command()
 @click.option(
-    "--students", type=click.IntRange(1, 32), help="How many student VMs (default: as now, else 1)."
+    "--students", type=click.IntRange(1, 100), help="How many student VMs (default: as now, else 1)."
 )
 @click.option(
     "--driver",
     type=click.Choice(["qemu", "nspawn"]),
     help="qemu: real VMs, for everything (default); nspawn: containers with a real systemd that boot in a "
-    "second, as root only, without NFS, reboot and snapshots.",
+    "second, as root only, without NFS, and with snapshots of the disk alone.",
 )
 def up(students: int | None, driver: str | None) -> None:
     """Bring the VMs up; those that run are left alone."""

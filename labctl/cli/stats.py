@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from labctl.cli.options import database_option, json_option
+from labctl.cli.output import write_output
 from labctl.cli.results import results
 from labctl.errors import RequestError
 
@@ -59,7 +60,4 @@ def _draw(document: dict[str, object], path: Path) -> None:
         raise RequestError(
             f"--plots needs the Python package {err.name}", hint="pip install 'labctl[plots]'"
         ) from err
-    try:
-        path.write_bytes(picture)
-    except OSError as err:
-        raise RequestError(f"--plots {path}: {err.strerror}") from err
+    write_output(path, picture)

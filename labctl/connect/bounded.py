@@ -16,6 +16,9 @@ from paramiko.packet import Packetizer
 MAX_PACKET = 256 << 10
 #: What comes before and with the server's version: RFC 4253 has 255 bytes a line, and some have a few lines.
 MAX_BANNER = 64 << 10
+#: Seconds after which a thread that waits for the server looks whether it is to keep the connection alive.
+#: paramiko's own are 0.1: over hundreds of connections that is a good part of what a run costs.
+LOOK_EVERY = 1.0
 #: What waits to be read of one channel: paramiko's window, and as much again for both of its streams.
 MAX_WAITING = 4 << 20
 
@@ -60,6 +63,7 @@ class Transport(paramiko.Transport):
 
     def __init__(self, sock: Any, **options: Any) -> None:
         super().__init__(sock, **options, packetizer_class=_Packetizer)
+        sock.settimeout(LOOK_EVERY)
         # AES-GCM first: paramiko checks the MACs of other ciphers byte by byte, in Python.
         ciphers = self.get_security_options()
         ciphers.ciphers = sorted(ciphers.ciphers, key=lambda name: "gcm" not in name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,22 +51,38 @@ class AlreadyGraded(HostError):
     cause = "already-graded"
 
 
+class NotBegun(HostError):
+    """The results took no more when it was this VM's turn: what is seen of it could not be kept."""
+
+    cause = "not-begun"
+
+
 def grade_hosts(
     hosts: Sequence[Host], plan: Plan, staff: StaffLink, observer: Observer, *, forks: int, book: Book | None
 ) -> tuple[dict[str, dict[str, Any]], list[str]]:
     """Grade ``hosts`` side by side: their documents by name, and those whose result could not be kept.
 
     Without a ``book`` nothing is kept and no lease taken, as for a student's own machine. A VM that
-    somebody else grades now, or has graded, gets a document that says so and no attempt.
+    somebody else grades now, or has graded, gets a document that says so and no attempt. Once a result
+    cannot be written no further VM is begun, and those under way are ended in order.
     """
+    refused: list[RequestError] = []
     leases: dict[str, Lease] = {}
     documents: dict[str, dict[str, Any]] = {}
     lost: list[str] = []
 
+    def claim(book: Book, host: Host) -> Lease:
+        if not refused:
+            try:
+                return _claim(book, plan, host)
+            except RequestError as err:
+                refused.append(err)
+        raise NotBegun(f"not begun: {refused[0].message}", hint=refused[0].hint)
+
     def work(host: Host) -> dict[str, Any]:
         observer.began(host.name)
         if book is not None:
-            leases[host.name] = _claim(book, plan, host)
+            leases[host.name] = claim(book, host)
         return host_document(host.name, plan.lab, grade_host(host, plan, staff))
 
     def done(host: Host, outcome: dict[str, Any] | HostError) -> None:
@@ -75,6 +92,8 @@ def grade_hosts(
             try:
                 book.store.add(book.run, document, lease=lease)
             except (RequestError, HostError) as err:
+                if isinstance(err, RequestError):
+                    refused.append(err)
                 lost.append(host.name)
                 observer.lost(host.name, err.message)
         documents[host.name] = document
@@ -86,7 +105,9 @@ def grade_hosts(
         # an interrupt leaves some: those VMs are as they were, and free
         if book is not None:
             for lease in leases.values():
-                book.store.give_back(lease)
+                # one that stays is free when this process has ended
+                with contextlib.suppress(RequestError):
+                    book.store.give_back(lease)
     return {host.name: documents[host.name] for host in hosts}, lost
 
 

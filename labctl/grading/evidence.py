@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from labctl.grading.settling import Settled, Settling
-from labctl.probes import Malformed, Observed, Request, Unobserved, decode, encode
+from labctl.probes import Malformed, Observed, Request, Unobserved, current_key, decode, encode
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -90,7 +90,9 @@ class Evidence:
             raise ValueError(f"evidence of format {written}; this version reads 1 to {FORMAT}")
         changed = tuple(json.dumps([name])[:-1] + "," for later in CHANGED[written - 1 :] for name in later)
         rows = data["observations"].values()
-        return cls(stored={row["key"]: row for row in rows if not row["key"].startswith(changed)})
+        return cls(
+            stored={current_key(row["key"]): row for row in rows if not row["key"].startswith(changed)}
+        )
 
 
 def not_recorded(request: Request[Any], why: str = "is not in the stored evidence of that run") -> Unobserved:

@@ -30,8 +30,8 @@ from labctl.probes import Observed, Observer, Request, StaffLink, Unobserved
 
 #: Seconds for one VM, whatever happens on it.
 VM_DEADLINE = 180.0
-#: Seconds for connecting and starting the agent.
-START_DEADLINE = 60.0
+#: Seconds for connecting and starting the agent, a second try included.
+START_DEADLINE = 75.0
 
 log = logging.getLogger(__name__)
 

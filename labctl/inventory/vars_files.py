@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map, load_yaml
+from labctl.documents import Map, load_yaml, start_of
 from labctl.errors import InventoryError, Place
 from labctl.inventory.names import check_variable
 
@@ -81,8 +81,7 @@ def _read(path: Path) -> Variables:
     if not loaded:
         return {}
     if not isinstance(loaded, Map):
-        place = getattr(loaded, "place", Place(path, 1, 1))
-        raise InventoryError("a file of variables is a mapping: name: value", place=place)
+        raise InventoryError("a file of variables is a mapping: name: value", place=start_of(loaded, path))
     for name in loaded:
         check_variable(name, loaded.key_at(name))
     return loaded

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map, load_yaml, nearest
+from labctl.documents import Map, load_yaml, nearest, start_of
 from labctl.errors import InventoryError, Place
 from labctl.inventory.draft import Draft
 from labctl.inventory.names import expand, split_port
@@ -19,7 +19,7 @@ def read_yaml(path: Path, draft: Draft) -> None:
     document = load_yaml(path, InventoryError)
     if document is None:
         raise InventoryError("the inventory is empty", place=Place(path))
-    document = _mapping(document, Place(path, 1, 1), "an inventory")
+    document = _mapping(document, start_of(document, path), "an inventory")
     if isinstance(document.get("plugin"), str):
         raise InventoryError(
             "inventory plugins are not covered",

@@ -33,9 +33,15 @@ class Observer(Protocol):
 
     def play(self, name: str, hosts: Sequence[str]) -> None: ...
 
+    def began(self, host: str) -> None:
+        """The host's part of the play."""
+
     def task(self, host: str, result: TaskResult) -> None: ...
 
     def host_lost(self, host: str, cause: str, message: str, hint: str) -> None: ...
+
+    def ended(self, host: str, summary: Mapping[str, Any]) -> None:
+        """The host's part of the play; ``summary`` is of the run so far, as in :meth:`HostRun.summary`."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,7 @@ class Run:
         self._delegates: Delegates | None = None
         self._once: Once | None = None
         self._hosts = {host.name: self._connecting(host) for host in hosts}
+        self._last = {host.name: step for step in self.steps for host in step.hosts}
 
     def _connecting(self, host: Host) -> Host:
         """The host as its first playbook sees it: one connection serves all of them.
@@ -174,6 +181,7 @@ class Run:
         def work(host: Host) -> None:
             record, session = self.records[host.name], self._sessions[host.name]
             once.enter()
+            self._tell("began", host.name)
             started = time.monotonic()
             try:
                 PlayOnHost(setting, session, delegates, once, record).run()
@@ -181,12 +189,19 @@ class Run:
                 once.leave(host.name)
                 record.seconds += time.monotonic() - started
                 record.connections, record.round_trips = session.counts
+                if self._last[host.name] is step or record.over:
+                    # now: hundreds that stay open until the slowest has ended cost memory, here and there
+                    session.close()
+                    delegates.close(host.name)
 
-        for name, outcome in fan_out(hosts, work, forks=threads, patience=CANCEL_SECONDS).items():
+        def done(host: Host, outcome: HostError | None) -> None:
+            record = self.records[host.name]
             if isinstance(outcome, HostError) and not self._cancelled:
-                record = self.records[name]
                 record.error, record.cause, record.hint = outcome.message, outcome.cause, outcome.hint
-                self._tell("host_lost", name, outcome.cause, outcome.message, outcome.hint)
+                self._tell("host_lost", host.name, outcome.cause, outcome.message, outcome.hint)
+            self._tell("ended", host.name, record.summary())
+
+        fan_out(hosts, work, forks=threads, on_done=done, patience=CANCEL_SECONDS)
 
     def _setting(self, step: _Step, names: Sequence[str], world: World) -> Setting:
         return Setting(

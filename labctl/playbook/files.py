@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map, Seq, load_yaml
+from labctl.documents import Map, Seq, load_yaml, start_of
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.model import Role, Task
 from labctl.playbook.template import Templar
@@ -95,7 +95,7 @@ def read_tasks(path: Path) -> Seq:
         return Seq(Place(path, 1, 1))
     if not isinstance(loaded, Seq):
         raise PlaybookError(
-            "a file of tasks is a list: - name: ...", hint=_not_tasks(loaded), place=Place(path, 1, 1)
+            "a file of tasks is a list: - name: ...", hint=_not_tasks(loaded), place=start_of(loaded, path)
         )
     return loaded
 
@@ -112,7 +112,7 @@ def read_variables(path: Path, templar: Templar) -> Map:
     if loaded is None:
         return Map(Place(path, 1, 1))
     if not isinstance(loaded, Map):
-        raise PlaybookError("a file of variables is a mapping: name: value", place=Place(path, 1, 1))
+        raise PlaybookError("a file of variables is a mapping: name: value", place=start_of(loaded, path))
     check_variable_names(loaded, templar)
     return loaded
 

@@ -1,7 +1,8 @@
 """The forms in which a run leaves labctl: ``render(run) -> text`` for each, and the file's usual ending.
 
 ``run`` is a run's JSON document as ``show --json`` prints it. A host may also have its ``evidence`` and a
-``student`` with ``name``, ``email``, ``sid`` and ``user``, as the class list has them.
+``student`` with ``name``, ``email``, ``sid`` and ``user``, as the class list has them, and the run has its
+``statistics``.
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from labctl.report.stats_console import cause, names
 from labctl.report.text import plain
 
 _PARTS = Path(__file__).parent / "page_parts"
@@ -21,12 +21,15 @@ _VALUE = 1000
 _VERDICTS = ("pass", "fail", "skip", "error")
 _TOLD = ("answer", "expected", "seen", "hint")
 _MARKS = {"pass": "✓", "fail": "✗", "skip": "–", "error": "!"}
-#: The histogram: bins of ten percent, the last one is full marks.
-_BINS = (*(f"{low}–{low + 9} %" for low in range(0, 100, 10)), "100 %")
+#: How many names of VMs a row of a group shows.
+_NAMES = 12
 
 
 def render_page(run: Mapping[str, Any]) -> str:
-    """The page: students x checks, a card for every student, distributions."""
+    """The page: students x checks, a card for every student, and what they say together.
+
+    The run has its ``statistics`` with it, as :func:`labctl.grading.statistics.statistics` makes them.
+    """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -42,17 +45,23 @@ def render_page(run: Mapping[str, Any]) -> str:
         f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    checks = _checks(run["hosts"])
+    stats = run["statistics"]
+    checks = _checks(stats)
+    rows = [_row(number, host, checks) for number, host in enumerate(run["hosts"])]
+    causes = [{**row, "cause": cause(row)} for row in stats["causes"]]
     return environment.get_template("page.html").render(
         policy=policy,
         style=Markup(style),  # noqa: S704  the project's own file
         script=Markup(script),  # noqa: S704  the same
         run={key: _text(run[key] or "") for key in ("run", "lab", "title", "started")},
         checks=checks,
-        rows=[_row(number, host, checks) for number, host in enumerate(run["hosts"])],
+        rows=rows,
         cards=[_card(run, host) for host in run["hosts"]],
-        figures=_figures(run["hosts"]),
-        bins=_bins(run["hosts"]),
+        figures=_figures(stats, rows),
+        bins=_bins(stats["distribution"]),
+        layers=_groups(stats["layers"], stats["vms"]),
+        broken=_groups(stats["first_broken"], stats["vms"]),
+        causes=_groups(causes, stats["vms"]),
         marks=_MARKS,
     )
 
@@ -65,32 +74,49 @@ def _text(value: object, limit: int = 600) -> str:
     return plain(str(value), limit=limit)
 
 
-def _checks(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _checks(stats: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every check that some VM has, in the lab's order, with how many came to what."""
-    found: dict[str, dict[str, Any]] = {}
-    for host in hosts:
-        for check in host["checks"]:
-            row = found.setdefault(
-                check["id"],
-                {
-                    "id": _text(check["id"]),
-                    "title": _text(check["title"]),
-                    "points": f"{check['max_score']:g}",
-                    "counts": dict.fromkeys(_VERDICTS, 0),
-                },
-            )
-            row["counts"][check["verdict"]] += 1
-    for row in found.values():
-        row["total"] = sum(row["counts"].values())
-        row["rate"] = round(100 * row["counts"]["pass"] / row["total"])
-        start = 0.0
-        row["bars"] = []
-        for verdict, count in row["counts"].items():
-            width = round(100 * count / row["total"], 2)
-            if count:
-                row["bars"].append({"verdict": verdict, "x": f"{start:g}", "width": f"{width:g}"})
-            start += width
-    return list(found.values())
+    rows = []
+    for check in stats["checks"]:
+        counts = {verdict: check[verdict] for verdict in _VERDICTS}
+        rate = check["pass_rate"]
+        rows.append(
+            {
+                "id": _text(check["id"]),
+                "title": _text(check["title"]),
+                "points": f"{check['max_score']:g}",
+                "rate": "–" if rate is None else f"{rate:.0%}",
+                "counts": counts,
+                "bars": _bars(counts, sum(counts.values())),
+            }
+        )
+    return rows
+
+
+def _bars(counts: Mapping[str, int], total: int) -> list[dict[str, str]]:
+    """Shares of a bar of 100, side by side."""
+    bars = []
+    start = 0.0
+    for kind, count in counts.items():
+        width = 100 * count / total
+        if count:
+            bars.append({"kind": kind, "x": f"{start:.2f}", "width": f"{width:.2f}"})
+        start += width
+    return bars
+
+
+def _groups(rows: Sequence[Mapping[str, Any]], vms: int) -> list[dict[str, Any]]:
+    """Rows that each count VMs, of ``vms`` in all."""
+    return [
+        {
+            **{key: _text(value) for key, value in row.items() if isinstance(value, str)},
+            "vms": row["vms"],
+            "hosts": _text(names(row.get("hosts", ()), _NAMES)),
+            "counts": {"VMs": row["vms"]},
+            "bars": _bars({"bar": row["vms"]}, vms),
+        }
+        for row in rows
+    ]
 
 
 def _row(number: int, host: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -149,27 +175,31 @@ def _observation(row: Mapping[str, Any]) -> str:
     return _text(f"asked: {row['key']}\n{told}", _VALUE)
 
 
-def _figures(hosts: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    scores = [host["score"] for host in hosts if host["score"] is not None]
-    full = sum(1 for host in hosts if host["score"] is not None and host["score"] == host["max_score"])
-    figures = [("VMs", str(len(hosts))), ("graded", str(len(scores))), ("full marks", str(full))]
+def _figures(stats: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    full = sum(row["kind"] == "full" for row in rows)
+    figures = [("VMs", str(stats["vms"])), ("graded", str(stats["graded"])), ("full marks", str(full))]
+    scores = stats["scores"]
     if scores:
         figures += [
-            ("mean", f"{statistics.fmean(scores):.1f}"),
-            ("median", f"{statistics.median(scores):g}"),
-            ("lowest", f"{min(scores):g}"),
+            ("mean", f"{scores['mean']:.1f}"),
+            ("median", f"{scores['median']:g}"),
+            ("lowest", f"{scores['lowest']:g}"),
         ]
     return figures
 
 
-def _bins(hosts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    counts = [0] * len(_BINS)
-    for host in hosts:
-        if host["score"] is not None and host["max_score"]:
-            share = max(0.0, min(1.0, host["score"] / host["max_score"]))
-            counts[len(_BINS) - 1 if share == 1 else int(share * 10)] += 1
-    most = max(counts) or 1
+def _bins(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The bars of the distribution, on a ground of 560 x 120."""
+    most = max((row["vms"] for row in rows), default=0) or 1
+    room = 560 / max(1, len(rows))
     return [
-        {"label": label, "count": count, "x": number * 50 + 5, "height": round(120 * count / most)}
-        for number, (label, count) in enumerate(zip(_BINS, counts, strict=True))
+        {
+            "label": f"{row['from']:g}–{row['to']:g}",
+            "count": row["vms"],
+            "x": f"{number * room + room / 10:.1f}",
+            "width": f"{room * 0.8:.1f}",
+            "middle": f"{(number + 0.5) * room:.1f}",
+            "height": round(120 * row["vms"] / most),
+        }
+        for number, row in enumerate(rows)
     ]

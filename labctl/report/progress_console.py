@@ -18,10 +18,12 @@ def ended_line(done: int, total: int, document: Mapping[str, Any], seconds: floa
     """A VM ended: how far the run is, and what came of it."""
     tries = len(document.get("tries", ()))
     again = f" (try {tries + 1})" if tries else ""
-    host = str(document["host"])
-    return plain(
-        f"[{done}/{total}] {seconds:5.1f} s  {host}: {outcome(document)}{again}", limit=300, multiline=False
-    )
+    return done_line(done, total, seconds, str(document["host"]), f"{outcome(document)}{again}")
+
+
+def done_line(done: int, total: int, seconds: float, host: str, told: str) -> str:
+    """The line of a VM that ended, for whatever was done on it."""
+    return plain(f"[{done}/{total}] {seconds:5.1f} s  {host}: {told}", limit=300, multiline=False)
 
 
 def outcome(document: Mapping[str, Any]) -> str:

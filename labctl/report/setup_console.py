@@ -131,6 +131,21 @@ def lost_lines(host: str, cause: str, message: str, hint: str = "", *, colour: b
     return "\n".join(lines)
 
 
+def problem_line(host: str, what: str, message: str, *, colour: bool = False) -> str:
+    """A VM whose problem another one had before it, on one line."""
+    told = plain(f"{host}: {message}", limit=200, multiline=False)
+    return f"{Painter(colour)(what.ljust(_LABEL), 'failed')} {told}"
+
+
+def outcome(summary: Mapping[str, Any]) -> str:
+    """What came of a VM, in few words."""
+    if summary["status"] == "unreachable":
+        return f"unreachable: {summary['error']}"
+    if summary["status"] == "failed":
+        return "failed"
+    return f"{summary['changed']} changed, {summary['ok']} ok"
+
+
 def play_line(name: str, hosts: int) -> str:
     return f"-- {plain(name, multiline=False)} ({hosts} VM{'' if hosts == 1 else 's'})"
 

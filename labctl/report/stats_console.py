@@ -35,8 +35,12 @@ def render_stats(document: Mapping[str, Any]) -> str:
         lines += ["", "What to mend first"]
         for row in stats["first_broken"]:
             layer = f" ({_safe(row['layer'])})" if row["layer"] else ""
-            lines.append(f"  {row['vms']:>4}  {row['check']}{layer}: {_names(row['hosts'])}")
-    lines += ["", "VMs by cause", *(_cause(row) for row in stats["causes"])]
+            lines.append(f"  {row['vms']:>4}  {row['check']}{layer}: {names(row['hosts'])}")
+    lines += [
+        "",
+        "VMs by cause",
+        *(f"  {row['vms']:>4}  {cause(row)}: {names(row['hosts'])}" for row in stats["causes"]),
+    ]
     return "\n".join([*lines, *duplicate_lines(document.get("duplicates", ())), ""])
 
 
@@ -95,16 +99,17 @@ def _checks(checks: Iterable[Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def _cause(row: Mapping[str, Any]) -> str:
+def cause(row: Mapping[str, Any]) -> str:
+    """What is between the VMs of a row and full marks, in words."""
     told = {"nothing": "nothing is missing", "failed": ""}.get(row["cause"], _safe(row["cause"]))
-    parts = [part for part in (told, ", ".join(row["checks"])) if part]
-    return f"  {row['vms']:>4}  {': '.join(parts)}: {_names(row['hosts'])}"
+    return ": ".join(part for part in (told, ", ".join(row["checks"])) if part)
 
 
-def _names(hosts: Iterable[str]) -> str:
-    names = [_safe(name) for name in hosts]
-    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
-    return ", ".join(names[:_NAMES]) + more
+def names(hosts: Iterable[str], most: int = _NAMES) -> str:
+    """Names of VMs; of many the first, and how many more there are."""
+    every = [_safe(name) for name in hosts]
+    more = f" and {len(every) - most} more" if len(every) > most else ""
+    return ", ".join(every[:most]) + more
 
 
 def _points(row: Mapping[str, Any], side: str) -> str:

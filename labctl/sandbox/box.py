@@ -8,13 +8,26 @@ import secrets
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.errors import SandboxError
-from labctl.sandbox import accel, clock, image, inventory, network, nspawn, paths, seed, ssh, state, vm
+from labctl.sandbox import (
+    accel,
+    clock,
+    image,
+    inotify,
+    inventory,
+    network,
+    nspawn,
+    paths,
+    seed,
+    ssh,
+    state,
+    vm,
+)
+from labctl.sandbox.booting import booted
 from labctl.sandbox.progress import Progress, Reporter, Steps, silent
 from labctl.sandbox.qmp import Qmp, snapshot_names
 from labctl.sandbox.ssh import Finished
@@ -128,7 +141,7 @@ class Sandbox:
         # Wanted, or there before and crashed: a VM is only ever dropped by down
         names = tuple(dict.fromkeys((*wanted, *(known.vms if known else ()))))
         base = image.ensure(progress)
-        steps = Steps("sandbox", 3 + len(names), progress)
+        steps = Steps("sandbox", 2 + len(names), progress)
         if known is None:
             self._remove_contents()
             known = self._create(base, driver or "qemu")
@@ -138,6 +151,8 @@ class Sandbox:
         if known.driver == NSPAWN:
             steps.step("mounting the image and making the bridge")
             nspawn.prepare(self.name, self.directory, base)
+            if raised := inotify.make_room(self.directory, len(self._to_boot(known, names))):
+                steps.note(raised)
             known = replace(known, accel="container", image=base.digest)
         else:
             steps.step("checking whether KVM works")
@@ -159,15 +174,10 @@ class Sandbox:
     def _boot(self, known: State, names: tuple[str, ...], base: image.Image, steps: Steps) -> Path:
         boot = vm.Boot(self.name, self.directory, base, known.accel, known.multicast)
         authorized = (self.directory / f"{ssh.KEY}.pub").read_text(encoding="ascii").strip()
-        todo = [
-            name
-            for name in names
-            if name not in known.vms
-            or not known.vms[name].ready
-            or not state.runs(self.directory, known.vms[name])
-        ]
-        size = "" if known.driver == NSPAWN else f", {vm.MEMORY_MB} MB each"
-        steps.step(f"starting {', '.join(todo)} ({known.accel}{size})")
+        todo = self._to_boot(known, names)
+        is_container = known.driver == NSPAWN
+        size = "" if is_container else f", {vm.MEMORY_MB} MB each"
+        steps.step(f"starting {_listed(todo)} ({known.accel}{size})")
         for name in todo:
             vm.remove(self.directory, name)
             # a VM made anew keeps its host key: whoever knew it still does
@@ -175,31 +185,44 @@ class Sandbox:
         self._write_known_hosts(known)
         # before anything runs: whatever happens now, the next command knows what to look for
         state.save(self.directory, known)
+
+        def start(name: str) -> Vm:
+            nonlocal known
+            one = known.vms[name]
+            contents = seed.files(
+                name, machine_id=one.machine_id, host_key=one.host_key, authorized=authorized
+            )
+            if is_container:
+                contents |= nspawn.seed_changes(self.name, name)
+                started = nspawn.start(self.name, self.directory, one, contents)
+            else:
+                started = vm.start(boot, one, seed.archive(contents))
+            known = known.with_vm(started)
+            state.save(self.directory, known)
+            return started
+
         try:
-            for name in todo:
-                one = known.vms[name]
-                contents = seed.files(
-                    name, machine_id=one.machine_id, host_key=one.host_key, authorized=authorized
-                )
-                if known.driver == NSPAWN:
-                    contents |= nspawn.seed_changes(self.name, name)
-                    started = nspawn.start(self.name, self.directory, one, contents)
-                else:
-                    started = vm.start(boot, one, seed.archive(contents))
-                known = known.with_vm(started)
+            for one in booted(todo, start, lambda one: self._wait(one, steps, is_container)):
+                known = known.with_vm(replace(one, ready=True))
                 state.save(self.directory, known)
-            steps.step("waiting for SSH")
-            waiting = [known.vms[name] for name in todo]
-            is_container = known.driver == NSPAWN
-            self._in_parallel(waiting, lambda one: self._wait(one, steps, is_container))
-        except BaseException:
+        except BaseException as err:
+            # one that did not come up costs the others nothing; who interrupts wants none of them
+            is_kept = isinstance(err, SandboxError)
             for name in todo:
-                vm.remove(self.directory, name)
+                if not (is_kept and known.vms[name].ready):
+                    vm.remove(self.directory, name)
             raise
-        for name in todo:
-            known = known.with_vm(replace(known.vms[name], ready=True))
-        state.save(self.directory, known)
         return inventory.write(self.directory, known)
+
+    def _to_boot(self, known: State, names: Sequence[str]) -> list[str]:
+        """Of ``names`` those that are missing, half made or crashed."""
+        return [
+            name
+            for name in names
+            if name not in known.vms
+            or not known.vms[name].ready
+            or not state.runs(self.directory, known.vms[name])
+        ]
 
     def _identity(self, known: State, name: str) -> Vm:
         before = known.vms.get(name)
@@ -224,17 +247,6 @@ class Sandbox:
         new.write_text("".join(lines), encoding="ascii")
         new.replace(self.directory / ssh.KNOWN_HOSTS)
 
-    @staticmethod
-    def _in_parallel(vms: Iterable[Vm], work: Callable[[Vm], None]) -> None:
-        """Do ``work`` on all at once; the first failure is raised when all have ended."""
-        pool = ThreadPoolExecutor(max_workers=network.MAX_STUDENTS + 1)
-        try:
-            jobs = [pool.submit(work, one) for one in vms]
-            for job in jobs:
-                job.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
     def _wait(self, one: Vm, steps: Steps, is_container: bool) -> None:
         """Until SSH lets us in, the clock is right; then counts a step."""
         seconds = CONTAINER_BOOT_SECONDS if is_container else BOOT_SECONDS
@@ -243,10 +255,7 @@ class Sandbox:
             if not state.runs(self.directory, one):
                 said = vm.console_tail(self.directory, one.name)
                 raise SandboxError(
-                    f"{one.name} ended while it was starting; its console's last lines:\n{said}",
-                    hint="sysctl fs.inotify.max_user_instances=1024 allows more containers at a time"
-                    if "inotify" in said
-                    else "",
+                    f"{one.name} ended while it was starting; its console's last lines:\n{said}"
                 )
             if "Kernel panic" in vm.console_tail(self.directory, one.name, 60) or time.monotonic() > deadline:
                 network_now = nspawn.look_at_network(one) if is_container else ""
@@ -428,3 +437,7 @@ class Sandbox:
             raise SandboxError(
                 f"{tag!r} cannot name a snapshot", hint="a letter first, then letters, digits, . _ and -"
             )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= 4 else f"{names[0]} to {names[-1]}, {len(names)} VMs"

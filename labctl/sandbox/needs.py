@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.sandbox import accel, paths
+from labctl.sandbox import accel, inotify, paths
 
 PROGRAMS = (
     # program, Debian package, what for
@@ -31,6 +31,8 @@ PYTHON = (3, 11)
 DISK_GB = 2.0
 # two VMs of 448 MB with QEMU's own
 MEMORY_GB = 1.3
+#: One lab's: the staff's and two students'.
+FEW_CONTAINERS = 3
 _GB = 1e9
 
 
@@ -50,6 +52,8 @@ def examine() -> list[Need]:
     needs = [_python(), *map(_program, PROGRAMS), _keyring()]
     if os.geteuid() != 0:
         needs += [_subids(), _namespaces()]
+    elif _which("systemd-nspawn") is not None:
+        needs.append(containers_need())
     return [*needs, _disk(), _memory()]
 
 
@@ -153,6 +157,21 @@ def _namespaces() -> Need:
         f"{key}={value}" for key, value in settings.items() if Path("/proc/sys", *key.split(".")).exists()
     ]
     return Need(name, False, "not allowed; the image is built in one", f"sudo sysctl -w {' '.join(wrong)}")
+
+
+def containers_need() -> Need:
+    """For how many containers there is room, and whether ``labctl sandbox up`` can make more."""
+    name = "inotify instances"
+    limit = inotify.limit()
+    if limit is None:
+        return Need(name, True, "unknown")
+    room = inotify.room(limit)
+    if os.access(inotify.LIMIT, os.W_OK):
+        return Need(name, True, f"{limit}, room for {room} more containers; raised for a class of them")
+    if room >= FEW_CONTAINERS:
+        return Need(name, True, f"{limit}, room for {room} more containers")
+    found = f"{limit}, room for {room} more containers, and /proc/sys is read-only here"
+    return Need(name, False, found, f"sysctl -w {inotify.SYSCTL}=1024")
 
 
 def _existing(path: Path) -> Path:

@@ -19,7 +19,8 @@ DOMAIN = "decal.xcf.sh"
 STAFF = "staff2"
 LAN = "10.77.0"
 LAN_NETWORK = f"{LAN}.0/24"
-MAX_STUDENTS = 32
+#: All fit into the last part of an address; each VM's /etc/hosts has a line for all of them.
+MAX_STUDENTS = 100
 SSH = 22
 TCP_PORTS = (22, 53, 80, 7000, 7001)
 UDP_PORTS = (53,)

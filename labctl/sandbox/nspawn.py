@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from labctl.errors import SandboxError
-from labctl.sandbox import cgroups, network, process
+from labctl.sandbox import cgroups, inotify, network, process
 from labctl.sandbox.image import Image
 from labctl.sandbox.state import Vm, pidfile, vm_dir
 
@@ -239,6 +239,7 @@ def look_at_network(vm: Vm) -> str:
 
 def release(sandbox: str, directory: Path) -> None:
     """Undo ``prepare`` and unmount all there is below ``directory``. Nothing there is no error."""
+    inotify.put_back(directory)
     unmount_below(directory)
     if Path("/sys/class/net", bridge_name(sandbox)).exists():
         with contextlib.suppress(SandboxError):

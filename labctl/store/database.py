@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from labctl.store.errors import StoreError
 from labctl.store.migrate import migrate
+from labctl.store.refusal import reason, refused
 
 if TYPE_CHECKING:
     from labctl.store.store import Store
@@ -74,7 +75,8 @@ def open_store(url: str | None = None, *, create: bool = False) -> Store:
             hint="for PostgreSQL: pip install 'labctl[postgresql]', and postgresql+psycopg://...",
         ) from err
     except (OSError, SQLAlchemyError) as err:
-        raise StoreError(f"cannot open the results database {shown}: {_reason(err)}") from err
+        hint = refused(err, parsed).hint if isinstance(err, SQLAlchemyError) else ""
+        raise StoreError(f"cannot open the results database {shown}: {reason(err)}", hint=hint) from err
     return Store(engine)
 
 
@@ -106,7 +108,3 @@ def _begin_sqlite(connection: Connection) -> None:
     """Who will write waits for the other writers now, not between its reading and its writing."""
     writes = connection.get_execution_options().get("writes")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _reason(err: BaseException) -> str:
-    return str(getattr(err, "orig", None) or err).strip().split("\n")[0]

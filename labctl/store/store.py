@@ -17,6 +17,7 @@ from labctl.documents import nearest
 from labctl.store import keep, leases
 from labctl.store.errors import StoreError
 from labctl.store.leases import Lease, LeaseLost
+from labctl.store.refusal import refused
 from labctl.store.schema import attempts, evidence, runs
 
 #: A stored document never grows beyond this when it is unpacked: a database may come from elsewhere.
@@ -293,21 +294,22 @@ class _Guarded:
     """A connection in a transaction; what the database says against it becomes a StoreError."""
 
     def __init__(self, engine: Engine, *, write: bool) -> None:
+        self._url = engine.url
         self._context = engine.execution_options(writes=True).begin() if write else engine.connect()
 
     def __enter__(self) -> Connection:
         try:
             return self._context.__enter__()
         except SQLAlchemyError as err:
-            raise StoreError(f"the results database: {getattr(err, 'orig', err)}") from err
+            raise refused(err, self._url) from err
 
     def __exit__(self, kind: Any, err: Any, trace: Any) -> None:
         try:
             self._context.__exit__(kind, err, trace)
         except SQLAlchemyError as failed:
-            raise StoreError(f"the results database: {getattr(failed, 'orig', failed)}") from failed
+            raise refused(failed, self._url) from failed
         if isinstance(err, SQLAlchemyError):
-            raise StoreError(f"the results database: {getattr(err, 'orig', err)}") from err
+            raise refused(err, self._url) from err
 
 
 @dataclass(frozen=True)

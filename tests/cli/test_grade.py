@@ -7,54 +7,14 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from tiny import make_course
 
 from labctl.cli import main
-
-LAB = '''\
-"""A lab for tests."""
-
-from pathlib import Path
-
-from labctl.grading import Judgement, Lab, See, Target, check, failed, load_rubric, passed
-from labctl.probes import file_read
-
-
-@check("box.file", question="1")
-def has_file(vm: Target, see: See) -> Judgement:
-    """The file is there."""
-    if see(file_read("PATH")).exists:
-        return passed("it is")
-    return failed(expected="PATH", seen="no such file", hint="touch it")
-
-
-@check("box.more", question="2", after=("box.file",), disruptive=True)
-def more(vm: Target, see: See) -> Judgement:
-    """There is more to it."""
-    return passed()
-
-
-LAB = Lab.of("tiny", load_rubric(Path(__file__).with_name("rubric.yml")), (has_file, more))
-'''
-
-RUBRIC = """\
-title: A tiny lab
-sections: {box: The box}
-questions:
-  - {id: "1", section: box, do: Make a box.}
-  - {id: "2", section: box}
-checks:
-  box.file: {points: 3}
-  box.more: {points: 2}
-"""
 
 
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
-    (tmp_path / "graders" / "tiny").mkdir(parents=True)
-    (tmp_path / "labctl.toml").write_text('[grade]\nlab = "tiny"\n')
-    (tmp_path / "graders" / "tiny" / "__init__.py").write_text(LAB.replace("PATH", str(tmp_path / "wanted")))
-    (tmp_path / "graders" / "tiny" / "rubric.yml").write_text(RUBRIC)
-    return tmp_path
+    return make_course(tmp_path)
 
 
 def test_this_machine_with_a_failure_and_then_without(
@@ -65,7 +25,7 @@ def test_this_machine_with_a_failure_and_then_without(
     assert "FAIL    0/3   The file is there." in out
     assert "SKIP    0/2   There is more to it." in out
     assert "localhost" in err
-    (course / "wanted").touch()
+    (course / "localhost").touch()
     assert main(["grade", "--course", str(course)]) == 0
     assert "Total  5 of 5 points" in capsys.readouterr().out
 

@@ -29,16 +29,6 @@ def more(vm: Target, see: See) -> Judgement:
 
 LAB = Lab.of("tiny", load_rubric(Path(__file__).with_name("rubric.yml")), (has_file, more))
 '''
-RUBRIC = """\
-title: A tiny lab
-sections: {box: The box}
-questions:
-  - {id: "1", section: box}
-  - {id: "2", section: box}
-checks:
-  box.file: {points: 3}
-  box.more: {points: 2}
-"""
 
 RUBRIC = """\
 title: A tiny lab
@@ -52,16 +42,21 @@ checks:
 """
 
 
+def make_course(root: Path) -> Path:
+    """The course's folder; a VM has the lab's file when ``root`` has one of the VM's name."""
+    (root / "graders" / "tiny").mkdir(parents=True)
+    (root / "labctl.toml").write_text('[grade]\nlab = "tiny"\n')
+    (root / "graders" / "tiny" / "__init__.py").write_text(LAB.replace("DIRECTORY", str(root)))
+    (root / "graders" / "tiny" / "rubric.yml").write_text(RUBRIC)
+    return root
+
+
 class Course:
     """``vms`` names of this machine, in an inventory; a VM whose file is :meth:`there` has full marks."""
 
     def __init__(self, root: Path, vms: int) -> None:
-        self.root = root
+        self.root = make_course(root)
         self.names = [f"vm{number}" for number in range(vms)]
-        (root / "graders" / "tiny").mkdir(parents=True)
-        (root / "labctl.toml").write_text('[grade]\nlab = "tiny"\n')
-        (root / "graders" / "tiny" / "__init__.py").write_text(LAB.replace("DIRECTORY", str(root)))
-        (root / "graders" / "tiny" / "rubric.yml").write_text(RUBRIC)
         self.inventory(dict.fromkeys(self.names, "ansible_connection: local"))
         self.url = f"sqlite:///{root}/results.sqlite"
 

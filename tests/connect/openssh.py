@@ -62,7 +62,7 @@ def key_pair(path: Path, passphrase: str = "", kind: str = "ed25519") -> str:
 @contextmanager
 def sshd(authorized: str, *settings: str) -> Iterator[Sshd]:
     """Serve on 127.0.0.1 for who has the key ``authorized``. ``settings`` are lines for sshd_config."""
-    assert SSHD
+    assert SSHD, "there is no sshd here: make machine-tests installs it"
     # Not pytest's directory: that one is closed to the user that sshd runs as.
     with tempfile.TemporaryDirectory(prefix="labctl-sshd-") as name:
         directory, port = Path(name), free_port()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
-from openssh import SSHD, USER, Sshd, free_port, key_pair, loaded, sshd
+from openssh import USER, Sshd, free_port, key_pair, loaded, sshd
 from ssh_server import Seen, ssh_server
 
 from labctl.agent import Op, start_agent
@@ -26,8 +26,6 @@ from labctl.errors import (
     Unreachable,
 )
 from labctl.inventory import Host
-
-pytestmark = pytest.mark.skipif(SSHD is None, reason="needs sshd (make machine-tests)")
 
 
 class Course:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import time
 from pathlib import Path
 
 import pytest
-from openssh import SSHD, USER, add_key, key_pair, ssh_agent, sshd
+from openssh import USER, add_key, key_pair, ssh_agent, sshd
 
 from labctl.connect import open_connection
 from labctl.connect.keys import MOST_OFFERS
 from labctl.deadline import Deadline
 from labctl.errors import AuthRefused
 from labctl.inventory import Host
-
-pytestmark = [
-    pytest.mark.skipif(SSHD is None, reason="needs sshd (make machine-tests)"),
-    pytest.mark.skipif(shutil.which("ssh-agent") is None, reason="needs ssh-agent"),
-]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from labctl.sandbox import Sandbox
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+    pytest.mark.root,
 ]
 
 #: The VMs' own network, where this machine has no address.

@@ -30,7 +30,7 @@ def steps() -> list[tuple[str, str]]:
 
 @pytest.mark.vm
 @pytest.mark.timeout(900)
-@pytest.mark.skipif(os.geteuid() != 0, reason="makes containers")
+@pytest.mark.root
 def test_the_page_makes_a_lab_that_is_proved(tmp_path: Path) -> None:
     bin_ = tmp_path / "bin"
     bin_.mkdir()

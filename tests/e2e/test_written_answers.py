@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from labctl.probes import Candidate, Observer, Resolvers, StaffLink, candidate_c
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+    pytest.mark.root,
 ]
 
 CONFIG = "/etc/haproxy/haproxy.cfg"

@@ -47,12 +47,19 @@ def test_an_honest_variant_has_full_marks(name: str) -> None:
 @pytest.mark.parametrize(
     "probe",
     ["packages", "units", "mounts", "bind", "haproxy", "http", "dns", "dns-outside", "http-outside",
-     "directory", "share_trial", "write_trial", "crash", "sockets", "firewall", "addresses"],
+     "directory", "share_trial", "write_trial", "crash", "sockets", "addresses"],
 )  # fmt: skip
 def test_what_cannot_be_observed_is_an_error_and_never_a_failure(probe: str) -> None:
     lost = World(lost={probe}).lost_checks()
     assert lost
     assert set(lost.values()) == {"error"}
+
+
+def test_the_firewall_is_looked_at_where_something_does_not_get_through() -> None:
+    assert World(lost={"firewall"}).lost_checks() == {}
+    shut = {"udp": "timeout", "tcp": "answered"}
+    assert World(outside=shut).lost_checks() == {"dns.outside-udp": "fail"}
+    assert World(outside=shut, lost={"firewall"}).lost_checks() == {"dns.outside-udp": "error"}
 
 
 def test_a_stale_mount_is_nobodys_fault_while_the_server_answers_nobody() -> None:

@@ -7,7 +7,6 @@ environment.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import zipfile
@@ -26,9 +25,7 @@ from labctl.sandbox import image
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not shutil.which("systemd-nspawn"), reason="containers need root"
-    ),
+    pytest.mark.root,
 ]
 _CERTIFICATES = ("/etc/ssl/certs", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
 _STUDENTS = {

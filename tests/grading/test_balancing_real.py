@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from balanced import HAPROXY, Balanced, balanced, wait_for
+from balanced import Balanced, balanced, wait_for
 from balancers import TRIAL
 
 from labctl.agent import Agent, start_agent
@@ -19,7 +19,6 @@ from labctl.probes.http import sample_outside
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(not Path(HAPROXY).exists(), reason="needs haproxy on this machine"),
 ]
 
 EVEN = dict.fromkeys(range(6), 1)

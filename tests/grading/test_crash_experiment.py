@@ -24,7 +24,7 @@ from labctl.probes import CrashReport, Observer, StaffLink
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(os.geteuid() != 0, reason="captures and starts processes as root does on a VM"),
+    pytest.mark.root,
 ]
 
 

@@ -23,7 +23,17 @@ from labctl.grading import (
     unjudged,
 )
 from labctl.grading import evidence as formats
-from labctl.probes import Directory, Observed, Packages, Request, Unobserved, directory, packages
+from labctl.probes import (
+    Directory,
+    DnsAnswer,
+    Observed,
+    Packages,
+    Request,
+    Unobserved,
+    directory,
+    dns_query,
+    packages,
+)
 
 VM = Target(name="vm", address="127.0.0.1")
 
@@ -195,6 +205,17 @@ def test_stored_evidence_that_was_tampered_with_is_an_error() -> None:
     (result,) = judge([make("a.one", "x")], VM, Evidence.from_json(data))
     assert result.verdict.value == "error"
     assert "cannot be read" in result.judgement.seen
+
+
+def test_a_query_is_found_in_a_run_that_wrote_its_name_without_the_dot() -> None:
+    asked, answer = dns_query("a.example.com", "A"), DnsAnswer("timeout", "", False, False, (), (), 3.0)
+    evidence = Evidence()
+    evidence.add(asked, Observed(answer))
+    data = evidence.to_json()
+    (row,) = data["observations"].values()
+    row["key"] = row["key"].replace("a.example.com.", "a.example.com")
+    found = Evidence.from_json(data).get(dns_query("a.example.com.", "A"))
+    assert found == Observed(answer)
 
 
 @pytest.mark.parametrize("format", [99, 0, None, "1"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mistakes import Mistake, is_shown
 
 from labctl.errors import InventoryError, Place
 from labctl.inventory import Inventory, load_inventory
@@ -101,7 +102,7 @@ def test_a_value_is_a_literal_or_text(tmp_path: Path, written: str, value: objec
     assert type(host.variables["x"]) is type(value)
 
 
-MISTAKES = {
+MISTAKES: dict[str, Mistake] = {
     "an undefined child": ("[g:children]\n  none # x\n", 2, 3, "no section defines: none"),
     "variables of an undefined group": ("a\n[g:vars]\nx=1\n", 2, 2, "no section defines"),
     "a kind of section": ("[g:childs]\n", 1, 4, r"not \[g:childs\]"),
@@ -131,13 +132,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_shown_where_it_is(tmp_path: Path, name: str) -> None:
-    text, line, column, message = MISTAKES[name]
-    with pytest.raises(InventoryError, match=message) as caught:
-        read(tmp_path, text)
-    place = caught.value.place
-    assert place is not None
-    assert (place.line, place.column) == (line, column)
-    assert place.text == (text.splitlines()[line - 1] if line else "")
+    is_shown(read, tmp_path, MISTAKES[name])
 
 
 @pytest.mark.parametrize(

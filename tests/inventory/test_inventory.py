@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from mistakes import Mistake, is_shown
 
 from labctl.errors import InventoryError, UnknownHost
 from labctl.inventory import Inventory, load_inventory
@@ -96,7 +97,7 @@ def test_an_unknown_name_gets_the_nearest(course: Inventory) -> None:
     assert "did you mean student0" in caught.value.hint
 
 
-MISTAKES = {
+MISTAKES: dict[str, Mistake] = {
     "no mapping": ("- a\n", 1, 1, "must be a mapping"),
     "empty": ("", 0, 0, "empty"),
     "hosts as a list": ("all:\n  hosts:\n    - a\n", 3, 5, "hosts: must be a mapping"),
@@ -112,12 +113,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_shown_where_it_is(tmp_path: Path, name: str) -> None:
-    text, line, column, message = MISTAKES[name]
-    with pytest.raises(InventoryError, match=message) as caught:
-        read(tmp_path, text)
-    place = caught.value.place
-    assert place is not None
-    assert (place.line, place.column) == (line, column)
+    is_shown(read, tmp_path, MISTAKES[name])
 
 
 def test_a_bad_port_names_the_host(tmp_path: Path) -> None:

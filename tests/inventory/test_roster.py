@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mistakes import Mistake, is_shown
 
 from labctl.errors import InventoryError
 from labctl.inventory import Inventory, RosterSettings, load_inventory
@@ -64,7 +65,7 @@ def test_the_separators_of_other_languages(tmp_path: Path, separator: str) -> No
 
 
 HEAD = "name,email,sid,user\n"
-MISTAKES = {
+MISTAKES: dict[str, Mistake] = {
     "a missing column": ("name,email,login,sid\n", 1, 1, "column user is missing"),
     "a column twice": ("name,email,sid,user,User\n", 1, 1, "column user stands twice"),
     "a user twice": (
@@ -86,12 +87,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_shown_where_it_is(tmp_path: Path, name: str) -> None:
-    text, line, column, message = MISTAKES[name]
-    with pytest.raises(InventoryError, match=message) as caught:
-        read(tmp_path, text)
-    place = caught.value.place
-    assert place is not None
-    assert (place.line, place.column) == (line, column)
+    is_shown(read, tmp_path, MISTAKES[name])
 
 
 def test_two_rows_that_make_one_host(tmp_path: Path) -> None:

@@ -1,15 +1,13 @@
-"""The ipaddr filters beside those of the collection ansible.utils, where it is installed."""
+"""The ipaddr filters beside those of the collection ansible.utils."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from ansible_collections.ansible.utils.plugins.plugin_utils.base import ipaddr_utils as theirs
 
 from labctl.playbook.filters import addresses
-
-pytest.importorskip("netaddr")
-theirs = pytest.importorskip("ansible_collections.ansible.utils.plugins.plugin_utils.base.ipaddr_utils")
 
 VALUES = (
     *(

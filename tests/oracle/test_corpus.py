@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import importlib.util
-import os
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -24,7 +23,7 @@ from labctl.playbook.modules import BY_NAME
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+    pytest.mark.root,
 ]
 
 CORPUS = sorted((HERE / "corpus").glob("*.yml"))

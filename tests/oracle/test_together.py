@@ -5,14 +5,12 @@ Both run over the same machines, each into a directory of its own; then the dire
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from pair import HERE, Pair
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+    pytest.mark.root,
 ]
 
 STAFF = "staff2"

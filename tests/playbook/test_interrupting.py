@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -57,7 +56,7 @@ def runs(vms: Containers, vm: str, command: str) -> bool:
 
 @pytest.mark.vm
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(os.geteuid() != 0, reason="containers need root")
+@pytest.mark.root
 @pytest.mark.parametrize("become", [True, False])
 def test_a_command_under_way_is_ended_on_every_vm(vms: Containers, tmp_path: Path, become: bool) -> None:
     play = write(
@@ -81,7 +80,7 @@ def test_a_command_under_way_is_ended_on_every_vm(vms: Containers, tmp_path: Pat
 
 @pytest.mark.vm
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(os.geteuid() != 0, reason="containers need root")
+@pytest.mark.root
 def test_an_installation_under_way_finishes_by_itself(vms: Containers, tmp_path: Path) -> None:
     script = "echo begun; touch /run/begun; sleep 7; seq 100000; echo on; touch /run/ended"
     for vm in VMS:

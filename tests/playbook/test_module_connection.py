@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import subprocess
 import threading
@@ -21,7 +20,7 @@ from labctl.sandbox.state import pidfile
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+    pytest.mark.root,
 ]
 
 

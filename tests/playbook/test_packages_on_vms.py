@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +13,7 @@ from playing import messages, statuses, write
 pytestmark = [
     pytest.mark.vm,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+    pytest.mark.root,
 ]
 
 

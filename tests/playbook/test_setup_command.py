@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -211,3 +214,73 @@ def test_the_events_are_one_json_object_a_line(files: Path) -> None:
     assert (events[-1]["event"], events[-1]["status"]) == ("run-ended", 3)
     both = run(files, PING, "--json-lines", "--json")
     assert (both.returncode, "both want stdout" in both.stderr) == (2, True)
+
+
+CLASS = """\
+all:
+  vars: {ansible_connection: local}
+  hosts:
+    vm1: {}
+    vm2: {}
+    vm3: {wrong: true}
+    vm4: {wrong: true}
+    gone1: {ansible_connection: ssh, ansible_host: 127.0.0.1, ansible_port: 1, labctl_known_hosts: /dev/null}
+    gone2: {ansible_connection: ssh, ansible_host: 127.0.0.1, ansible_port: 1, labctl_known_hosts: /dev/null}
+"""
+STEPS = """\
+- hosts: all
+  gather_facts: false
+  tasks:
+    - name: Look
+      command: echo seen
+      changed_when: false
+    - name: Stumble
+      fail: {msg: "not\\e[31m here"}
+      when: wrong | default(false)
+"""
+
+
+def test_elsewhere_than_on_a_terminal_each_vm_has_a_line_when_it_is_done(files: Path) -> None:
+    (files / "inventory.yml").write_text(CLASS)
+    done = run(files, STEPS, vms=("all",))
+    assert done.returncode == 3
+    ended = re.findall(r"^\[\d/6\] +[\d.]+ s  (\w+): (\w+)", done.stderr, re.MULTILINE)
+    assert dict(ended) == {
+        **dict.fromkeys(("vm1", "vm2"), "0"),
+        **dict.fromkeys(("vm3", "vm4"), "failed"),
+        **dict.fromkeys(("gone1", "gone2"), "unreachable"),
+    }
+    assert "vm1: 0 changed, 1 ok" in done.stderr
+    assert len(re.findall(r"vm\d: Look ", done.stderr)) == 4
+    assert "\x1b" not in done.stderr
+
+
+def test_on_a_terminal_one_line_changes_and_of_a_problem_the_first_is_told_whole(files: Path) -> None:
+    (files / "inventory.yml").write_text(CLASS)
+    (files / "play.yml").write_text(STEPS)
+    argv = [*LABCTL, "setup", "all", "-i", str(files / "inventory.yml"), "--json"]
+    line = f"{shlex.join([*argv, '--playbook', str(files / 'play.yml')])} > {files}/document"
+    done = subprocess.run(
+        ["script", "-qec", line, "/dev/null"],
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "\x1b[31m here" not in done.stdout, "a VM's escape sequence came through"
+    told = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", done.stdout)
+    assert "/6 done, " in told
+    assert "running" in told
+    assert "Look" not in told
+    # the first of the two with its place in the playbook, the other on a line
+    assert len(re.findall(r"failed +vm[34]: Stumble", told)) == 2
+    assert len(re.findall(r"^    at +\S+play.yml:\d+:\d+", told, re.MULTILINE)) == 1
+    assert len(re.findall(r"unreachable +gone[12]: ", told)) == 2
+    counts = {host["host"]: host["status"] for host in json.loads((files / "document").read_text())["hosts"]}
+    assert counts == {
+        **dict.fromkeys(("vm1", "vm2"), "ok"),
+        **dict.fromkeys(("vm3", "vm4"), "failed"),
+        **dict.fromkeys(("gone1", "gone2"), "unreachable"),
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from solved import ONLY, Solved, solved
 
 pytestmark = [
     pytest.mark.vm,
-    pytest.mark.skipif(os.geteuid() != 0, reason="containers need root"),
+    pytest.mark.root,
 ]
 
 LOOKING = (*ONLY, "--no-disrupt")
@@ -123,6 +122,8 @@ def test_a_vm_that_nobody_reaches_is_an_error_by_the_deadline(lab: Solved) -> No
     assert host["error_cause"] == "unreachable", host["error"]
     assert host["checks"] == []
     assert seconds < 60 + LATE
+    # what could not be seen is there when it is asked for again
+    assert lab.grade(*LOOKING)["missed"] == ""
 
 
 @pytest.mark.timeout(900)

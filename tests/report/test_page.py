@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from exported import GOOD, READ_ONLY, WORST, run_of, speaking
+from exported import GOOD, LOST, READ_ONLY, WORST, run_of, speaking
 from hypothesis import HealthCheck, given, settings
 from playwright.sync_api import Browser, Page, sync_playwright
 from test_formats import TEXTS, raw_controls
@@ -120,10 +120,27 @@ def test_a_students_card_has_reasons_and_evidence(opened: Any) -> None:
 
 def test_the_plots_say_what_they_show(opened: Any) -> None:
     page = opened(run_of()).page
-    assert "90–99 %: 1, 100 %: 1" in page.get_attribute("svg.plot", "aria-label")
-    row = page.locator(".rates tr", has_text="nfs.read-write")
+    assert "54–60: 2" in page.get_attribute("svg.plot", "aria-label")
+    row = page.locator("[aria-labelledby=per-check] tr", has_text="nfs.read-write")
     assert row.locator("svg").get_attribute("aria-label") == "pass 1, fail 1"
-    assert "50 %" in row.inner_text()
+    assert "50%" in row.inner_text()
+
+
+def test_it_says_what_is_broken_first_and_who_has_it(opened: Any) -> None:
+    page = opened(run_of()).page
+    assert "nfs: config" in page.inner_text("[aria-labelledby=broken]")
+    mend = page.locator("[aria-labelledby=mend] tr", has_text="nfs.read-write")
+    assert "student2" in mend.inner_text()
+    assert mend.locator("svg").get_attribute("aria-label") == "VMs 1"
+    causes = page.inner_text("[aria-labelledby=causes]")
+    assert "unreachable" in causes
+    assert "nothing is missing" in causes
+
+
+def test_without_a_grade_it_says_so(opened: Any) -> None:
+    page = opened(run_of(LOST)).page
+    assert "No VM has a grade yet" in page.inner_text("main")
+    assert found(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -7,14 +7,13 @@ import binascii
 import hashlib
 import os
 import posixpath
-import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from labctl.agent import Op
 from labctl.errors import PlaybookError
+from labctl.files import replacing
 from labctl.playbook.model import Task
 from labctl.playbook.variables import Scope
 
@@ -27,7 +26,11 @@ _OP_SECONDS = 60.0
 
 
 class _Refused(Exception):
-    """The file cannot be kept; the message says why."""
+    """The file cannot be kept; the message says why, ``told`` what else belongs in the task's result."""
+
+    def __init__(self, message: str, told: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.told = told or {}
 
 
 def destination(task: Task, args: Mapping[str, Any], scope: Scope) -> Path:
@@ -58,7 +61,7 @@ def run(args: Mapping[str, Any], session: Link, how: How) -> dict[str, Any]:
     try:
         return _fetch(args, source, session, how)
     except _Refused as err:
-        return {"failed": True, "changed": False, "msg": str(err), "file": source}
+        return {**err.told, "failed": True, "changed": False, "msg": str(err), "file": source}
     except (OSError, ValueError) as err:
         told = err.strerror if isinstance(err, OSError) and err.strerror else str(err)
         return {"failed": True, "changed": False, "msg": f"cannot keep {source}: {told}", "file": source}
@@ -108,21 +111,16 @@ def _fetch(args: Mapping[str, Any], source: str, session: Link, how: How) -> dic
     dest.parent.mkdir(parents=True, exist_ok=True)
     sha1, md5sum = hashlib.sha1(usedforsecurity=False), hashlib.md5(usedforsecurity=False)
     told = {"dest": str(dest), "remote_md5sum": None, "remote_checksum": there}
-    with _replacing(dest) as (file, keep):
+    with replacing(dest) as file:
         for data in _parts(first, source, session, how):
             sha1.update(data)
             md5sum.update(data)
             file.write(data)
         told.update(md5sum=md5sum.hexdigest(), checksum=sha1.hexdigest())
         if args["validate_checksum"] and there != sha1.hexdigest():
-            return {
-                **told,
-                "failed": True,
-                "changed": False,
-                "file": source,
-                "msg": "checksum mismatch: the file changed while it was fetched; what was here is kept",
-            }
-        keep()
+            raise _Refused(
+                "checksum mismatch: the file changed while it was fetched; what was here is kept", told
+            )
     return {**told, "changed": True}
 
 
@@ -147,29 +145,6 @@ def _parts(first: Mapping[str, Any], source: str, session: Link, how: How) -> It
         )
         if answer.get("failed"):
             raise _Refused(f"{source} was there and is not any more: {answer.get('msg')}")
-
-
-@contextmanager
-def _replacing(dest: Path) -> Iterator[tuple[IO[bytes], Any]]:
-    """A file beside ``dest`` that takes its place when ``keep`` is called, and else is gone."""
-    beside = dest.with_name(f".{dest.name[:200]}.{secrets.token_hex(6)}")
-    kept = False
-
-    def keep() -> None:
-        nonlocal kept
-        file.flush()
-        if dest.exists():
-            beside.chmod(dest.stat().st_mode & 0o7777)
-        beside.replace(dest)
-        kept = True
-
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as file:
-        try:
-            yield file, keep
-        finally:
-            if not kept:
-                with suppress(FileNotFoundError):
-                    beside.unlink()
 
 
 def _digest(path: Path, kind: str = "sha1") -> str | None:
