@@ -33,8 +33,8 @@ FAULTS = {
 }
 
 
-#: A file that is not as the service has read it: made last, as a restart for another fault would read it.
-NOT_READ = ("dns.reloaded", "lb.order")
+#: Made last, as a restart for another would mend them: a service that is stopped, files that were not read.
+LAST = ("dns.active", "dns.reloaded", "lb.order")
 
 
 def mix(number: int) -> list[str]:
@@ -44,4 +44,4 @@ def mix(number: int) -> list[str]:
     if not number:
         return []
     found = random.Random(number).sample(sorted(FAULTS), k=min(number, 1 + number % 3))
-    return sorted(found, key=lambda fault: fault in NOT_READ)
+    return sorted(found, key=lambda fault: fault in LAST)
