@@ -39,7 +39,6 @@ IMPORTERS = {
     "fabric": {"connect"},
     "paramiko": {"connect"},
     "dns": {"probes"},
-    "requests": {"probes"},
     "sqlalchemy": {"store"},
     "alembic": {"store"},
     "jinja2": {"playbook", "inventory", "report"},

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from labctl.grading import Judgement, See, Target, failed, passed
+from labctl.grading import Judgement, See, Target, failed, passed, unjudged
 from labctl.grading.answers import answer, find_ideas, in_own_words
 from labctl.probes import candidate_check, config_check, sections_of
 
 from .facts import FRONTEND, WORKERS, answer_of
 from .looking import reported, setting
-from .rotation import observe
+from .naming import ALWAYS_ONE, IN_TURN
+from .other import says_so
+from .trial import NAMEABLE, Found, in_plain, observed, serving
 
 #: Names of ``balance``, as people write them.
 _ALGORITHMS = {
@@ -28,10 +30,8 @@ _ALGORITHMS = {
     "hash": r"(?<!ip)(?<!ip[\s-])\bhash\b",
 }
 #: What is to be said of an order that does not go round.
-_OTHER_PATTERNS = {
-    "no fixed order": r"\brandom|\bno (?:\w+ ){0,2}(?:pattern|order)",
-    "always the same": r"\balways\b|\bsame\b|\bonly one\b",
-}
+_NO_PATTERN = r"\brandom|\bno (?:\w+ ){0,2}(?:pattern|order)"
+_ONE_ANSWER = r"\balways\b|\bsame\b|\bonly one\b"
 #: Names that are not also everyday words; and how long an answer is that is a name and no sentence.
 _NAMES = frozenset({"static-rr", "roundrobin", "leastconn", "url_param", "rdp-cookie"})
 _FEW_WORDS = 4
@@ -41,13 +41,12 @@ _STATUS = re.compile(r"(?<![\w.])[1-5]\d\d(?!\w)")
 @answer("3a")
 def pattern(vm: Target, see: See, text: str) -> Judgement:
     """You can say which pattern the answers follow."""
-    _, up, (replies, _) = setting(vm, see)
-    order = observe(replies, tuple(port - WORKERS.start for port in up))
-    ids = " ".join(str(one) for one in order.ids[:12])
-    beside = f"{order.name}: {ids}" if ids else order.name
+    found = _one_client(vm, see)
+    beside = " ".join(str(one) for one in found.ids[:12]) or "no answers"
     # with another algorithm than the lab's there is another pattern, or none
-    other = _OTHER_PATTERNS.get(order.name)
-    if other and re.search(other, text, re.IGNORECASE):
+    names = set(found.named.names)
+    forms = [_NO_PATTERN] if "random" in names else [_ONE_ANSWER] if names & ALWAYS_ONE else []
+    if not names & IN_TURN and any(re.search(one, text, re.IGNORECASE) for one in forms):
         return passed(beside)
     return in_own_words(find_ideas(text, answer_of("3a")), beside)
 
@@ -62,15 +61,28 @@ def algorithm(vm: Target, see: See, text: str) -> Judgement:
             seen=f"several: {', '.join(named)}" if named else "no algorithm of HAProxy's",
             hint="HAProxy's manual lists them under `balance`, and says which one it takes without that line",
         )
-    backend, up, (replies, _) = setting(vm, see)
-    expected = tuple(port - WORKERS.start for port in up)
-    order = observe(replies, expected)
-    configured = (backend.algorithm if backend else "roundrobin").partition("(")[0]
-    if order.fits(named[0]) and (named[0] == configured or not order.fits(configured)):
-        return passed(f"{named[0]}; observed: {order.name}")
+    backend, up, _ = setting(vm, see)
+    found = observed(vm, see, backend, up) if backend else _one_client(vm, see)
+    told = f"observed: {found}"
+    fits = found.named.fits(named[0])
+    if backend:
+        told += f"; configured: {backend.algorithm}"
+        configured = named[0] == backend.algorithm
+        if not found.named.names or backend.algorithm not in NAMEABLE:
+            # fewer than two workers, or what no answers can show: the file is all that is known
+            fits = configured
+        elif configured:
+            fits = found.fits(backend)
+            if not fits and says_so(see(config_check()), backend):
+                return unjudged(told, "staff: HAProxy says that it balances so, and the answers do not")
+        else:
+            # what cannot be told from the configured one is the configured one
+            fits = fits and not found.fits(backend)
+    if fits:
+        return passed(f"{named[0]}; {told}")
     return failed(
         expected="the algorithm that your load balancer uses",
-        seen=f"you wrote {named[0]}; observed: {order.name}",
+        seen=f"you wrote {named[0]}; {told}",
         hint="compare the order in which the workers answer with the `balance` line of your backend",
     )
 
@@ -157,12 +169,19 @@ def statistics(vm: Target, see: See, text: str) -> Judgement:
 @answer("3e")
 def crash(vm: Target, see: See, text: str) -> Judgement:
     """You can say what a crashed worker changes."""
-    backend, up, (replies, _) = setting(vm, see)
-    order = observe(replies, tuple(port - WORKERS.start for port in up))
+    backend, up, _ = setting(vm, see)
     checked = sum(one.check for one in backend.servers) if backend else 0
     return in_own_words(
-        find_ideas(text, answer_of("3e")), f"{order.name}, {len(up)} workers up, {checked} servers checked"
+        find_ideas(text, answer_of("3e")),
+        f"{_one_client(vm, see).named}, {len(up)} workers up, {checked} servers checked",
     )
+
+
+def _one_client(vm: Target, see: See) -> Found:
+    """What somebody sees who loads the page again and again."""
+    backend, up, (replies, _) = setting(vm, see)
+    turns = serving(backend, up) or {port - WORKERS.start: 1 for port in up}
+    return in_plain(replies, turns)
 
 
 @answer("3f")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from labctl.grading import Judgement, See, Target, check, failed, passed, unjudged
 from labctl.probes import Replies, Server, config_check, packages, servers_in, sockets, ufw_status, unit
 
@@ -11,6 +14,7 @@ from .looking import (
     alive,
     configured,
     frontend_sample,
+    greeted,
     has_header,
     late_sample,
     not_haproxy,
@@ -22,8 +26,11 @@ from .looking import (
     stats_page,
 )
 from .other import no_turn, other_order, other_shares
-from .rotation import observe
-from .trial import is_plain
+from .trial import in_plain, is_plain, observed, serving
+
+#: How far equal shares may be apart in one sample where the order goes round: others' requests take a turn
+#: now and then.
+TURNS = 2
 
 
 @check("lb.package", question="3c", layer="package")
@@ -155,55 +162,62 @@ def shares(vm: Target, see: See) -> Judgement:
     )
     if not expected:
         return passed("no worker is up to share anything")
-    verdict = observe(replies, expected)
-    if verdict.errors:
+    ids, errors = greeted(replies)
+    if errors:
         return failed(
             expected="a worker's greeting every time",
-            seen=f"{verdict.errors} of {len(replies.replies)} requests failed: {verdict.first_error}",
+            seen=f"{len(errors)} of {len(replies.replies)} requests failed: {errors[0]}",
             hint="a server in the backend that does not work is used all the same unless something checks it",
         )
     if backend is not None and not is_plain(backend):
-        return other_shares(vm, see, backend, up, verdict)
-    if not verdict.even:
+        return other_shares(vm, see, backend, up, ids)
+    if not _even(replies, expected):
         # A server that came back a moment ago has no turn yet, and somebody else's request shifts the
         # count: look again, long enough, before saying anything.
         later = late_sample(vm, see, backend)
         if later is None:
             return unjudged("unequal at first, and with these weights it takes too long to see more")
-        verdict = observe(later, expected)
-    counts = ", ".join(f"ID {one}: {n}" for one, n in sorted(verdict.counts.items()))
-    missing = [one for one in expected if one not in verdict.counts]
+        replies = later
+    counts = _turns(replies, expected)
+    told = ", ".join(f"ID {one}: {n}" for one, n in sorted(counts.items()))
+    missing = [one for one in expected if one not in counts]
     if missing:
         return no_turn(missing)
-    if not verdict.even:
-        return failed(
-            expected="equal shares", seen=counts, hint="what makes one server get more than another?"
-        )
-    return passed(counts)
+    if not _even(replies, expected):
+        return failed(expected="equal shares", seen=told, hint="what makes one server get more than another?")
+    return passed(told)
+
+
+def _turns(replies: Replies, expected: Sequence[int]) -> Counter[int]:
+    """How many turns each id has in whole rounds of those ``expected``."""
+    ids, _ = greeted(replies)
+    whole = len(ids) // len(expected) * len(expected)
+    return Counter(ids[:whole] or ids)
+
+
+def _even(replies: Replies, expected: Sequence[int]) -> bool:
+    counts = _turns(replies, expected)
+    goes_round = in_plain(replies, dict.fromkeys(expected, 1)).named.fits("roundrobin")
+    spread = max(counts.values(), default=0) - min(counts.values(), default=0)
+    return set(counts) == set(expected) and spread <= (TURNS if goes_round else 0)
 
 
 @check("lb.order", question="3b", layer="answer on the VM", after=("lb.frontend",))
 def order(vm: Target, see: See) -> Judgement:
     """The order of the answers is that of the algorithm in your configuration."""
-    backend, up, (replies, _) = setting(vm, see)
-    algorithm = backend.algorithm if backend else "roundrobin"
-    expected = tuple(port - WORKERS.start for port in up if port in configured(backend))
-    verdict = observe(replies, expected)
-    if len(expected) < 2:
-        return passed(f"balance {algorithm}; {verdict.name}")
-    if backend is not None and not is_plain(backend):
+    backend, up, _ = setting(vm, see)
+    if backend is None or len(serving(backend, up)) < 2:
+        return passed("fewer than two workers can be chosen")
+    if not is_plain(backend):
         return other_order(see, backend, up)
-    if not verdict.fits(algorithm):
-        later = late_sample(vm, see, backend)
-        if later is None:
-            return unjudged("no order at first, and with these weights it takes too long to see more")
-        verdict = observe(later, expected)
-    luck = f" (by luck: p = {verdict.luck:.1g})" if verdict.luck < 1 else ""
-    if verdict.fits(algorithm):
-        return passed(f"observed: {verdict.name}{luck}; configured: {algorithm}")
+    found = observed(vm, see, backend, up)
+    if found.named.fits(backend.algorithm):
+        return passed(f"observed: {found}; configured: {backend.algorithm}")
+    if late_sample(vm, see, backend) is None:
+        return unjudged("no order at first, and with these weights it takes too long to see more")
     return failed(
-        expected=f"what balance {algorithm} does",
-        seen=f"{verdict.name}{luck}: {' '.join(str(one) for one in verdict.ids[:12])}",
+        expected=f"what balance {backend.algorithm} does",
+        seen=f"{found}: {' '.join(str(one) for one in found.ids[:12])}",
         hint="does the running HAProxy know the configuration that is in the file?",
     )
 

@@ -11,7 +11,7 @@ from labctl.probes import CrashReport, config_check, crash_experiment
 
 from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
 from .looking import LONGEST, SLACK, configured, sample, socket_line, weighted
-from .rotation import CYCLES
+from .naming import IN_TURN
 
 #: Seconds in which six workers start again and answer.
 START = 15.0
@@ -68,7 +68,9 @@ def crash_rotation(vm: Target, see: See) -> Judgement:
     # who had no turn before the crash has none after it, and that was lost elsewhere
     before = {worker_id(one.body) for one in sample(vm, see)[0].replies}
     # Only an algorithm that goes round promises that each of the others is seen in so few requests.
-    rounds = backend is not None and backend.algorithm in CYCLES and not (weighted(backend) or backend.sticks)
+    rounds = (
+        backend is not None and backend.algorithm in IN_TURN and not (weighted(backend) or backend.sticks)
+    )
     # one worker for all of an address's requests goes round nowhere, whatever the file says: lost elsewhere
     rounds = rounds and len(before) > 1
     if not bad and ids and ids <= rest and (not rounds or ids >= rest & before):

@@ -10,6 +10,7 @@ sum of all. (And whatever is true: a wrong hypothesis is 1/DOUBT times as likely
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,7 +73,7 @@ class Named:
 Chances = Mapping[int, float]
 
 
-class Way:
+class Way(ABC):
     """One way to choose among servers, given with their weights. It foretells each request, and learns from
     the answer.
     """
@@ -83,9 +84,9 @@ class Way:
         self.counts: Counter[int] = Counter()
         self.busy: Counter[int] = Counter()
 
+    @abstractmethod
     def foretell(self, one: Seen) -> Chances:
         """With what chance each server is taken; ``one.server`` is not looked at."""
-        raise NotImplementedError
 
     def learn(self, one: Seen) -> None:
         self.counts[one.server] += 1
@@ -230,8 +231,11 @@ def _even(servers: Sequence[int]) -> Chances:
 
 def _hypotheses(weights: Mapping[int, int], longest: int) -> Mapping[str, tuple[Way, ...]]:
     """Ways for each hypothesis to come about; each has an equal part in its likelihood."""
+    in_turn: tuple[Way, ...] = (InTurn(weights),)
+    if longest > len(weights):
+        in_turn += (InTurnByWeight(weights, longest),)
     return {
-        "in turn": (InTurn(weights), InTurnByWeight(weights, longest)),
+        "in turn": in_turn,
         "least open": (LeastOpen(weights),),
         "at random": (BetterOfTwo(weights), AtRandom(weights)),
         "by source": (ByKey(weights, lambda one: one.source),),
@@ -251,6 +255,11 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "always the same": ("uri", "hash"),
     "the first": ("first",),
 }
+#: Words for what gives one client, who asks one thing after the other, each server in turn; and always one.
+IN_TURN = frozenset({*_WORDS["in turn"], *_WORDS["least open"]})
+ALWAYS_ONE = frozenset(
+    word for key in ("by source", "by what is asked", "always the same", "the first") for word in _WORDS[key]
+)
 
 
 def name(
@@ -258,7 +267,7 @@ def name(
 ) -> Named:
     """What the order of the answers shows. ``weights`` are those of the servers that can be chosen, by id, in
     the order of the configuration; answers of others are left out. ``longest`` is how many requests a round
-    may take.
+    may take: no more than there are servers where each has one turn in it.
     """
     known = [one for one in seen if one.server in weights]
     if len(weights) < 2 or not known:

@@ -128,6 +128,15 @@ def write(vm: Target, see: See) -> Judgement:
     trial = see(write_trial(vm.nonce, mine.target if mine else "", f"{PRIVATE}/{vm.lab_user}"))
     if trial.written:
         return passed("written, read back, removed")
+    # a server that lets this VM write nothing is not the student's fault: only a mount is through which
+    # nothing can be written while a fresh one of the same directory works
+    fresh = see(share_trial(vm.nonce, mine.source)) if mine else None
+    if fresh and fresh.create != "created":
+        why = fresh.create or f"it could not be mounted: {fresh.message}"
+        return unjudged(
+            f"error {trial.error}; through a fresh mount: {why}",
+            "staff: look at the server's exports, and at the directory there",
+        )
     return failed(
         expected="a file that can be written and read back",
         seen=f"error {trial.error}",

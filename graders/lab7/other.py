@@ -19,19 +19,23 @@ from labctl.grading import (
 from labctl.probes import Haproxy, Proxy, config_check, dns_query, http_shots
 
 from .facts import FRONTEND, ZONE, worker_id
-from .looking import greetings, see_outside, setting, weighted
-from .naming import Seen, name
-from .rotation import ALWAYS_ONE, Order, observe
-from .trial import ENOUGH, NAMEABLE, Found, is_plain, look, returning, serving
+from .looking import greeted, greetings, see_outside, setting, weighted
+from .naming import ALWAYS_ONE
+from .trial import ENOUGH, NAMEABLE, look, observed, returning, serving
 
 #: Requests in which chance passes nobody over: one of six, 120 times, once in 3 thousand million.
 MANY = 120
 
 
-def other_shares(vm: Target, see: See, backend: Proxy, up: Sequence[int], verdict: Order) -> Judgement:
-    """Who has a turn, where not all have the same share or the same clients."""
+def other_shares(
+    vm: Target, see: See, backend: Proxy, up: Sequence[int], sampled: Sequence[int]
+) -> Judgement:
+    """Who has a turn, where not all have the same share or the same clients.
+
+    ``sampled`` are the ids of the first sample.
+    """
     turns = serving(backend, up)
-    if len(verdict.counts) == 1 and (backend.algorithm in ALWAYS_ONE or backend.sticks):
+    if len(set(sampled)) == 1 and (backend.algorithm in ALWAYS_ONE or backend.sticks):
         return passed(f"always the same worker for one client, as balance {backend.algorithm} has it")
     if weighted(backend):
         ids = look(see, backend, up)[1].ids
@@ -40,7 +44,7 @@ def other_shares(vm: Target, see: See, backend: Proxy, up: Sequence[int], verdic
             return passed(_counted(ids))
     else:
         more, _ = greetings(vm, see, MANY, attempt=3)
-        ids = observe(more, tuple(turns)).ids
+        ids, _ = greeted(more)
     missing = [one for one in turns if one not in ids]
     return no_turn(missing) if missing else passed(_counted(ids))
 
@@ -70,7 +74,7 @@ def other_order(see: See, backend: Proxy, up: Sequence[int]) -> Judgement:
     if found.fits(backend):
         if found.has_weights(turns) or first.named.weights != found.named.weights:
             return passed(told)
-    elif _runs(see(config_check()), backend):
+    elif says_so(see(config_check()), backend):
         return unjudged(told, "staff: HAProxy says that it balances so, and the answers do not")
     return failed(
         expected=f"what balance {_configured(backend, turns)} does",
@@ -84,7 +88,7 @@ def _configured(backend: Proxy, turns: dict[int, int]) -> str:
     return f"{backend.balance or 'roundrobin'}{weights}"
 
 
-def _runs(found: Haproxy, backend: Proxy) -> bool:
+def says_so(found: Haproxy, backend: Proxy) -> bool:
     """The HAProxy that runs says itself that it has the algorithm of the file."""
     return any(one.proxy == backend.name and one.algorithm == backend.algorithm for one in found.running)
 
@@ -92,15 +96,11 @@ def _runs(found: Haproxy, backend: Proxy) -> bool:
 @check("lb.algorithm", question="3b", layer="answer on the VM", after=("lb.frontend",), optional=True)
 def algorithm(vm: Target, see: See) -> Judgement:
     """The algorithm that the answers show."""
-    backend, up, (replies, _) = setting(vm, see)
+    backend, up, _ = setting(vm, see)
     turns = serving(backend, up)
     if backend is None or len(turns) < 2:
         return unjudged("fewer than two workers can be chosen")
-    if is_plain(backend):
-        ids = observe(replies, tuple(turns)).ids
-        found = Found(name([Seen(one) for one in ids], turns), ids, (), {})
-    else:
-        found, _ = look(see, backend, up)
+    found = observed(vm, see, backend, up)
     if not found.named.names:
         return unjudged("too few answers")
     running = [one.algorithm for one in see(config_check()).running if one.proxy == backend.name]

@@ -69,6 +69,8 @@ def patiently(vm: Target, see: See, *, tcp: bool) -> DnsAnswer:
 
 
 def _reach(see: See, answer: DnsAnswer, how: str) -> Judgement:
+    if answer.authoritative and answer.rcode in ("NXDOMAIN", "NOERROR"):
+        return passed(f"an authoritative answer over {how}")
     found, firewall = see(sockets(), ufw_status())
     # systemd-resolved's own addresses do not get in BIND's way
     listening = [
@@ -76,8 +78,6 @@ def _reach(see: See, answer: DnsAnswer, how: str) -> Judgement:
         for one in found.listening
         if one.port == 53 and one.proto == how.lower() and not one.address.startswith("127.0.0.5")
     ]
-    if answer.authoritative and answer.rcode in ("NXDOMAIN", "NOERROR"):
-        return passed(f"an authoritative answer over {how}")
     if answer.answered:
         hint = "the server is reached and does not want to answer for your zone: may everybody ask it?"
     elif {one.process or "?" for one in listening} - {"named", "?"}:

@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from labctl.grading import See
-from labctl.probes import Proxy, Request, Shot, ShotReplies, config_check, http_shots
+from labctl.grading import See, Target
+from labctl.probes import Proxy, Replies, Request, Shot, ShotReplies, config_check, http_shots
 
 from .facts import FRONTEND, WORKERS, worker_id
-from .looking import weighted
-from .naming import ROUND, Named, Seen, name
+from .looking import greeted, late_sample, sample, weighted
+from .naming import IN_TURN, ROUND, Named, Seen, name
 
 #: Requests from one address, and the most where weights make a round long.
 PLAIN, MOST = 24, 160
@@ -67,6 +67,27 @@ def is_plain(backend: Proxy | None) -> bool:
         return True
     tied = backend.cookie or backend.sticks
     return backend.algorithm in ("roundrobin", "static-rr") and not weighted(backend) and not tied
+
+
+def observed(vm: Target, see: See, backend: Proxy, up: Sequence[int]) -> Found:
+    """What the balancer does: by the experiment, or, for what the main part asks for, by what one client
+    sees; by more of that where chance is not ruled out.
+    """
+    if not is_plain(backend):
+        return look(see, backend, up)[1]
+    turns = serving(backend, up)
+    replies, _ = sample(vm, see)
+    first = in_plain(replies, turns)
+    if set(first.named.names) <= IN_TURN:
+        return first
+    later = late_sample(vm, see, backend)
+    return in_plain(later, turns) if later else first
+
+
+def in_plain(replies: Replies, weights: Mapping[int, int]) -> Found:
+    """What the answers to one client show, where a round has one turn for each server."""
+    ids, errors = greeted(replies)
+    return Found(name([Seen(one) for one in ids], weights, longest=len(weights)), ids, errors, {})
 
 
 def look(see: See, backend: Proxy, up: Sequence[int]) -> tuple[Found, Found]:

@@ -30,14 +30,16 @@ class Op:
 
     ``deadline`` is in seconds, counted on the VM from the op's start. An ``isolated`` op runs in a
     forked child and is cut off at its deadline even when it hangs in the kernel; one with a
-    ``user`` does too, as that user. After a failed op with ``stop_on_failure`` the rest of the call
-    is not run.
+    ``user`` does too, as that user. One that is ``shared`` too may be run by the child of a shared op
+    before it, once that has come to its end: for what leaves nothing behind in its process. After a
+    failed op with ``stop_on_failure`` the rest of the call is not run.
     """
 
     name: str
     args: Mapping[str, Any]
     deadline: float = 30.0
     isolated: bool = False
+    shared: bool = False
     user: str | None = None
     stop_on_failure: bool = False
     check: bool = False
@@ -153,18 +155,22 @@ class Agent:
 
 
 def start_agent(host: Host, deadline: Deadline, become: bool = True, retry: Retry | None = None) -> Agent:
-    """Connect to ``host``, more than once when ``retry`` says so, and start the agent there.
+    """Connect to ``host`` and start the agent there, more than once when ``retry`` says so.
 
     As root when ``become``.
 
     Raises a :class:`HostError` that says why it could not: see ``labctl.errors``.
     """
-    connection = open_connection(host, deadline, retry)
-    try:
-        return start_agent_on(connection, deadline, become)
-    except BaseException:
-        connection.close()
-        raise
+
+    def once(until: Deadline) -> Agent:
+        connection = open_connection(host, until, retry)
+        try:
+            return start_agent_on(connection, until, become)
+        except BaseException:
+            connection.close()
+            raise
+
+    return retry.begin(once, deadline) if retry and not host.is_local else once(deadline)
 
 
 def start_agent_on(connection: Connection, deadline: Deadline, become: bool = True) -> Agent:

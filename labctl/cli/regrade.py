@@ -48,6 +48,7 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
                 "after": document["score"],
                 "max_score": document["max_score"],
                 "checks": rows,
+                "not_recorded": document["not_recorded"],
             }
         )
         if not diff:

@@ -1,11 +1,15 @@
-"""paramiko's transport with bounds on what a server can make it hold in memory.
+"""paramiko's transport with bounds on what a server can make it hold in memory, and on how often it wakes.
 
 Its timeouts bound nothing of this: it allocates whatever length a packet claims to have, reads a banner
-without an end, and keeps what a server sends beyond the channel's window.
+without an end, and keeps what a server sends beyond the channel's window. And wherever it waits it looks
+ten times a second whether something has happened: with hundreds of servers, as much work as the handshakes.
 """
 
 from __future__ import annotations
 
+import math
+import threading
+import time
 from typing import Any
 
 import paramiko
@@ -16,6 +20,8 @@ from paramiko.packet import Packetizer
 MAX_PACKET = 256 << 10
 #: What comes before and with the server's version: RFC 4253 has 255 bytes a line, and some have a few lines.
 MAX_BANNER = 64 << 10
+#: Seconds after which a thread that waits for the server looks whether it is to go on waiting.
+LOOK_EVERY = 1.0
 #: What waits to be read of one channel: paramiko's window, and as much again for both of its streams.
 MAX_WAITING = 4 << 20
 
@@ -60,6 +66,32 @@ class Transport(paramiko.Transport):
 
     def __init__(self, sock: Any, **options: Any) -> None:
         super().__init__(sock, **options, packetizer_class=_Packetizer)
+        sock.settimeout(LOOK_EVERY)
         # AES-GCM first: paramiko checks the MACs of other ciphers byte by byte, in Python.
         ciphers = self.get_security_options()
         ciphers.ciphers = sorted(ciphers.ciphers, key=lambda name: "gcm" not in name)
+
+    def start_client(self, event: threading.Event | None = None, timeout: float | None = None) -> None:
+        agreed = event or threading.Event()
+        super().start_client(agreed)
+        if event is None:
+            self._wait(agreed, timeout)
+            if not self.is_active():
+                raise self.get_exception() or paramiko.SSHException("Negotiation failed.")
+
+    def auth_publickey(
+        self, username: str, key: paramiko.PKey, event: threading.Event | None = None
+    ) -> list[str]:
+        answered = event or threading.Event()
+        further = super().auth_publickey(username, key, answered)
+        if event is None and self.auth_handler:
+            self._wait(answered, self.auth_timeout)
+            further = self.auth_handler.wait_for_response(answered)
+        return further
+
+    def _wait(self, event: threading.Event, timeout: float | None) -> None:
+        """Until it is set, the connection has ended, or the time is over."""
+        until = time.monotonic() + (math.inf if timeout is None else timeout)
+        while self.is_active() and (left := until - time.monotonic()) > 0:
+            if event.wait(min(left, LOOK_EVERY)):
+                return

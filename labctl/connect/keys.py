@@ -13,6 +13,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import paramiko
@@ -103,7 +104,7 @@ def offers_for(server: Server, deadline: Deadline, stack: ExitStack) -> Offers:
 def _of_file(path: Path, agent: _Agent, offers: Offers, *, required: bool) -> Offer | None:
     """The key of a file, by ssh-agent when the file alone does not open; None when there is none to use."""
     try:
-        return Offer(paramiko.PKey.from_path(path), str(path))
+        return Offer(_private_key(path, _version(path)), str(path))
     except (paramiko.PasswordRequiredException, TypeError):
         # TypeError is what cryptography, below paramiko, says to a key without its passphrase.
         encrypted, why = True, f"the private key {path} has a passphrase, and ssh-agent does not hold it"
@@ -120,6 +121,18 @@ def _of_file(path: Path, agent: _Agent, offers: Offers, *, required: bool) -> Of
         raise AuthRefused(why, hint=offers.hint(""))
     # One that only ssh's configuration names, or its defaults, may be missing: ssh goes on, too.
     return None
+
+
+@lru_cache(maxsize=8)
+def _private_key(path: Path, _version: tuple[int, ...]) -> paramiko.PKey:
+    """The key of a file, read again only when it has changed: all VMs of a course are offered the same."""
+    return paramiko.PKey.from_path(path)
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """When the file, and the certificate that paramiko reads with it, were written."""
+    certificate = path.with_name(path.name + "-cert.pub")
+    return tuple(one.stat().st_mtime_ns for one in (path, certificate) if one == path or one.exists())
 
 
 def _public_half(path: Path) -> bytes | None:

@@ -8,7 +8,6 @@ offered, nobody is asked anything, the agent is never forwarded, and one absolut
 
 from __future__ import annotations
 
-import functools
 import logging
 import threading
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ import fabric
 import paramiko
 from paramiko.auth_strategy import AuthFailure
 
+from labctl.connect import known_hosts
 from labctl.connect.bounded import Transport
 from labctl.connect.carrier import Carrier, open_carrier
 from labctl.connect.keys import InOrder, Offers, offers_for
@@ -35,10 +35,6 @@ from labctl.errors import (
 
 # Without a handler, Python prints paramiko's errors on stderr: they are in ours, with what they mean.
 logging.getLogger("paramiko").addHandler(logging.NullHandler())
-
-
-# Reading known_hosts takes long when it has a line for each of many VMs, each of which would read it.
-_reading = threading.Lock()
 
 
 #: Seconds between two messages that ask for nothing, over a connection where we only wait.
@@ -86,6 +82,7 @@ def log_in(server: Server, deadline: Deadline) -> Login:
         guard.start()
         connection = _fabric_connection(server, carrier.sock, offers, deadline)
         stack.callback(connection.client.close)
+        stack.callback(carrier.shut)  # first: it wakes paramiko's thread, which would wait on what is closed
         try:
             connection.open()
         except Exception as err:
@@ -131,24 +128,9 @@ def record_name(server: Server) -> str:
 
 
 def known_keys(server: Server) -> list[paramiko.PKey]:
-    """The host keys of a server that are on record."""
+    """The host keys of a server that are on record. Raises :class:`HostError` for an unreadable file."""
     name = record_name(server)
-    return [key for path in server.known_hosts for key in (_known(path).lookup(name) or {}).values()]
-
-
-def _known(path: Path) -> paramiko.HostKeys:
-    """What ``path`` has on record, read again only when it has changed."""
-    try:
-        version = path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return paramiko.HostKeys()
-    with _reading:
-        return _read(path, version)
-
-
-@functools.lru_cache(maxsize=8)
-def _read(path: Path, _version: int) -> paramiko.HostKeys:
-    return paramiko.HostKeys(str(path))
+    return [key for path in server.known_hosts for key in known_hosts.read(path).keys(name)]
 
 
 def _explain(

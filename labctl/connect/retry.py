@@ -1,6 +1,6 @@
 """Connecting once more, when the failure may have been a passing one.
 
-Never anything but connecting: what came back over a connection, right or wrong, is an answer.
+Never anything but connecting and starting the agent: what came back from that, right or wrong, is an answer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from labctl.deadline import Deadline
-from labctl.errors import Unreachable
+from labctl.errors import DeadlineExceeded, Unreachable
 
 T = TypeVar("T")
 
@@ -24,10 +24,15 @@ class Retry:
     The pauses are about ``pause`` seconds, then twice that and so on, each half as long to half again as
     long by chance: VMs that failed together (a switch, sshd's MaxStartups on a jump host) do not come back
     together. ``stop`` ends them. ``failed`` are the tries that failed and were followed by another.
+
+    ``patience`` is for whoever begins more than a connection: after so many seconds a first try is given up
+    for another. When packets are lost TCP waits twice as long each time, and what is slow by then stays slow
+    for that connection alone.
     """
 
     tries: int = 3
     pause: float = 1.0
+    patience: float = 25.0
     stop: threading.Event = field(default_factory=threading.Event)
     failed: list[str] = field(default_factory=list)
 
@@ -43,3 +48,18 @@ class Retry:
                 if not err.passing or over or self.stop.wait(wait):
                     raise
                 self.failed.append(err.message)
+
+    def begin(self, once: Callable[[Deadline], T], deadline: Deadline) -> T:
+        """What ``once`` returns by ``deadline``: a try that meets its patience is followed by one more, which
+        has at least as much time. Raises what its last try raised.
+        """
+        if deadline.remaining() < 2 * self.patience:
+            return once(deadline)
+        try:
+            return once(deadline.sooner(self.patience))
+        except (DeadlineExceeded, Unreachable) as err:
+            last = isinstance(err, Unreachable) and (not err.passing or len(self.failed) + 1 >= self.tries)
+            if last or self.stop.is_set():
+                raise
+            self.failed.append(err.message)
+        return once(deadline)

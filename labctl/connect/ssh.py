@@ -51,12 +51,17 @@ class SshConnection:
         self._login.close()
 
 
+#: Read from a channel at a time, whatever is asked for: each time costs more than the bytes do.
+_READ = 64 << 10
+
+
 class SshStream:
     """One SSH channel."""
 
     def __init__(self, channel: paramiko.Channel, host: Host) -> None:
         self.host = host
         self._channel = channel
+        self._waiting = b""
         self._stderr = b""
 
     def write(self, data: bytes, deadline: Deadline) -> None:
@@ -69,9 +74,15 @@ class SshStream:
             raise AgentFault("the connection to the agent is gone") from err
 
     def read(self, most: int, deadline: Deadline) -> bytes:
+        if not self._waiting:
+            self._waiting = self._received(deadline)
+        part, self._waiting = self._waiting[:most], self._waiting[most:]
+        return part
+
+    def _received(self, deadline: Deadline) -> bytes:
         try:
             self._channel.settimeout(max(deadline.remaining(), 0.01))
-            data = self._channel.recv(most)
+            data = self._channel.recv(_READ)
         except TimeoutError as err:
             raise DeadlineExceeded(f"no answer from the agent on {self.host.name} in time") from err
         except (paramiko.SSHException, OSError) as err:

@@ -5,12 +5,13 @@ A run can be judged again from its evidence without the VM: the same checks over
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 from labctl.grading.settling import Settled, Settling
-from labctl.probes import Malformed, Observed, Request, Unobserved, decode, encode
+from labctl.probes import Malformed, Observed, Request, Unobserved, current_key, decode, encode
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -18,8 +19,12 @@ B = TypeVar("B")
 C = TypeVar("C")
 D = TypeVar("D")
 
-#: Raised with every change after which an old run's evidence does not mean the same any more.
-FORMAT = 1
+#: For every format after the first, the probes whose observations mean something else since. What an older
+#: run observed by them is left out when it is judged again; all the rest of it still says what it said.
+CHANGED: tuple[frozenset[str], ...] = ()
+FORMAT = 1 + len(CHANGED)
+#: The cause of what a stored run does not have, or has in a form that this version does not read.
+NOT_RECORDED = "not-recorded"
 
 
 @dataclass
@@ -43,22 +48,18 @@ class Evidence:
         record = self.stored.get(request.key)
         if record is None:
             return None
-        found: Observed[T]
-        if record.get("error"):
-            error = record["error"]
-            found = Observed(Unobserved(str(error["cause"]), str(error["message"])))
-        else:
-            try:
-                found = Observed(
-                    value=decode(request.probe.shape, record["value"]),
-                    seconds=float(record["seconds"]),
-                    looks=int(record.get("looks", 1)),
-                    waited=float(record.get("waited", 0.0)),
-                )
-            except Malformed as err:
-                found = Observed(Unobserved("malformed", f"stored evidence: {err}"))
+        try:
+            found: Observed[T] = _read(request, record)
+        except (Malformed, LookupError, TypeError, ValueError) as err:
+            found = Observed(not_recorded(request, f"cannot be read: {err}"))
         self.add(request, found)
         return found
+
+    def lacks(self, request: Request[Any]) -> bool:
+        """It was asked for, and the stored run does not have it."""
+        found = self.observed.get(request.key)
+        value = found.value if found else None
+        return isinstance(value, Unobserved) and value.cause == NOT_RECORDED
 
     def to_json(self) -> dict[str, Any]:
         """``{"format", "observations": {id: {"key", "vantage", "seconds", "value" | "error"}}}``; with
@@ -79,10 +80,37 @@ class Evidence:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Evidence:
-        """Evidence of an earlier run. Raises ``ValueError`` for another format."""
-        if data.get("format") != FORMAT:
-            raise ValueError(f"evidence of format {data.get('format')}; this version reads {FORMAT}")
-        return cls(stored={row["key"]: row for row in data["observations"].values()})
+        """Evidence of an earlier run, by this version or one before. What changed its meaning since is left
+        out.
+
+        Raises ``ValueError`` for a format that this version does not know.
+        """
+        written = data.get("format")
+        if not isinstance(written, int) or not 1 <= written <= FORMAT:
+            raise ValueError(f"evidence of format {written}; this version reads 1 to {FORMAT}")
+        changed = tuple(json.dumps([name])[:-1] + "," for later in CHANGED[written - 1 :] for name in later)
+        rows = data["observations"].values()
+        return cls(
+            stored={current_key(row["key"]): row for row in rows if not row["key"].startswith(changed)}
+        )
+
+
+def not_recorded(request: Request[Any], why: str = "is not in the stored evidence of that run") -> Unobserved:
+    """Of a stored run: what nobody looked at then, or looked at in another way."""
+    return Unobserved(NOT_RECORDED, f"{request.probe.name} ({request.vantage}) {why}")
+
+
+def _read(request: Request[T], record: Mapping[str, Any]) -> Observed[T]:
+    """An observation as it was stored. Raises what comes of reading a form that is not today's."""
+    error = record.get("error")
+    if error:
+        return Observed(Unobserved(str(error["cause"]), str(error["message"])))
+    return Observed(
+        value=decode(request.probe.shape, record["value"]),
+        seconds=float(record["seconds"]),
+        looks=int(record.get("looks", 1)),
+        waited=float(record.get("waited", 0.0)),
+    )
 
 
 class Wanted(Exception):

@@ -21,6 +21,8 @@ from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence
 from labctl.grading.judge import Result, judge, leave_out_absent
 from labctl.grading.lab import Lab
+from labctl.grading.rubric import Rubric
+from labctl.grading.settling import Fetch
 from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Verdict
 from labctl.inventory import Host
@@ -28,8 +30,8 @@ from labctl.probes import Observed, Observer, Request, StaffLink, Unobserved
 
 #: Seconds for one VM, whatever happens on it.
 VM_DEADLINE = 180.0
-#: Seconds for connecting and starting the agent.
-START_DEADLINE = 60.0
+#: Seconds for connecting and starting the agent, a second try included.
+START_DEADLINE = 75.0
 
 log = logging.getLogger(__name__)
 
@@ -167,6 +169,20 @@ def grade_through(observer: Observer, host: Host, plan: Plan, deadline: Deadline
         started=started,
         restored=bench.restored,
     )
+
+
+def answered_again(
+    graded: Graded, rubric: Rubric, answers: Answers, secrets: Mapping[str, str], fetch: Fetch
+) -> tuple[Result, ...]:
+    """The checks of ``graded`` once more, with other answers beside the same VM.
+
+    ``secrets`` are the staff's values by name. ``fetch`` observes what these answers ask for beside what has
+    been seen of the VM already.
+    """
+    evidence = Evidence(dict(graded.evidence.observed), dict(graded.evidence.requests))
+    add_answers(evidence, answers, rubric, secrets)
+    target = replace(graded.target, answered=True, secrets=tuple(secrets))
+    return tuple(judge([one.check for one in graded.results], target, evidence, fetch))
 
 
 def _with_answers(plan: Plan, host: Host, staff: Host | None, evidence: Evidence) -> Target:

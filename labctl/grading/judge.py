@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from labctl.grading.check import Check
-from labctl.grading.evidence import Evidence, NotObserved, See, Wanted
+from labctl.grading.evidence import Evidence, NotObserved, See, Wanted, not_recorded
 from labctl.grading.layers import height
 from labctl.grading.settling import REAL, Clock, Fetch, Settling, by_key, fetch_settled
 from labctl.grading.target import Target
@@ -53,14 +53,14 @@ def judge(
     ``fetch`` is called with each wave's requests; what it does not return counts as not observed. The
     evidence given is added to. ``clock`` measures the time in which states settle.
     """
+    said: dict[str, _Said] = {}
     for _ in range(MAX_WAVES):
-        results, wanted, settling = _round(checks, target, evidence)
+        results, wanted, settling = _round(checks, target, evidence, said)
         if not wanted:
             return [_kindly(one) for one in results]
         if fetch is None:
-            missing = Unobserved("not-recorded", "this is not in the stored evidence of that run")
             for request in wanted:
-                evidence.add(request, Observed(missing))
+                evidence.add(request, Observed(not_recorded(request)))
             continue
         wave = _wave(wanted)
         awaited = {one.key: settling[one.key] for one in wave if one.key in settling}
@@ -69,7 +69,7 @@ def judge(
         for request in wave:
             evidence.add(request, found.get(request.key) or Observed(lost))
     endless = Judgement(Verdict.ERROR, 0.0, seen=f"checks still asked for more after {MAX_WAVES} waves")
-    results, _, _ = _round(checks, target, evidence)
+    results, _, _ = _round(checks, target, evidence, said)
     return [
         one if one.verdict is not Verdict.ERROR else _kindly(Result(one.check, endless, 0.0))
         for one in results
@@ -84,11 +84,36 @@ def _wave(wanted: list[Request[Any]]) -> list[Request[Any]]:
     return together or alone[:1] or wanted[:1]
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What a check says of the evidence, whatever those before it say: the same when it is asked again."""
+
+    judgement: Judgement
+    score: float
+    used: tuple[Request[Any], ...]
+
+
+def _ask(check: Check, target: Target, evidence: Evidence) -> _Said:
+    """Raises :class:`Wanted` when the evidence is not enough."""
+    see = See(evidence)
+    try:
+        judgement = check.judge(target, see)
+        return _Said(judgement, check.score(judgement), tuple(see.used))
+    except NotObserved as lost:
+        unknown = Judgement(Verdict.ERROR, 0.0, seen=f"{lost.why.cause}: {lost.why.message}")
+        return _Said(unknown, 0.0, (*see.used, lost.request))
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as bug:
+        # a lab author's mistake costs nobody a point, and no other check its verdict
+        seen = f"the check itself is broken: {type(bug).__name__}: {bug}"
+        broken = Judgement(Verdict.ERROR, 0.0, seen=seen, hint="please report this to the lab's authors")
+        return _Said(broken, 0.0, tuple(see.used))
+
+
 def _round(
-    checks: Sequence[Check], target: Target, evidence: Evidence
+    checks: Sequence[Check], target: Target, evidence: Evidence, said: dict[str, _Said]
 ) -> tuple[list[Result], list[Request[Any]], dict[str, Settling[Any]]]:
     """Every check as far as the evidence goes, the requests that are missing, each once, and which of them
-    are for states that settle.
+    are for states that settle. ``said`` is what checks said in earlier rounds, and is added to.
     """
     results: dict[str, Result] = {}
     wanted: dict[str, Request[Any]] = {}
@@ -99,10 +124,9 @@ def _round(
         if blocked:
             results[one.id] = blocked
             continue
-        see = See(evidence)
         try:
-            judgement = one.judge(target, see)
-            score = one.score(judgement)
+            if one.id not in said:
+                said[one.id] = _ask(one, target, evidence)
         except Wanted as need:
             # Asked for ahead, before it is known whether the checks before pass: it saves round trips. What
             # changes the VM is safe from that: by the time it is fetched everything before it is decided,
@@ -112,25 +136,15 @@ def _round(
             settling.extend(need.settling)
             results[one.id] = Result(one, _PENDING, 0.0)
             continue
-        except NotObserved as lost:
-            judgement = Judgement(Verdict.ERROR, 0.0, seen=f"{lost.why.cause}: {lost.why.message}")
-            results[one.id] = Result(one, judgement, 0.0, (*see.used, lost.request))
-            continue
-        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as bug:
-            # a lab author's mistake costs nobody a point, and no other check its verdict
-            seen = f"the check itself is broken: {type(bug).__name__}: {bug}"
-            score, judgement = (
-                0.0,
-                Judgement(Verdict.ERROR, 0.0, seen=seen, hint="please report this to the lab's authors"),
-            )
         if any(earlier.judgement is _PENDING for earlier in before):
             results[one.id] = Result(one, _PENDING, 0.0)
             continue
+        found = said[one.id]
         cause = ""
-        if judgement.verdict is Verdict.FAIL:
+        if found.judgement.verdict is Verdict.FAIL:
             below = [results[other] for other in one.explained_by if other in results]
             cause = _cause([other for other in below if other.verdict in _BROKEN], results)
-        results[one.id] = Result(one, judgement, score, tuple(see.used), cause)
+        results[one.id] = Result(one, found.judgement, found.score, found.used, cause)
     return list(results.values()), list(wanted.values()), by_key(settling)
 
 

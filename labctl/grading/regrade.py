@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from datetime import datetime, timezone
 from typing import Any
 
@@ -13,6 +14,7 @@ from labctl.grading.grade import Graded
 from labctl.grading.judge import judge, leave_out_absent
 from labctl.grading.lab import Lab
 from labctl.grading.target import Target
+from labctl.grading.verdict import Verdict
 
 #: Why a check was left out by whoever asked for the run, not by the check itself.
 NOT_ASKED = "not asked for"
@@ -21,14 +23,18 @@ NOT_ASKED = "not asked for"
 def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, Any]:
     """The document of a VM by today's checks. ``earlier`` is its document of ``grade --json``.
 
-    A check that asks for what was not observed then is an ERROR that says so. Raises
-    :class:`CourseError` for evidence of another format.
+    A check that asks for what was not observed then is an ERROR that says so, and stands in the document's
+    ``not_recorded``: ids of checks, each with those of the observations that are not there. Raises
+    :class:`CourseError` for evidence of a format that only a later version reads.
     """
     try:
         seen = Evidence.from_json(evidence)
     except ValueError as err:
-        raise CourseError(f"{earlier['host']}: {err}", hint="labctl show still shows that run") from err
-    target = Target(**earlier["target"])
+        raise CourseError(
+            f"{earlier['host']}: {err}", hint="a later labctl wrote it; labctl show still shows that run"
+        ) from err
+    known = {one.name for one in fields(Target)}
+    target = Target(**{name: value for name, value in earlier["target"].items() if name in known})
     skipped = {one["id"] for one in earlier["left_out"] if one["reason"] == NOT_ASKED}
     left_out = []
     chosen = []
@@ -54,4 +60,9 @@ def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -
     )
     document = host_document(earlier["host"], lab, graded)
     del document["evidence"]
+    document["not_recorded"] = {
+        one.check.id: sorted({each.id for each in one.used if seen.lacks(each)})
+        for one in results
+        if one.verdict is Verdict.ERROR and any(map(seen.lacks, one.used))
+    }
     return document

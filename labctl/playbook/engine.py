@@ -93,6 +93,7 @@ class Run:
         self._delegates: Delegates | None = None
         self._once: Once | None = None
         self._hosts = {host.name: self._connecting(host) for host in hosts}
+        self._last = {host.name: step for step in self.steps for host in step.hosts}
 
     def _connecting(self, host: Host) -> Host:
         """The host as its first playbook sees it: one connection serves all of them.
@@ -188,6 +189,10 @@ class Run:
                 once.leave(host.name)
                 record.seconds += time.monotonic() - started
                 record.connections, record.round_trips = session.counts
+                if self._last[host.name] is step or record.over:
+                    # now: hundreds that stay open until the slowest has ended cost memory, here and there
+                    session.close()
+                    delegates.close(host.name)
 
         def done(host: Host, outcome: HostError | None) -> None:
             record = self.records[host.name]

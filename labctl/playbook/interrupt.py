@@ -25,7 +25,7 @@ class _Closes(Protocol):
 T = TypeVar("T", bound=_Closes)
 
 # How soon a cancelled run is noticed. Work that ends by itself is noticed at once.
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.5
 
 
 def until_closed(work: Callable[[], T], closed: threading.Event) -> T:

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Undefined, UndefinedError
 from jinja2.utils import missing
 
 from labctl import vault
 from labctl.errors import PlaybookError
-from labctl.playbook.values import Missing
+from labctl.playbook.schema import BadValue, to_bool
+from labctl.playbook.values import LazyList, Missing
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
@@ -46,7 +49,8 @@ def _trusted_path(scope: Scope, name: str, kind: str) -> Path:
     return find_file(name, scope.templar.directories, kind)
 
 
-def _file(scope: Scope, terms: list[str], options: Mapping[str, Any]) -> list[Any]:
+def _file(scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) -> list[Any]:
+    lstrip, rstrip = (to_bool(options.get(word, word == "rstrip")) for word in ("lstrip", "rstrip"))
     found = []
     for term in terms:
         path = _trusted_path(scope, term, "files")
@@ -54,19 +58,36 @@ def _file(scope: Scope, terms: list[str], options: Mapping[str, Any]) -> list[An
             text = vault.read_file(path, PlaybookError).decode("utf-8")
         except (OSError, UnicodeDecodeError) as err:
             raise LookupFailed(f"cannot read {path}: {err}") from err
-        found.append(text.rstrip() if options.get("rstrip", True) else text)
+        text = text.lstrip() if lstrip else text
+        found.append(text.rstrip() if rstrip else text)
     return found
 
 
-def _env(_scope: Scope, terms: list[str], options: Mapping[str, Any]) -> list[Any]:
-    return [os.environ.get(term, options.get("default", "")) for term in terms]
+def _env(_scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) -> list[Any]:
+    found = []
+    for term in terms:
+        name, *_more = term.split() or [""]
+        if not name:
+            raise LookupFailed("the lookup 'env' takes the names of environment variables")
+        default = options.get("default")
+        found.append(os.environ.get(name, "" if default is None else default))
+    return found
 
 
-def _template(scope: Scope, terms: list[str], _options: Mapping[str, Any]) -> list[Any]:
-    return [scope.templar.render_file(_trusted_path(scope, term, "templates"), scope) for term in terms]
+def _template(scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) -> list[Any]:
+    trim_blocks = to_bool(options.get("trim_blocks", True))
+    found: list[Any] = []
+    for path in [_trusted_path(scope, term, "templates") for term in terms]:
+        try:
+            found.append(scope.templar.value_of_file(path, scope, trim_blocks=trim_blocks))
+        except PlaybookError as err:
+            if not isinstance(err.__cause__, UndefinedError):
+                raise
+            found.append(Missing(hint=str(err)))
+    return found
 
 
-def _vars(scope: Scope, terms: list[str], options: Mapping[str, Any]) -> list[Any]:
+def _vars(scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) -> list[Any]:
     found = []
     for term in terms:
         value = scope.lookup(term)
@@ -77,9 +98,59 @@ def _vars(scope: Scope, terms: list[str], options: Mapping[str, Any]) -> list[An
     return found
 
 
-LOOKUPS: dict[str, Callable[[Scope, list[str], Mapping[str, Any]], list[Any]]] = {
-    "env": _env,
-    "file": _file,
-    "template": _template,
-    "vars": _vars,
+@dataclass(frozen=True)
+class Lookup:
+    """One plugin: how it finds a value for each term, and the options that it takes."""
+
+    find: Callable[[Scope, Sequence[str], Mapping[str, Any]], list[Any]]
+    options: frozenset[str]
+
+
+LOOKUPS: dict[str, Lookup] = {
+    "env": Lookup(_env, frozenset({"default"})),
+    "file": Lookup(_file, frozenset({"lstrip", "rstrip"})),
+    "template": Lookup(_template, frozenset({"trim_blocks"})),
+    "vars": Lookup(_vars, frozenset({"default"})),
 }
+
+
+def look_up(
+    scope: Scope, name: str, terms: Sequence[Any], options: Mapping[str, Any], *, as_list: bool = False
+) -> Any:
+    """What ``lookup(name, *terms, **options)`` gives: a term's value, or those of several.
+
+    Several are one text with commas when they all are text. ``as_list`` and the option ``wantlist``
+    leave them a list. Raises LookupFailed for an option that is not covered, and for what is not found
+    unless the option ``errors`` is ``ignore``. What a template makes of something undefined is.
+    """
+    short = name.removeprefix("ansible.builtin.")
+    if short not in LOOKUPS:
+        raise LookupFailed(f"there is no lookup {name!r}: {', '.join(sorted(LOOKUPS))} are covered")
+    given = dict(options)
+    as_list = bool(given.pop("wantlist", False)) or as_list
+    ignored = given.pop("errors", "strict") == "ignore"
+    unknown = sorted(set(given) - LOOKUPS[short].options)
+    if unknown:
+        raise LookupFailed(f"the option {unknown[0]!r} of the lookup {short!r} is not covered")
+    for value in (*terms, *(value for word, value in given.items() if word != "default")):
+        if isinstance(value, Undefined):
+            return value
+    try:
+        found = _found(LOOKUPS[short], scope, terms, given)
+    except (LookupFailed, PlaybookError, BadValue):
+        if not ignored:
+            raise
+        return [] if as_list else None
+    if as_list or not found:
+        # an undefined part of it is one for whom it is read by, as in a variable
+        return LazyList(found, scope, found.__getitem__)
+    if len(found) == 1:
+        return found[0]
+    return ",".join(found) if all(isinstance(one, str) for one in found) else found
+
+
+def _found(lookup: Lookup, scope: Scope, terms: Sequence[Any], options: Mapping[str, Any]) -> list[Any]:
+    for term in terms:
+        if not isinstance(term, str):
+            raise LookupFailed(f"a lookup takes text, not {term!r}")
+    return lookup.find(scope, terms, options)

@@ -207,17 +207,17 @@ def relations(module: Module, given: set[str]) -> str | None:
 def complete(module: Module, args: Mapping[str, Any]) -> dict[str, Any]:
     """Rendered arguments as the module takes them: canonical names, coerced, defaults filled in.
 
-    None counts as not given, as in Ansible. Raises :class:`BadValue`.
+    None counts as not given, as in Ansible, but is a fact's value as well as any. Raises :class:`BadValue`.
     """
     done: dict[str, Any] = {}
     for word, value in args.items():
+        name = module.canonical(word)
+        if name is None and module.open_ended:
+            done[word] = value
+            continue
         if value is None:
             continue
-        name = module.canonical(word)
         if name is None:
-            if module.open_ended:
-                done[word] = value
-                continue
             raise BadValue(f"{module.name} has no parameter {word!r}")
         try:
             done[name] = coerce_param(module.params[name], value)

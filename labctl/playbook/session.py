@@ -129,6 +129,13 @@ class Delegates:
                 return host
         return local_host(name) if name in _LOCAL else Host(name)
 
+    def close(self, host: str) -> None:
+        """End the sessions of ``host``'s tasks."""
+        with self._lock:
+            ended = [session for (asking, _), session in self._sessions.items() if asking == host]
+        for session in ended:
+            session.close()
+
     def all(self) -> Iterable[Session]:
         with self._lock:
             return list(self._sessions.values())

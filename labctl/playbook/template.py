@@ -7,7 +7,7 @@ one expression keeps the expression's type (``"{{ 5 }}"`` is a number), as in an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -27,7 +27,7 @@ from labctl import vault
 from labctl.documents import Map, Seq, Verbatim
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.filters import filters_for, tests_for, undefined_through
-from labctl.playbook.lookups import LOOKUPS, LookupFailed
+from labctl.playbook.lookups import LookupFailed, look_up
 from labctl.playbook.template_errors import (
     check_names,
     fail,
@@ -36,7 +36,7 @@ from labctl.playbook.template_errors import (
     syntax_error,
     text_place,
 )
-from labctl.playbook.values import OMIT, Missing, as_text, check_defined, finished
+from labctl.playbook.values import OMIT, Missing, as_text, check_parts_defined, finished
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
@@ -62,7 +62,7 @@ def _defined(_context: Context, value: Any) -> Any:
 
     (It takes the context so that Jinja does not call it when it compiles.)
     """
-    check_defined(value)
+    check_parts_defined(value)
     return value
 
 
@@ -96,6 +96,10 @@ class _Environment(SandboxedEnvironment):
     context_class = _Context
     concat = staticmethod(_concat)
 
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """Jinja's chain of two mappings is slow to go through, which each rendering does."""
+        return super().make_globals(d) if d else self.globals
+
     def call(self, context: Context, called: Any, /, *args: Any, **options: Any) -> Any:
         """What is called with something undefined, or fails for that, is undefined itself."""
         if called is _lookup or called is _query or isinstance(called, Macro):
@@ -126,20 +130,12 @@ class _StringEnvironment(_Environment):
 
 @pass_context
 def _lookup(context: Context, name: str, *terms: Any, **options: Any) -> Any:
-    found = _query(context, name, *terms, **options)
-    if len(found) == 1:
-        return found[0]
-    return ",".join(str(one) for one in found)
+    return look_up(context.parent[SCOPE], name, terms, options)
 
 
 @pass_context
-def _query(context: Context, name: str, *terms: Any, **options: Any) -> list[Any]:
-    short = name.removeprefix("ansible.builtin.")
-    if short not in LOOKUPS:
-        raise LookupFailed(f"there is no lookup {name!r}: {', '.join(sorted(LOOKUPS))} are covered")
-    for term in terms:
-        check_defined(term)
-    return LOOKUPS[short](context.parent[SCOPE], [str(term) for term in terms], options)
+def _query(context: Context, name: str, *terms: Any, **options: Any) -> Any:
+    return look_up(context.parent[SCOPE], name, terms, options, as_list=True)
 
 
 def _now(utc: bool = False, fmt: str | None = None) -> Any:
@@ -220,13 +216,23 @@ class Templar:
         self, path: Path, scope: Scope, *, trim_blocks: bool = True, lstrip_blocks: bool = False
     ) -> str:
         """A template file as text; errors are at the template's own line."""
+        source, rendered = self._render_file(path, scope, trim_blocks, lstrip_blocks)
+        return str(_same_end(source, "" if rendered is None else str(rendered)))
+
+    def value_of_file(self, path: Path, scope: Scope, *, trim_blocks: bool = True) -> Any:
+        """The same for the lookup: the native value when the template gives a single one."""
+        source, rendered = self._render_file(path, scope, trim_blocks, False)
+        return _same_end(source, rendered)
+
+    def _render_file(
+        self, path: Path, scope: Scope, trim_blocks: bool, lstrip_blocks: bool
+    ) -> tuple[str, Any]:
         template = self.load_file(path, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
         try:
-            rendered = _concat(template.root_render_func(template.new_context({SCOPE: scope})))
+            rendered = finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
         except _RENDER_ERRORS as err:
             fail_in_file(err, path, scope)
-        source = vault.read_file(path, PlaybookError).decode("utf-8")
-        return str(_same_end(source, "" if rendered is None else str(rendered)))
+        return vault.read_file(path, PlaybookError).decode("utf-8"), rendered
 
     # -- compiling -------------------------------------------------------------------------
 

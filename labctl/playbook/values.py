@@ -31,6 +31,10 @@ class Missing(StrictUndefined):
     def __getitem__(self, _key: Any) -> Missing:  # type: ignore[override]
         return self
 
+    def __repr__(self) -> str:
+        # A list made into text shows what it holds: nothing undefined gets into a file that way.
+        self._fail_with_undefined_error()
+
 
 class Broken(Missing):
     """What could not be made, for another reason than an undefined name: whoever uses it fails so.
@@ -58,7 +62,7 @@ class Omit:
     """The value of ``omit``: an argument that has it counts as not given."""
 
     def __repr__(self) -> str:
-        return "omit"
+        return "<<Omit>>"
 
 
 OMIT = Omit()
@@ -153,7 +157,9 @@ def _settled_first(kind: type, names: Sequence[str]) -> None:
     for name in names:
 
         def whole(self: Any, *args: Any, _name: str = name, **options: Any) -> Any:
-            self.settle()
+            for one in (self, *args):
+                if isinstance(one, LazyMap | LazyList):
+                    one.settle()
             return getattr(super(kind, self), _name)(*args, **options)
 
         setattr(kind, name, whole)
@@ -176,6 +182,17 @@ def check_defined(value: Any) -> None:
     """Raise UndefinedError when ``value`` is undefined."""
     if isinstance(value, Undefined):
         value._fail_with_undefined_error()
+
+
+def check_parts_defined(value: Any) -> None:
+    """The same for ``value`` and all that it holds."""
+    check_defined(value)
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return
+    for part in value:
+        check_parts_defined(part)
 
 
 def plain(value: Any) -> Any:
@@ -230,5 +247,7 @@ def _without_omitted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_omitted(item) for key, item in value.items() if not isinstance(item, Omit)}
     if isinstance(value, list | tuple):
-        return [_without_omitted(item) for item in value if not isinstance(item, Omit)]
+        kept = [_without_omitted(item) for item in value if not isinstance(item, Omit)]
+        # what groupby gives shows as the tuples that they are
+        return kept if type(value) in (list, tuple, LazyList) else tuple(kept)
     return value

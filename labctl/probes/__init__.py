@@ -7,7 +7,7 @@ Nothing here judges. A request made here is carried out by :class:`Observer`; a 
 from labctl.probes.bind import Bind, zone_check
 from labctl.probes.crash import CrashReport, WorkerGroup, crash_experiment
 from labctl.probes.decoding import Malformed, decode, encode
-from labctl.probes.dns import DnsAnswer, Record, dns_query
+from labctl.probes.dns import DnsAnswer, Record, current_key, dns_query
 from labctl.probes.haproxy import (
     Candidate,
     Haproxy,
@@ -58,8 +58,8 @@ __all__ = [
     "Settled", "ShareTrial", "Shot", "ShotReplies", "ShotReply",
     "Socket", "Sockets", "StaffLink", "Unit", "Units", "Unobserved", "Vantage",
     "WorkerGroup", "WriteTrial", "addresses", "candidate_check", "config_check", "crash_experiment",
-    "decode", "directory", "dns_query", "encode", "file_read", "http_sample", "http_shots", "mounts",
-    "packages",
+    "current_key", "decode", "directory", "dns_query", "encode", "file_read", "http_sample", "http_shots",
+    "mounts", "packages",
     "parse_config", "parse_state", "read_records", "record_type", "resolvers", "sections_of", "servers_in",
     "share_trial", "sockets", "ufw_status", "unit", "write_trial", "zone_check",
 ]  # fmt: skip

@@ -6,7 +6,6 @@ is wrong, the only exception is :class:`Malformed`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -70,11 +69,13 @@ def _number(value: Any, _: type[float]) -> float:
 
 def _tuple_hook(converter: cattrs.Converter, kind: Any) -> Any:
     inner = kind.__args__[0]
+    # looked up once, and not for each item
+    hook = converter.get_structure_hook(inner)
 
     def structure(value: Any, _: Any) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise Malformed(f"a list was expected, {type(value).__name__} came")
-        return tuple(converter.structure(item, inner) for item in value)
+        return tuple(hook(item, inner) for item in value)
 
     return structure
 
@@ -85,17 +86,17 @@ def _measure(data: Any) -> None:
     level = [data]
     for _ in range(MAX_DEPTH):
         following: list[Any] = []
+        items += len(level)
         for value in level:
-            items += 1
             if isinstance(value, str):
                 text += len(value)
-            elif isinstance(value, Mapping):
-                if not all(isinstance(key, str) for key in value):
+            elif isinstance(value, dict):
+                if any(type(key) is not str for key in value):
                     raise Malformed("keys must be strings")
                 following.extend(value.values())
             elif isinstance(value, list):
                 following.extend(value)
-            elif value is not None and not isinstance(value, bool | int | float):
+            elif value is not None and not isinstance(value, int | float):
                 raise Malformed(f"{type(value).__name__} is not JSON")
         if items > MAX_ITEMS or text > MAX_TEXT:
             raise Malformed("too much data")

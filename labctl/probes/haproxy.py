@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import re
 from dataclasses import dataclass, replace
 
@@ -228,6 +229,8 @@ def sections_of(text: str) -> tuple[Section, ...]:
     return tuple(found)
 
 
+# Every check of a balancer asks what its configuration says.
+@functools.lru_cache(maxsize=64)
 def parse_config(text: str) -> tuple[Proxy, ...]:
     """The sections that carry traffic. A line that is not understood changes nothing: HAProxy checks its own
     file.

@@ -84,8 +84,8 @@ class WriteTrial:
 
 
 MOUNTS = Probe("mounts", Mounts, by_shape(Mounts))
-SHARE_TRIAL = Probe("share_trial", ShareTrial, by_shape(ShareTrial))
-WRITE_TRIAL = Probe("write_trial", WriteTrial, by_shape(WriteTrial))
+SHARE_TRIAL = Probe("share_trial", ShareTrial, by_shape(ShareTrial), alters=True)
+WRITE_TRIAL = Probe("write_trial", WriteTrial, by_shape(WriteTrial), alters=True)
 
 
 def mounts(touch: float = 12.0) -> Request[Mounts]:

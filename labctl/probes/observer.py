@@ -139,9 +139,10 @@ _VANTAGES = ("vm", "staff", "outside", "experiment")
 
 
 def to_op(request: Request[Any]) -> Op:
-    """The agent's op for a request. Each runs in a process of its own: any of them may hang."""
-    args = dns.wire_args(request.args) if request.probe is dns.DNS else request.args
-    return Op(f"probes.{request.probe.name}", args, deadline=request.deadline, isolated=True)
+    """The agent's op for a request. Any of them may hang, and is then alone with that."""
+    probe = request.probe
+    args = dns.wire_args(request.args) if probe is dns.DNS else request.args
+    return Op(f"probes.{probe.name}", args, deadline=request.deadline, isolated=True, shared=not probe.alters)
 
 
 def observed(request: Request[Any], result: OpResult) -> Observed[Any]:

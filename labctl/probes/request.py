@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
 T = TypeVar("T")
@@ -22,13 +23,18 @@ Vantage = Literal["vm", "outside", "staff", "experiment", "answers"]
 Json = Mapping[str, Any]
 
 
+# made once: every look of every check at a request begins with its key
+_key = json.JSONEncoder(sort_keys=True).encode
+
+
 @dataclass(frozen=True)
 class Probe(Generic[T]):
     """What can be observed: ``shape`` is the dataclass of its observations.
 
     ``interpret`` turns what the agent sent (untrusted) into the shape; it raises ``ValueError`` when that is
     not possible. ``outside`` makes the observation from the grader's machine, within a number of seconds.
-    ``on_timeout``, for probes where hanging is itself a finding, gives the observation for it.
+    ``on_timeout``, for probes where hanging is itself a finding, gives the observation for it. ``alters`` the
+    process on the VM that makes the observation: that one makes no other.
     """
 
     name: str
@@ -36,6 +42,7 @@ class Probe(Generic[T]):
     interpret: Callable[[Json], T]
     outside: Callable[[Json, float], T] | None = None
     on_timeout: Callable[[], T] | None = None
+    alters: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,12 +59,12 @@ class Request(Generic[T]):
     disruptive: bool = False
     alone: bool = False
 
-    @property
+    @cached_property
     def key(self) -> str:
         """The same for requests that ask for the same thing."""
-        return json.dumps([self.probe.name, self.vantage, self.args], sort_keys=True, ensure_ascii=True)
+        return _key([self.probe.name, self.vantage, self.args])
 
-    @property
+    @cached_property
     def id(self) -> str:
         """A short name for evidence, the same in every run that asks the same (a nonce in the arguments
         aside).

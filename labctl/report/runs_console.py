@@ -72,6 +72,13 @@ def render_changes(document: Mapping[str, Any]) -> str:
                 lines.append(f"    {plain(row['why'], limit=300)}")
     same = sum(1 for one in hosts if not one["checks"])
     lines.append(f"{len(hosts)} VMs judged again, {same} with nothing changed")
+    lacking: dict[str, list[str]] = {}
+    for host in hosts:
+        for check in host["not_recorded"]:
+            lacking.setdefault(check, []).append(host["host"])
+    for check, names in lacking.items():
+        where = ", ".join(plain(name) for name in names[:5]) + (" and others" if len(names) > 5 else "")
+        lines.append(f"{check}: what it needs was not recorded in that run ({where})")
     for name in document["without_evidence"]:
         lines.append(f"{plain(name)}: nothing was seen of it then, so there is nothing to judge")
     lines.append(

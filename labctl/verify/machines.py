@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -80,6 +80,17 @@ class Machines:
         if case.reboot:
             self.box.reboot(host.name)
 
+    def facts(self, host: Host) -> dict[str, str]:
+        """What the texts of answers may name on this VM: the lab's variables, and what the commands of
+        :attr:`Shared.facts` print there.
+
+        Raises :class:`SandboxError` when one of them fails.
+        """
+        found = dict(facts_of(host))
+        for name, command in self.shared.facts.items():
+            found[name] = self._run(host.name, host, command, SCRIPT_SECONDS).strip()
+        return found
+
     def down(self) -> None:
         with suppress(SandboxError):
             self.box.down()
@@ -96,12 +107,15 @@ class Machines:
             (host,) = self.inventory.select([name])
             self._run(name, host, self.shared.ready, READY_SECONDS)
 
-    def _run(self, where: str, host: Host, script: str, seconds: float) -> None:
-        text = f"{_facts(host)}{self.shared.prelude}\n{script}"
+    def _run(self, where: str, host: Host, script: str, seconds: float) -> str:
+        """What the script prints."""
+        variables = "".join(f"{key}={shlex.quote(value)}\n" for key, value in facts_of(host).items())
+        text = f"{variables}{self.shared.prelude}\n{script}"
         done = self.box.run(where, "sudo bash -eu -o pipefail -s", timeout=seconds, stdin=text)
         if done.status != 0:
             said = (done.stderr or done.stdout).strip()[-800:]
             raise SandboxError(f"its script ended with status {done.status}: {said}")
+        return done.stdout
 
     @staticmethod
     def _each(names: Sequence[str], work: Callable[[str], None]) -> None:
@@ -110,11 +124,7 @@ class Machines:
                 done.result()
 
 
-def _facts(host: Host) -> str:
-    """The lab's variables of a host for the scripts: lab_address is $LAB_ADDRESS."""
+def facts_of(host: Host) -> Mapping[str, str]:
+    """The lab's variables of a host by the names that scripts have for them: lab_address is LAB_ADDRESS."""
     own = {key: host.value(key) for key in sorted(host.variables) if key.startswith(("lab_", "nfs_"))}
-    return "".join(
-        f"{key.upper()}={shlex.quote(str(value))}\n"
-        for key, value in own.items()
-        if isinstance(value, str | int)
-    )
+    return {key.upper(): str(value) for key, value in own.items() if isinstance(value, str | int)}

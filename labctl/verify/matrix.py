@@ -1,7 +1,7 @@
 """A lab's kill matrix as its author wrote it: ``graders/LAB/mutants/``.
 
-``matrix.yml`` holds what all cases share; every other file there holds the mutants and the variants of one
-section of the lab.
+``matrix.yml`` holds what all cases share, ``solution.yml`` the answers of somebody who has done everything;
+every other file there holds the mutants and the variants of one section of the lab.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 from labctl.documents import Map, load_yaml, nearest, validated
 from labctl.errors import CourseError, Place
 from labctl.grading import Lab
+from labctl.grading.answers import Answers, read_answers
 
-SHARED = "matrix.yml"
+SHARED, SOLUTION = "matrix.yml", "solution.yml"
 #: Names of the two cases that every lab has: nothing done, and everything done by the playbooks.
 PRISTINE, REFERENCE = "pristine", "reference"
 
@@ -48,7 +49,8 @@ class Case(_Model):
     ``script`` is run by bash as root on the student's VM, ``staff`` before it on the staff's server, both
     after the lab's prelude. ``begins`` from a bare VM, or from one with the reference solution on it.
     ``needs`` what a container has not: then it is made on a VM with a kernel of its own. ``reboot``: the VM
-    is booted anew before it is graded. ``fail`` maps the ids of the checks that must fail to how, and
+    is booted anew before it is graded. ``answers`` are graded too: those of the solution, but for these, by
+    question. ``fail`` maps the ids of the checks that must fail to how, and
     ``unjudged`` those that staff must look at to a phrase of what they say; what comes after these is
     skipped, and everything else passes.
     """
@@ -60,10 +62,17 @@ class Case(_Model):
     begins: Literal["bare", "solved"] = "solved"
     needs: tuple[Literal["nfs"], ...] = ()
     reboot: bool = False
+    answers: dict[str, Text] = {}
     fail: dict[str, Annotated[Loss, BeforeValidator(_loss)]] = {}
     unjudged: dict[str, Text] = {}
     section: str = ""
     kind: Kind = "mutant"
+
+    @property
+    def only_written(self) -> bool:
+        """The VM is that of the reference: what was observed of it once serves all such cases."""
+        changed = self.script or self.staff or self.reboot or self.begins == "bare"
+        return bool(self.answers) and not changed
 
 
 class _File(_Model):
@@ -82,19 +91,24 @@ class Containers(_Model):
 
 class Shared(_Model):
     """``prelude`` is put before every script; ``ready`` is a script that ends when a solved VM has come up,
-    and fails when it does not.
+    and fails when it does not. ``facts`` are what only a solved VM knows: commands, whose output an answer
+    names like a variable ($NAME).
     """
 
     prelude: str = ""
     ready: str = ""
+    facts: dict[str, Text] = {}
     containers: Containers = Containers()
 
 
 class Matrix(_Model):
-    """All cases, the pristine VM and the reference first. ``shared`` holds for all of them."""
+    """All cases, the pristine VM and the reference first. ``shared`` holds for all of them. ``solution`` are
+    the right answers, with $NAME for what differs from VM to VM; None for a lab that proves none.
+    """
 
     shared: Shared
     cases: tuple[Case, ...]
+    solution: Answers | None = None
 
     def choose(self, only: Sequence[str]) -> tuple[Case, ...]:
         """The cases with one of these names, or of one of these sections; all without any.
@@ -129,18 +143,24 @@ def load_matrix(lab: Lab, directory: Path) -> Matrix:
         Case(name=PRISTINE, what="a VM on which nothing was done", begins="bare", kind="pristine"),
         Case(name=REFERENCE, what="the lab as the course's playbooks do it", kind="reference"),
     ]
+    solved = directory / SOLUTION
+    solution = read_answers(solved, lab.rubric) if solved.is_file() else None
     seen: dict[str, Place | None] = {case.name: None for case in cases}
     for file in sorted(directory.glob("*.yml")):
-        if file.name == SHARED:
+        if file.name in (SHARED, SOLUTION):
             continue
         for case, place in _cases(lab, file):
+            if case.answers and solution is None:
+                raise CourseError(
+                    f"{case.name}: there is no {solved} with the answers that it does not change", place=place
+                )
             if case.name in seen:
                 raise CourseError(
                     f"the name {case.name} stands twice (first: {seen[case.name]})", place=place
                 )
             seen[case.name] = place
             cases.append(case)
-    return Matrix(shared=shared, cases=tuple(cases))
+    return Matrix(shared=shared, cases=tuple(cases), solution=solution)
 
 
 def _cases(lab: Lab, path: Path) -> Iterator[tuple[Case, Place]]:
@@ -152,6 +172,7 @@ def _cases(lab: Lab, path: Path) -> Iterator[tuple[Case, Place]]:
             f"the lab has no section {found.section!r}", hint=f"it has {known}", place=document.at("section")
         )
     ids = {check.id for check in lab.checks}
+    asked = [one.id for one in lab.rubric.questions if one.answer]
     groups: tuple[tuple[Kind, tuple[Case, ...]], ...] = (
         ("variant", found.variants),
         ("mutant", found.mutants),
@@ -166,6 +187,13 @@ def _cases(lab: Lab, path: Path) -> Iterator[tuple[Case, Place]]:
                         f"{case.name}: the lab has no check {id!r}",
                         hint=f"did you mean {near}?" if near else f"see: labctl lab show {lab.name}",
                         place=written.at("fail" if id in case.fail else "unjudged"),
+                    )
+            for question in case.answers:
+                if question not in asked:
+                    raise CourseError(
+                        f"{case.name}: nothing is written down for a question {question!r}",
+                        hint=f"the questions are {', '.join(asked)}",
+                        place=written["answers"].key_at(question),
                     )
             if kind == "mutant" and not case.fail and not case.unjudged:
                 raise CourseError(

@@ -11,14 +11,16 @@ from queue import Empty, SimpleQueue
 
 from labctl.batch import fan_out
 from labctl.errors import HostError, SandboxError
-from labctl.grading import Check, Lab, Plan, grade_host
+from labctl.grading import Check, Graded, Lab, Plan, Result, grade_host
+from labctl.grading.answers import Answers
 from labctl.inventory import Host
 from labctl.probes import StaffLink
 from labctl.sandbox import Sandbox
 from labctl.sandbox import nspawn as containers
+from labctl.verify.answering import Student, observe_again
 from labctl.verify.compare import Comparison, compare, expected_verdicts, uncovered
 from labctl.verify.machines import Machines, Setup
-from labctl.verify.matrix import Case, Matrix
+from labctl.verify.matrix import REFERENCE, Case, Matrix
 
 #: Containers at a time: most of a case's time is spent waiting for health checks.
 CONTAINERS = 5
@@ -57,34 +59,87 @@ class Report:
         return not (self.survivors or self.uncovered or any(one.problems for one in self.comparisons))
 
 
+@dataclass(frozen=True)
+class _Job:
+    """A VM to make and to grade by ``checks``, and the ``written`` cases that are judged beside it.
+    ``asked``: the case itself is one that was asked for.
+    """
+
+    case: Case
+    checks: tuple[Check, ...]
+    written: tuple[Case, ...] = ()
+    asked: bool = True
+
+
 @dataclass
 class _Round:
     """What the threads of one run share."""
 
     lab: Lab
+    solution: Answers | None
     setup: Setup
     stop: threading.Event
     tell: Progress
     found: list[Comparison] = field(default_factory=list)
     applied: set[str] = field(default_factory=set)
 
-    def case(self, machines: Machines, host: Host, case: Case, checks: tuple[Check, ...]) -> None:
+    def job(self, machines: Machines, host: Host, job: _Job) -> None:
+        """Make the VM of a case, grade it, and judge beside it what others have written."""
         began = time.monotonic()
         staff = StaffLink(machines.staff)
+        left = [job.case] * job.asked + list(job.written)
         try:
-            machines.make(host, case)
-            plan = Plan(self.lab, checks, DEADLINE, stop=self.stop)
-            graded = grade_host(host, plan, staff)
+            machines.make(host, job.case)
+            student = self._student(machines, host, job)
+            answers = {host.name: student.answers(job.case)} if student else None
+            graded = grade_host(host, Plan(self.lab, job.checks, DEADLINE, answers, self.stop), staff)
+            if job.asked:
+                self._done(machines, host, left.pop(0), graded.results, began)
+            if student and left:
+                self._written(machines, host, student, graded, left, staff)
         except (SandboxError, HostError) as err:
             if self.stop.is_set():
                 return
-            done = _lost(case, checks, err, round(time.monotonic() - began, 1), machines.driver)
-        else:
-            seconds = round(time.monotonic() - began, 1)
-            done = compare(case, graded.results, seconds=seconds, driver=machines.driver)
-            self.applied.update(one.check.id for one in graded.results)
+            for case in left:
+                seconds = round(time.monotonic() - began, 1)
+                self._tell(host, _lost(case, job.checks, err, seconds, machines.driver))
         finally:
             staff.close()
+
+    def _student(self, machines: Machines, host: Host, job: _Job) -> Student | None:
+        """Who has written something; on a VM with a fault nobody has, unless the case says what."""
+        if self.solution and (job.case.kind in WHOLE or job.case.answers):
+            return Student(self.lab, self.solution, machines, host)
+        return None
+
+    def _written(
+        self,
+        machines: Machines,
+        host: Host,
+        student: Student,
+        graded: Graded,
+        left: list[Case],
+        staff: StaffLink,
+    ) -> None:
+        """Judge all that is ``left``, taking each away when it is done."""
+        observer = observe_again(host, staff)
+        try:
+            while left and not self.stop.is_set():
+                began = time.monotonic()
+                results = student.judged(left[0], graded, observer)
+                self._done(machines, host, left.pop(0), results, began)
+        finally:
+            if observer.agent:
+                observer.agent.close()
+
+    def _done(
+        self, machines: Machines, host: Host, case: Case, results: Sequence[Result], began: float
+    ) -> None:
+        self.applied.update(one.check.id for one in results)
+        seconds = round(time.monotonic() - began, 1)
+        self._tell(host, compare(case, results, seconds=seconds, driver=machines.driver))
+
+    def _tell(self, host: Host, done: Comparison) -> None:
         self.found.append(done)
         self.tell(host.name, done)
 
@@ -115,7 +170,7 @@ def verify(
         light = False
     shared = matrix.shared
     left_out = shared.containers.leave_out if light else ()
-    round_ = _Round(lab, setup, stop or threading.Event(), tell)
+    round_ = _Round(lab, matrix.solution, setup, stop or threading.Event(), tell)
     heavy = [case for case in chosen if case.needs or not light or (left_out and case.kind in WHOLE)]
     easy = [case for case in chosen if light and not case.needs]
     parts: list[tuple[Machines, list[Case], tuple[str, ...], int]] = []
@@ -123,7 +178,8 @@ def verify(
         parts.append((Machines(Sandbox.open(f"{sandbox}-vm"), "qemu", shared), heavy, (), 1))
     if easy:
         box, skipped = Sandbox.open(f"{sandbox}-c"), shared.containers.skip_tags
-        parts.append((Machines(box, "nspawn", shared, skipped), easy, left_out, min(CONTAINERS, len(easy))))
+        made = 1 + sum(not case.only_written for case in easy)
+        parts.append((Machines(box, "nspawn", shared, skipped), easy, left_out, min(CONTAINERS, made)))
     # at once: the containers' cases wait for health checks while the emulated VMs compute
     with ThreadPoolExecutor(max(1, len(parts)), thread_name_prefix="matrix") as pool:
         for job in [pool.submit(_run, round_, *part) for part in parts]:
@@ -132,7 +188,8 @@ def verify(
     return Report(
         lab=lab,
         comparisons=tuple(sorted(round_.found, key=lambda one: order[one.case.name])),
-        checks=tuple(check for check in lab.checks if check.id in round_.applied),
+        # answers for which there is no solution have never been tried
+        checks=tuple(check for check in lab.checks if check.id in round_.applied or check.is_answer),
         whole=not only and not round_.stop.is_set(),
         seconds=round(time.monotonic() - began, 1),
     )
@@ -145,20 +202,17 @@ WHOLE = ("pristine", "reference")
 def _run(
     round_: _Round, machines: Machines, cases: Sequence[Case], left_out: tuple[str, ...], students: int
 ) -> None:
-    waiting: SimpleQueue[Case] = SimpleQueue()
-    # what has an experiment in it takes longest, and is begun first
-    lab = round_.lab
-    slow = {lab.section_of(check) for check in lab.checks if check.disruptive}
-    for case in sorted(cases, key=lambda case: case.section not in slow and case.kind not in WHOLE):
-        waiting.put(case)
+    waiting: SimpleQueue[_Job] = SimpleQueue()
+    for job in _jobs(round_.lab, cases, left_out):
+        waiting.put(job)
 
     def work(host: Host) -> None:
         while not round_.stop.is_set():
             try:
-                case = waiting.get_nowait()
+                job = waiting.get_nowait()
             except Empty:
                 return
-            round_.case(machines, host, case, checks_for(lab, case, left_out))
+            round_.job(machines, host, job)
 
     done = False
     try:
@@ -173,6 +227,24 @@ def _run(
             # the other kind of VM need not go on
             round_.stop.set()
         machines.down()
+
+
+def _jobs(lab: Lab, cases: Sequence[Case], left_out: Sequence[str]) -> list[_Job]:
+    """What there is to do. What has an experiment in it takes longest, and is begun first."""
+    slow = {lab.section_of(check) for check in lab.checks if check.disruptive}
+    written = tuple(case for case in cases if case.only_written)
+    jobs = []
+    for case in sorted(cases, key=lambda case: case.section not in slow and case.kind not in WHOLE):
+        if case not in written:
+            beside = written if case.name == REFERENCE else ()
+            jobs.append(_Job(case, checks_for(lab, case, left_out), beside))
+    if written and not any(job.written for job in jobs):
+        # the reference was not asked for: it is made all the same, and only looked at
+        reference = Case(name=REFERENCE, what="", kind="reference")
+        checks = checks_for(lab, reference, left_out)
+        calm = tuple(one for one in checks if not one.disruptive)
+        jobs.insert(0, _Job(reference, calm, written, asked=False))
+    return jobs
 
 
 def checks_for(lab: Lab, case: Case, left_out: Sequence[str] = ()) -> tuple[Check, ...]:

@@ -33,7 +33,7 @@ OLDEST = "3.10"
 #: other machines, and for staff.
 COMMANDS = ("labctl.cli", *(f"labctl.cli.{name}" for name in STUDENT_COMMANDS))
 LEFT_OUT = {"gradescope", "playbook", "sandbox", "store", "verify"}
-LIBRARIES = {"cattrs", "click", "dnspython", "pyyaml", "requests", "rich"}
+LIBRARIES = {"cattrs", "click", "dnspython", "pyyaml", "rich"}
 ON_OLD_PYTHON = ("exceptiongroup>=1.2", "tomli>=2")
 #: Rich uses them for Markdown and for colouring source code, which labctl does not show.
 NOT_USED = {"markdown_it_py", "markdown_it", "mdurl", "pygments", "bin"}

@@ -86,6 +86,60 @@ def test_a_hanging_op_is_cut_off_and_the_next_ones_run(agent: Agent) -> None:
     assert third.value == {"n": 2}
 
 
+def shared(name: str, deadline: float = 10.0, **args: object) -> Op:
+    return Op(name, args, deadline=deadline, isolated=True, shared=True)
+
+
+def pids(found: list[OpResult]) -> list[int | None]:
+    """The process that ran each; None for one that came to nothing."""
+    return [one.value["pid"] if one.value else None for one in found]
+
+
+def test_shared_ops_run_in_as_many_processes_as_at_a_time_and_none_is_left(agent: Agent) -> None:
+    found = results(agent, [shared("tests.process", seconds=0.01) for _ in range(20)], parallel=3)
+    # one that has not begun yet may be slower than another with all of them
+    assert 1 <= len(set(pids(found))) <= 3
+    assert {one.value["parent"] for one in found if one.value} == {agent.hello.pid}
+    wait_for(lambda: not any(alive(pid) for pid in pids(found) if pid))
+
+
+def test_one_that_is_not_shared_has_its_process_to_itself(agent: Agent) -> None:
+    alone = Op("tests.process", {}, isolated=True)
+    once = shared("tests.process")
+    found = pids(results(agent, [once, alone, once, alone, once]))
+    assert found[0] == found[2] == found[4]
+    assert len({found[0], found[1], found[3]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("broken", "kind"),
+    [
+        (shared("tests.hang", seconds=60, deadline=0.3), "timeout"),
+        (shared("tests.hang", seconds=60, deaf=True, deadline=0.3), "timeout"),
+        (shared("tests.vanish"), "crashed"),
+    ],
+)
+def test_one_that_hangs_or_dies_takes_no_other_with_it(agent: Agent, broken: Op, kind: str) -> None:
+    once = shared("tests.process")
+    found = results(agent, [once, once, broken, once, once])
+    assert [one.error.kind if one.error else "" for one in found] == ["", "", kind, "", ""]
+    first, second, _, third, fourth = pids(found)
+    assert (first, third) == (second, fourth)
+    assert first != third
+
+
+def test_one_that_fails_is_followed_by_others_in_its_process(agent: Agent) -> None:
+    once = shared("tests.process")
+    found = results(agent, [once, shared("tests.crash"), shared("tests.big", bytes=5 << 20), once])
+    assert [one.error.kind if one.error else "" for one in found] == ["", "crashed", "crashed", ""]
+    assert pids(found)[0] == pids(found)[3]
+
+
+def test_a_shared_op_has_its_whole_time_however_late_it_begins(agent: Agent) -> None:
+    slow = shared("tests.process", seconds=0.7, deadline=2.0)
+    assert all(one.error is None for one in results(agent, [slow, slow, slow]))
+
+
 def test_a_failure_stops_what_asked_for_it(agent: Agent) -> None:
     ops = [
         Op("tests.echo", {"failed": True, "msg": "no"}),
@@ -163,6 +217,16 @@ def test_runs_as_another_user(agent: Agent) -> None:
     assert result.value["uid"] != 0
     (unknown,) = results(agent, [Op("tests.whoami", {}, user="no-such-user")])
     assert unknown.failed
+
+
+@pytest.mark.root
+def test_a_shared_op_is_never_run_as_the_user_of_another(agent: Agent) -> None:
+    anybody = shared("tests.whoami")
+    as_nobody = Op("tests.whoami", {}, user="nobody", isolated=True, shared=True)
+    found = results(agent, [as_nobody, anybody, as_nobody, anybody])
+    uids = [one.value["uid"] for one in found if one.value]
+    assert uids[1] == uids[3] == 0
+    assert uids[0] == uids[2] != 0
 
 
 def test_no_python_is_named() -> None:

@@ -81,6 +81,43 @@ def test_judging_again_by_the_same_checks_changes_nothing() -> None:
     assert [one["attempt"] for one in told("show", "last")["hosts"]] == [2, 2, 1]
 
 
+#: What documents did not have when labctl was young.
+LATER = {"layer", "question", "answer", "for_staff", "blocked_by"}
+
+
+def test_a_run_from_an_older_version_still_shows_and_is_judged_as_far_as_it_goes() -> None:
+    old = document("student1")
+    for name in ("first_broken", "identity", "tries"):
+        del old[name]
+    old["checks"] = [{key: row[key] for key in row if key not in LATER} for row in old["checks"]]
+    old["target"] = {**old["target"], "campus": "of a version in between"}
+    del old["target"]["answered"], old["target"]["secrets"]
+    seen = old["evidence"]["observations"]
+    dropped = [key for key in seen if key.startswith("write_trial-")]
+    for key in dropped:
+        del seen[key]
+    strange = next(key for key in seen if key.startswith("bind-"))
+    seen[strange]["value"] = {"zone": "as it was told then"}
+    store = open_store()
+    store.begin("20200101T080000-bbbbbb", lab_document(LAB), "2020-01-01T08:00:00Z", ["student1"])
+    store.add("20200101T080000-bbbbbb", old)
+    store.finish("20200101T080000-bbbbbb")
+    store.close()
+
+    assert "60" in labctl("show", "2020").stdout
+    assert set(told("show", "2020", "student1", "--evidence", "all")["observations"]) == set(seen)
+    (host,) = told("regrade", "2020")["hosts"]
+    assert host["not_recorded"]["nfs.write"] == dropped
+    assert host["not_recorded"]["dns.config"] == [strange]
+    # all else is judged as it was: only these, and what rests on them, are not
+    kept = told("show", "2020")["hosts"][0]["checks"]
+    undone = {row["id"] for row in kept if row["verdict"] == "error"}
+    assert {row["id"] for row in host["checks"] if row["after"]} == undone
+    assert "nfs.item" not in undone
+    said = labctl("regrade", "2020", "--diff").stdout
+    assert "nfs.write: what it needs was not recorded in that run (student1)" in said
+
+
 def test_a_changed_rubric_says_who_gains_and_why(tmp_path: Path) -> None:
     course = tmp_path / "course"
     course.mkdir()

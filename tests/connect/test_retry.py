@@ -11,9 +11,10 @@ import pytest
 from ssh_server import ssh_server
 from test_ssh import Keys
 
+from labctl.agent import start_agent
 from labctl.connect import Retry, open_connection
 from labctl.deadline import Deadline
-from labctl.errors import AuthRefused, HostKeyUnknown, Unreachable
+from labctl.errors import AuthRefused, DeadlineExceeded, HostKeyUnknown, Unreachable
 
 
 @pytest.fixture
@@ -25,8 +26,14 @@ def test_a_vm_that_comes_up_late_is_reached_and_the_tries_are_told(keys: Keys) -
     """Nothing listens at first; then an SSH server does."""
     with ssh_server(keys.host, keys.client) as (good, seen):
         port = _free_port()
-        retry = Retry(tries=5, pause=0.2)
-        threading.Timer(0.3, _forward, (port, good)).start()
+        retry = Retry(tries=100, pause=0.01)
+
+        def come_up() -> None:
+            while not retry.failed:
+                time.sleep(0.01)
+            _forward(port, good)
+
+        threading.Thread(target=come_up).start()
         open_connection(keys.target(port), Deadline.after(20), retry).close()
     assert seen.connections == 1
     assert retry.failed
@@ -76,6 +83,39 @@ def test_an_interrupt_ends_the_pause(keys: Keys) -> None:
     assert time.monotonic() - started < 5
 
 
+def test_a_start_that_stalls_is_begun_anew_on_a_connection_of_its_own(keys: Keys) -> None:
+    """The first connection is taken, and then nothing comes over it any more."""
+    with (
+        ssh_server(keys.host, keys.client) as (good, seen),
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        listener.settimeout(20)
+
+        def serve() -> None:
+            stalled, _ = listener.accept()
+            with stalled:
+                near, _ = listener.accept()
+                _relay(near, good)
+
+        serving = threading.Thread(target=serve)
+        serving.start()
+        retry = Retry(patience=0.5)
+        start_agent(keys.target(listener.getsockname()[1]), Deadline.after(30), retry=retry).close()
+        serving.join(20)
+    assert seen.connections == 1
+    (stalled,) = retry.failed
+    assert "in time" in stalled
+
+
+def test_a_server_that_never_gets_anywhere_has_two_turns_by_the_deadline(keys: Keys) -> None:
+    with ssh_server(keys.host, keys.client, "silent") as (port, seen):
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            start_agent(keys.target(port), Deadline.after(1.5), retry=Retry(patience=0.5))
+        assert time.monotonic() - started < 5
+    assert seen.connections == 2
+
+
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
@@ -87,6 +127,10 @@ def _forward(port: int, to: int) -> None:
     with socket.create_server(("127.0.0.1", port)) as listener:
         listener.settimeout(20)
         near, _ = listener.accept()
+    _relay(near, to)
+
+
+def _relay(near: socket.socket, to: int) -> None:
     far = socket.create_connection(("127.0.0.1", to))
 
     def copy(source: socket.socket, sink: socket.socket) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -21,7 +22,7 @@ TRIAL = import_module(f"{_PACKAGE}.trial")
 
 
 @dataclass
-class Balancer:
+class Balancer(ABC):
     """``shares`` are the weights, by server. ``choose`` takes a turn for a shot."""
 
     shares: tuple[int, ...]
@@ -34,11 +35,12 @@ class Balancer:
         self.salt = self.random.random()
         self.start()
 
-    def start(self) -> None:
+    def start(self) -> None:  # noqa: B027  an algorithm may have nothing to begin with
         pass
 
+    @abstractmethod
     def choose(self, shot: Shot) -> int:
-        raise NotImplementedError
+        """The server that answers."""
 
     def any_of(self, key: object) -> int:
         """A server by hash: weighted, and the same for the same key."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from world import CONFIG, LAB, RECORDS, SECRET, TARGET, World, greeting
 
 from labctl.grading import Result, Verdict
 from labctl.probes import Candidate, Record, Replies, Resolvers
+from labctl.probes.haproxy import Running
 
 ANSWERED = {question: forms[0] for question, forms in RIGHT.items()}
 
@@ -138,8 +140,31 @@ def test_the_algorithm_is_the_one_observed_and_configured() -> None:
     source = replace(World().haproxy, text=CONFIG.replace("roundrobin", "source"))
     assert judged("3b", "source", haproxy=source, order=[4] * 240).verdict is Verdict.PASS
     # what is in the file and not in use is not what is asked for
-    assert judged("3b", "source", haproxy=source).verdict is Verdict.FAIL
-    assert judged("3b", "roundrobin", haproxy=source).verdict is Verdict.PASS
+    stale = {"haproxy": source, "balances": "roundrobin"}
+    assert judged("3b", "source", **stale).verdict is Verdict.FAIL
+    assert judged("3b", "roundrobin", **stale).verdict is Verdict.PASS
+
+
+def test_what_haproxy_says_of_itself_is_not_a_wrong_answer() -> None:
+    said = replace(
+        World().haproxy,
+        text=CONFIG.replace("roundrobin", "leastconn"),
+        running=(Running("kitchen", "leastconn", ""),),
+    )
+    assert judged("3b", "leastconn", haproxy=said, balances="source").verdict is Verdict.ERROR
+    assert judged("3b", "random", haproxy=said, balances="source").verdict is Verdict.FAIL
+
+
+def test_the_algorithm_is_named_with_the_chance_that_it_is_another() -> None:
+    assert re.search(
+        r"roundrobin.*\(chance of another: \de-\d\d\)", judged("3b", "roundrobin").judgement.seen
+    )
+
+
+def test_one_worker_shows_no_algorithm_and_the_file_is_believed() -> None:
+    alone = {"workers": {3}, "order": [3] * 240}
+    assert judged("3b", "roundrobin", **alone).verdict is Verdict.PASS
+    assert judged("3b", "source", **alone).verdict is Verdict.FAIL
 
 
 def test_a_pattern_is_what_this_balancer_does() -> None:

@@ -8,7 +8,7 @@ import pytest
 from lab7_cases import CASES, VARIANTS, Case, dependants, one_dead
 from world import LAB, REFUSED, SILENT, TARGET, World, applicable, mount, right_crash, states
 
-from labctl.probes import Record, Replies, Reply, ServerState, ShareTrial
+from labctl.probes import Record, Replies, Reply, ServerState, ShareTrial, WriteTrial
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -47,12 +47,19 @@ def test_an_honest_variant_has_full_marks(name: str) -> None:
 @pytest.mark.parametrize(
     "probe",
     ["packages", "units", "mounts", "bind", "haproxy", "http", "dns", "dns-outside", "http-outside",
-     "directory", "share_trial", "write_trial", "crash", "sockets", "firewall", "addresses"],
+     "directory", "share_trial", "write_trial", "crash", "sockets", "addresses"],
 )  # fmt: skip
 def test_what_cannot_be_observed_is_an_error_and_never_a_failure(probe: str) -> None:
     lost = World(lost={probe}).lost_checks()
     assert lost
     assert set(lost.values()) == {"error"}
+
+
+def test_the_firewall_is_looked_at_where_something_does_not_get_through() -> None:
+    assert World(lost={"firewall"}).lost_checks() == {}
+    shut = {"udp": "timeout", "tcp": "answered"}
+    assert World(outside=shut).lost_checks() == {"dns.outside-udp": "fail"}
+    assert World(outside=shut, lost={"firewall"}).lost_checks() == {"dns.outside-udp": "error"}
 
 
 def test_a_stale_mount_is_nobodys_fault_while_the_server_answers_nobody() -> None:
@@ -79,6 +86,32 @@ def test_a_slow_worker_is_looked_at_again() -> None:
             return super()._http(args, outside)
 
     assert Slow().lost_checks() == {}
+
+
+@pytest.mark.parametrize(
+    ("fresh", "said"),
+    [
+        (ShareTrial("staff2:/opt/lab7/private/alice", "", (), "EROFS", 1.0), "through a fresh mount: EROFS"),
+        (
+            ShareTrial("staff2:/opt/lab7/private/alice", "", (), "EACCES", 1.0),
+            "through a fresh mount: EACCES",
+        ),
+        (ShareTrial("", "access denied by server", (), "", 1.0), "access denied by server"),
+    ],
+)
+def test_a_server_that_lets_this_vm_write_nothing_is_for_staff(fresh: ShareTrial, said: str) -> None:
+    world = World(write=WriteTrial(False, "EROFS", "unasked", True), fresh=fresh)
+    assert world.lost_checks() == {"nfs.write": "error", "nfs.write-on-server": "error"}
+    told = world.told("nfs.write").judgement
+    assert said in told.seen
+    assert "staff: look at the server's exports" in told.hint
+
+
+def test_a_fresh_mount_is_only_tried_when_nothing_could_be_written() -> None:
+    world = World()
+    world.judge()
+    tried = [one for wave in world.asked for one in wave if one.probe.name == "share_trial"]
+    assert all("private" not in one.args["sources"][0] for one in tried)
 
 
 def test_the_public_share_can_only_pass_or_be_unjudged() -> None:
@@ -123,6 +156,20 @@ def test_nothing_disruptive_is_begun_when_what_it_needs_failed() -> None:
     world.mounts = []
     world.judge()
     assert not [one for wave in world.asked for one in wave if one.disruptive]
+
+
+@pytest.mark.parametrize(("way", "vantage"), [(0.02, "outside"), (1.5, "vm")])
+def test_a_longer_sample_is_taken_from_where_it_is_there_soon(way: float, vantage: str) -> None:
+    """Over a link that loses packets 120 requests would take all the time that the experiment needs."""
+    world = World(turns_count=True, order=[*[4, 5, 0, 1] * 9, *[2, 3, 4, 5, 0, 1] * 90], way=way)
+    assert world.lost_checks() == {}
+    (longer,) = {
+        one.vantage
+        for wave in world.asked
+        for one in wave
+        if one.probe.name == "http" and one.args["count"] > 24
+    }
+    assert longer == vantage
 
 
 def test_a_bare_vm_has_nothing_and_a_hint_everywhere() -> None:

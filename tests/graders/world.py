@@ -190,6 +190,12 @@ class World:
             "staff2.decal.xcf.sh:/opt/lab7/public", "", ("secret.txt",), "EROFS", 1.0
         )
     )
+    #: The private share, mounted afresh.
+    fresh: ShareTrial = field(
+        default_factory=lambda: ShareTrial(
+            "staff2.decal.xcf.sh:/opt/lab7/private/alice", "", ("note.txt",), "created", 1.0
+        )
+    )
     write: WriteTrial = field(default_factory=lambda: WriteTrial(True, "", "seen", True))
     staff_entries: tuple[str, ...] = ("note.txt",)
     bind: Bind = field(
@@ -214,6 +220,8 @@ class World:
     door_outside: Replies | None = None
     page: Replies | None = None
     page_outside: Replies | None = None
+    #: Seconds for a request from outside.
+    way: float = 0.01
     never_up: bool = False
     #: With ``turns_count`` every request takes the next of ``order``, as a balancer does.
     turns_count: bool = False
@@ -272,7 +280,7 @@ class World:
             "addresses": lambda: Addresses("alice", "alice.decal.xcf.sh", ("10.0.2.15", "10.77.0.11")),
             "directory": lambda: Directory(True, self.staff_entries, ""),
             "mounts": lambda: Mounts(tuple(self.mounts), 20),
-            "share_trial": lambda: self.share,
+            "share_trial": lambda: self.fresh if "private" in args["sources"][0] else self.share,
             "write_trial": lambda: self.write,
             "bind": lambda: self.bind,
             "haproxy": lambda: self.haproxy,
@@ -315,7 +323,8 @@ class World:
         order = (self.before_settled or self.order)[self.answered :]
         if self.turns_count:
             self.answered += count
-        return fixed or Replies(tuple(greeting(n) for n in order[:count]), 0.2)
+        took = self.way * count if outside else 0.2
+        return fixed or Replies(tuple(greeting(n) for n in order[:count]), took)
 
     def _shots(self, args: Any) -> ShotReplies:
         backend = self.haproxy.balancer(range(8080, 8086))

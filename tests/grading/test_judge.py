@@ -22,7 +22,18 @@ from labctl.grading import (
     passed,
     unjudged,
 )
-from labctl.probes import Directory, Observed, Request, Unobserved, directory, packages
+from labctl.grading import evidence as formats
+from labctl.probes import (
+    Directory,
+    DnsAnswer,
+    Observed,
+    Packages,
+    Request,
+    Unobserved,
+    directory,
+    dns_query,
+    packages,
+)
 
 VM = Target(name="vm", address="127.0.0.1")
 
@@ -193,11 +204,44 @@ def test_stored_evidence_that_was_tampered_with_is_an_error() -> None:
     next(iter(data["observations"].values()))["value"] = {"exists": "yes"}
     (result,) = judge([make("a.one", "x")], VM, Evidence.from_json(data))
     assert result.verdict.value == "error"
+    assert "cannot be read" in result.judgement.seen
 
 
-def test_another_format_of_evidence_is_refused() -> None:
-    with pytest.raises(ValueError, match="format 99"):
-        Evidence.from_json({"format": 99, "observations": {}})
+def test_a_query_is_found_in_a_run_that_wrote_its_name_without_the_dot() -> None:
+    asked, answer = dns_query("a.example.com", "A"), DnsAnswer("timeout", "", False, False, (), (), 3.0)
+    evidence = Evidence()
+    evidence.add(asked, Observed(answer))
+    data = evidence.to_json()
+    (row,) = data["observations"].values()
+    row["key"] = row["key"].replace("a.example.com.", "a.example.com")
+    found = Evidence.from_json(data).get(dns_query("a.example.com.", "A"))
+    assert found == Observed(answer)
+
+
+@pytest.mark.parametrize("format", [99, 0, None, "1"])
+def test_a_format_of_evidence_that_is_not_known_is_refused(format: object) -> None:
+    with pytest.raises(ValueError, match=f"format {format}; this version reads 1 to"):
+        Evidence.from_json({"format": format, "observations": {}})
+
+
+def test_an_older_format_is_judged_but_for_what_means_something_else_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def installed(_vm: Target, see: See) -> Judgement:
+        return passed(str(see(packages("x"))))
+
+    evidence = Evidence()
+    evidence.add(packages("x"), Observed(Packages(())))
+    checks = [make("a.one", "x"), Check("a.two", "1a", "A title.", installed).worth(2.0)]
+    judge(checks, VM, evidence, Source())
+    old = evidence.to_json()
+    assert {one.verdict.value for one in judge(checks, VM, Evidence.from_json(old))} == {"pass"}
+    changed = (*formats.CHANGED, frozenset({"packages"}))
+    monkeypatch.setattr(formats, "CHANGED", changed)
+    monkeypatch.setattr(formats, "FORMAT", 1 + len(changed))
+    one, two = judge(checks, VM, Evidence.from_json(old))
+    assert (one.verdict.value, two.verdict.value) == ("pass", "error")
+    assert "packages (vm) is not in the stored evidence" in two.judgement.seen
 
 
 def test_partial_credit() -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
-from grammar import CHOICES, FLOATS, GROWN, INTS, KEYS, LEAVES, TEMPLATES, WORDS
+from grammar import GROWN, LEAVES, TEMPLATES
+from words import CHOICES, FLOATS, INTS, KEYS, WORDS
 
 __all__ = ["Random", "expression", "template", "variables"]
 

@@ -3,21 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-WORDS = (
-    *("a", "B", "abc", "Abc", "0", "1", "-5", "12", "3.5", "1e3", "yes", "No", "on", "true", "False", "none"),
-    *("null", "é", "ß", "日本", "𝄞", " ", "  x ", "\n", "a\nb\n", "\t", "'", '"', "\\", "\\1", "it's", "a.b"),
-    *("a=1", "/etc/a.conf", "a/b/", "{", "}", "{a}", "%", "#", "$x", "k: v", "- 1", "[1, 2]", '{"a": 1}'),
-    *("1.2.3", "1.10", "2.0-rc1", "10.0.0.1/24", "user@host", "2024-01-02 03:04:05", "aGk=", "1K", "5 MB"),
-)
-INTS = (0, 1, -1, 2, 3, 7, 10, 255, 1024, 2**31, 10**20)
-FLOATS = (0.0, 1.0, 0.5, -2.25, 1e10, 3.14159)
-KEYS = ("a", "b", "c", "k", "name", "a b", "é")
-PATTERNS = ("a", "[a-z]+", "(.)(.)", "^a", "\\\\d+", "b$", ".*", "(?P<x>a|b)", "(", "\\\\.", "A")
-REPLACEMENTS = ("", "x", "<\\\\1>", "\\\\g<0>", "\\\\2")
-
 #: Productions of each kind of expression. ``{kind}`` is an expression of that kind, ``{any}`` of any.
 #: The first part of each can stand at the end of the recursion.
 LEAVES: dict[str, tuple[str, ...]] = {
@@ -80,7 +65,46 @@ GROWN: dict[str, tuple[str, ...]] = {
         *("'%Y-%m-%d' | strftime({number}, utc=true)", "{text} | urlsplit('path')", "{text}[1:3]"),
         *("'http://u:p@h.org:80/a/b?q=1#f' | urlsplit('{part}')", "{text} | mandatory", "{text} * 2"),
         *("{text} | regex_search('{pattern}', ignorecase=true)", "{text} | to_datetime | string"),
-        *("{list} | first | string", "{text} | extract({map}) | string", "{map} | json_query('a')"),
+        *("{list} | first | string", "{text} | extract({map}) | string", "{map}.items()"),
+        *(
+            "lookup('file', '{file}')",
+            "lookup('file', '{file}', rstrip=false)",
+            "lookup('file', '{file}', lstrip={truth})",
+            "lookup('file', '{file}', '{file}')",
+            "lookup('file', {number})",
+            "lookup('file', '{file}') | from_json",
+            "lookup('ansible.builtin.file', '{file}', errors='ignore')",
+            "lookup('env', '{env}')",
+            "lookup('env', '{env}', default={text})",
+            "lookup('env', '{env}', '{env}')",
+            "lookup('env', {number})",
+            "lookup('template', '{file}')",
+            "lookup('template', '{file}', '{file}')",
+            "lookup('template', 'loop.j2', trim_blocks={truth})",
+            "lookup('{plugin}', '{file}', wantlist={truth})",
+            "lookup('{plugin}', '{file}', errors='{errors}')",
+            "lookup('{plugin}')",
+        ),
+        *(
+            "{text} | password_hash('{scheme}', '{salt}', rounds={rounds})",
+            "{any} | password_hash('sha512', {text}, rounds=1000)",
+            "{text} | password_hash({text}, 'saltsalt', rounds=1000)",
+        ),
+        *(
+            "'{address}' | ansible.utils.ipaddr('{query}')",
+            "'{address}' | ansible.utils.ipaddr",
+            "'{address}' | ansible.utils.ipv4('{query}')",
+        ),
+        *(
+            "'{address}' | ansible.utils.ipv6",
+            "'{address}' | ansible.utils.ipwrap",
+            "{text} | ansible.utils.ipaddr",
+            "'{address}' | ansible.utils.ipsubnet(26, 1)",
+            *(
+                "'{address}' | ansible.utils.ipsubnet(28)",
+                "'{address}' | ansible.utils.ipsubnet",
+            ),
+        ),
         *("{text} | escape", "{list} | string", "{map} | string", "({list} | string) ~ {any}"),
     ),
     "number": (
@@ -236,6 +260,16 @@ GROWN: dict[str, tuple[str, ...]] = {
         ),
         *("[{any}, [{any}, [{any}]]] | flatten", "{list} | zip({list})", "{list} | zip({list}) | list"),
         *("{list} | zip_longest({list}, fillvalue='-')", "{list} | product({list})", "[{any}, {any}]"),
+        *("query('{plugin}', '{file}', '{file}')", "q('{plugin}', '{file}', errors='{errors}')"),
+        *(
+            "query('env', '{env}', '{env}', default={text})",
+            "['{address}', {text}] | ansible.utils.ipaddr('{query}')",
+        ),
+        *(
+            "['{address}', '{address}'] | ansible.utils.ipv4",
+            "[{text}, '{address}'] | ansible.utils.ipaddr",
+            "lookup('vars', 't1', 'l1')",
+        ),
         *("{list} | batch(2)", "{list} | batch(2, 'x') | list", "{list} | slice(2) | list", "({any}, {any})"),
         *(
             "{text} | split",
@@ -349,40 +383,6 @@ GROWN: dict[str, tuple[str, ...]] = {
         "{{'results': lm}}",
         "{map}",
     ),
-}
-CHOICES: dict[str, Sequence[Any]] = {
-    "pattern": PATTERNS,
-    "replacement": REPLACEMENTS,
-    "part": (
-        "scheme",
-        "hostname",
-        "port",
-        "path",
-        "query",
-        "fragment",
-        "username",
-        "password",
-        "netloc",
-        "x",
-    ),
-    "unit": ("1K", "2.5MB", "1 GB", "10", "5b", "7Kb", "1kilobyte", "3X", "1mb", "", "8 bits"),
-    "version": (
-        "1.2",
-        "1.10",
-        "1.2.3",
-        "1.2.3-rc.1",
-        "1.2a1",
-        "2.0",
-        "1.2.0",
-        "9.18.1-1ubuntu",
-        "1.2.3+b",
-        "x",
-    ),
-    "operator": ("<", "<=", "==", "!=", ">", ">=", "eq", "ne", "lt", "gt", "=", "<>", "~"),
-    "kind": ("loose", "strict", "semantic", "other"),
-    "merge": ("replace", "keep", "append", "prepend", "append_rp", "prepend_rp", "other"),
-    "small": ("0", "1", "2", "-1", "5"),
-    "name": ("t1", "tt", "tpl", "lm", "nowhere", "tu"),
 }
 #: Whole templates around expressions.
 TEMPLATES = (

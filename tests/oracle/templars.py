@@ -11,12 +11,18 @@ os.environ.setdefault("ANSIBLE_DEPRECATION_WARNINGS", "false")
 os.environ.setdefault("ANSIBLE_LOCALHOST_WARNING", "false")
 
 import pytest
-from ansible.errors import AnsibleError, AnsibleValueOmittedError
+from ansible.errors import (
+    AnsibleError,
+    AnsibleTemplateSyntaxError,
+    AnsibleUndefinedVariable,
+    AnsibleValueOmittedError,
+)
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar as RealTemplar
 from ansible.template import trust_as_template
 from ansible.utils.display import Display
 from core import load_plugins
+from jinja2 import TemplateSyntaxError, UndefinedError
 
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.template import Templar
@@ -24,7 +30,10 @@ from labctl.playbook.values import OMIT
 from labctl.playbook.variables import Layer, Scope
 
 PLACE = Place(Path("play.yml"), 1, 1, "")
-ERROR = "error"
+#: Where the lookups find their files.
+LOOKED = Path(__file__).parent / "looked"
+#: The kinds of error: neither tool's words are the other's, and what went wrong is the same.
+UNDEFINED, SYNTAX, FAILED = "undefined", "wrong syntax", "failed"
 
 
 def silence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,7 +44,8 @@ def silence(monkeypatch: pytest.MonkeyPatch) -> None:
 
 load_plugins()
 _LOADER = DataLoader()
-_TEMPLAR = Templar()
+_LOADER.set_basedir(str(LOOKED))
+_TEMPLAR = Templar([LOOKED])
 
 
 def trusted(value: Any) -> Any:
@@ -62,22 +72,42 @@ def plain(value: Any) -> Any:
     return (type(value).__name__.removeprefix("_AnsibleTagged").lower(), str(value))
 
 
+def agree(ours: Any, theirs: Any) -> bool:
+    """Whether both gave the same value, or the same kind of error.
+
+    A filter that meets something undefined inside a list: Ansible says of some that they failed.
+    """
+    return bool(ours == theirs) or (ours, theirs) == (UNDEFINED, FAILED)
+
+
+def _kind_by_ansible(err: Exception) -> str:
+    if isinstance(err, AnsibleTemplateSyntaxError):
+        return SYNTAX
+    return UNDEFINED if isinstance(err, AnsibleUndefinedVariable) else FAILED
+
+
+def _kind_by_labctl(err: PlaybookError) -> str:
+    if isinstance(err.__cause__, TemplateSyntaxError):
+        return SYNTAX
+    return UNDEFINED if isinstance(err.__cause__, UndefinedError) else FAILED
+
+
 def by_ansible(template: str, variables: Mapping[str, Any]) -> Any:
     templar = RealTemplar(loader=_LOADER, variables=trusted(dict(variables)))
     try:
         return plain(templar.template(trust_as_template(template)))
     except AnsibleValueOmittedError:
         return "omitted"
-    except (AnsibleError, RecursionError):
-        return ERROR
+    except (AnsibleError, RecursionError) as err:
+        return _kind_by_ansible(err)
 
 
 def by_labctl(template: str, variables: Mapping[str, Any]) -> Any:
     scope = Scope(_TEMPLAR, [Layer("vars", variables)])
     try:
         value = _TEMPLAR.render(template, PLACE, scope)
-    except PlaybookError:
-        return ERROR
+    except PlaybookError as err:
+        return _kind_by_labctl(err)
     return "omitted" if value is OMIT else plain(value)
 
 
@@ -85,13 +115,13 @@ def condition_by_ansible(condition: str, variables: Mapping[str, Any]) -> Any:
     templar = RealTemplar(loader=_LOADER, variables=trusted(dict(variables)))
     try:
         return templar.evaluate_conditional(trust_as_template(condition))
-    except (AnsibleError, RecursionError):
-        return ERROR
+    except (AnsibleError, RecursionError) as err:
+        return _kind_by_ansible(err)
 
 
 def condition_by_labctl(condition: str, variables: Mapping[str, Any]) -> Any:
     scope = Scope(_TEMPLAR, [Layer("vars", variables)])
     try:
         return _TEMPLAR.truth(condition, PLACE, scope)
-    except PlaybookError:
-        return ERROR
+    except PlaybookError as err:
+        return _kind_by_labctl(err)

@@ -74,6 +74,13 @@ def render(template: str, remote: Mapping[str, Any] | None = None, **variables: 
         ("{{ 'abc' is match('ab') and 'abc' is search('c') }}", True),
         ("{{ [{'n': 1}, {'n': 2}] | selectattr('n', 'gt', 1) | map(attribute='n') | list }}", [2]),
         ("{{ lookup('vars', 'port') }}", 8080),
+        ("{{ lookup('vars', 'port', 'names') }}", [8080, ["a", "b"]]),
+        ("{{ lookup('file', 'nowhere', errors='ignore') }}", None),
+        ("{{ lookup('env', 'NOT_SET_HERE', default='d') }}", "d"),
+        # the second list's templates are rendered as well
+        ("{{ names + of_templates }}", ["a", "b", 8080]),
+        ("{{ {'a': 1}.keys() }}", ["a"]),
+        ("{{ {'a': 1}.items() }}", [["a", 1]]),
     ],
 )
 def test_rendering(text: str, expected: Any) -> None:
@@ -84,6 +91,7 @@ def test_rendering(text: str, expected: Any) -> None:
         "text": "{{ port }}",
         "deep": {"inner": "got {{ port }}"},
         "built_on_missing": "{{ missing }}",
+        "of_templates": ["{{ port }}"],
     }
     assert render(text, **variables) == expected
 
@@ -101,6 +109,12 @@ def test_omit_is_recognised_through_an_expression() -> None:
         "{{ ''.__class__.__mro__ }}",
         "{{ 1 / 0 }}",
         "{{ a | mandatory }}",
+        "{{ 'in a text ' ~ [missing] }}",
+        "{{ [1, 2] | to_yaml(indent='x') }}",
+        "{{ {'a': omit} | to_yaml }}",
+        "{{ none | password_hash }}",
+        "{{ lookup('file', 'top.txt', nowhere=true) }}",
+        "{{ lookup('template', 'a.j2', variable_start_string='[[') }}",
     ],
 )
 def test_what_cannot_be_rendered_is_an_error_at_its_place(text: str) -> None:
@@ -148,6 +162,20 @@ def test_a_vm_cannot_choose_a_file_of_the_controller(tmp_path: Path) -> None:
     for text in ("{{ lookup('file', said.stdout) }}", "{{ lookup('template', said.stdout) }}"):
         with pytest.raises(PlaybookError, match="may not choose a file"):
             made.templar.render(text, PLACE, made)
+
+
+def test_a_looked_up_template_has_its_value_and_may_be_undefined(tmp_path: Path) -> None:
+    (tmp_path / "list.j2").write_text("{{ [1, 2] }}")
+    (tmp_path / "undefined.j2").write_text("{{ nowhere }}")
+    made = scope({}, directory=tmp_path)
+
+    def look_up(text: str) -> Any:
+        return made.templar.render(text, PLACE, made)
+
+    assert look_up("{{ lookup('template', 'list.j2') }}") == [1, 2]
+    assert look_up("{{ lookup('template', 'undefined.j2') | default('d') }}") == "d"
+    with pytest.raises(PlaybookError, match="nowhere"):
+        look_up("{{ lookup('template', 'undefined.j2') }}")
 
 
 def test_names_not_known_yet_are_asked_for() -> None:

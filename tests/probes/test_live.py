@@ -109,6 +109,12 @@ class TestHttp:
         with server(lambda client: client.sendall(b"SSH-2.0-x\r\n" * 5)) as port:
             assert fetch(agent, http_sample("127.0.0.1", port, vantage=vantage)).trouble == "not-http"
 
+    @pytest.mark.parametrize("length", [b"9" * 5000, b"-1", b"x"])
+    def test_a_length_that_cannot_be(self, agent: Agent, vantage: Vantage, length: bytes) -> None:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b"\r\n\r\nhello"
+        with server(lambda client: client.sendall(head)) as port:
+            assert fetch(agent, http_sample("127.0.0.1", port, vantage=vantage)).replies[0].body == "hello"
+
     def test_a_redirect_is_not_followed(self, agent: Agent, vantage: Vantage) -> None:
         head = b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
         with server(lambda client: client.sendall(head)) as port:

@@ -209,6 +209,8 @@ def test_defaults_end_with_the_next_defaults() -> None:
         (b"", 0, ""),
         (b"SSH-2.0-OpenSSH\r\n", 0, ""),
         (b"HTTP/1.1 abc\r\n\r\n", 0, ""),
+        # a number that Python itself refuses to read
+        (b"HTTP/1.1 " + b"2" * 5000 + b" OK\r\n\r\n", 0, ""),
         (b"HTTP/1.1 200 OK\r\n", 0, ""),
     ],
 )

@@ -45,12 +45,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``down`` is how many workers were down at the cut, ``seconds`` when they were back as they were.
+    """``down`` is how many workers were down at the cut, ``armed`` whether the undo was armed, ``seconds``
+    when they were back as they were.
 
     ``problems`` is empty when all was as promised.
     """
 
     down: int
+    armed: bool
     seconds: float
     problems: tuple[str, ...]
 
@@ -114,8 +116,13 @@ def kill_labctl(_lab: Solved, grade: subprocess.Popen[str]) -> None:
     grade.send_signal(signal.SIGKILL)
 
 
-def kill_agent(lab: Solved, _grade: subprocess.Popen[str]) -> None:
-    """Not its watcher: that has another parent by then."""
+def kill_agent(lab: Solved, grade: subprocess.Popen[str]) -> None:
+    """As soon as there is one. Not its watcher: that has another parent by then."""
+    until(lambda: _kill_agents(lab) > 0 or grade.poll() is not None, 60)
+
+
+def _kill_agents(lab: Solved) -> int:
+    killed = 0
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             parent = re.search(r"^PPid:\s*(\d+)", (entry / "status").read_text(), re.MULTILINE)
@@ -126,6 +133,8 @@ def kill_agent(lab: Solved, _grade: subprocess.Popen[str]) -> None:
                 and Path("/proc", parent.group(1), "comm").read_text().strip() == "sudo"
             ):
                 os.kill(int(entry.name), signal.SIGKILL)
+                killed += 1
+    return killed
 
 
 def cut_connection(lab: Solved, _grade: subprocess.Popen[str]) -> None:
@@ -178,9 +187,9 @@ def attempt(lab: Solved, trial: Trial, first: float) -> Outcome:
             time.sleep(max(0.0, first + trial.moment))
         elif until(lambda: listening(lab.init) < 6 or grade.poll() is not None, 60):
             time.sleep(trial.moment)
-        down = 6 - listening(lab.init)
-        cut = time.monotonic()
+        down, armed = 6 - listening(lab.init), watched(lab.init)
         CUTS[trial.cut](lab, grade)
+        cut = time.monotonic()
         # as they were, and nobody is at work on them any more: then it stays so
         whole = until(
             lambda: not watched(lab.init) and listening(lab.init) == 6 and workers_of(lab.init) == before,
@@ -195,7 +204,7 @@ def attempt(lab: Solved, trial: Trial, first: float) -> Outcome:
         grade.kill()
         grade.communicate()
         lab.connect()
-    return Outcome(down, round(seconds, 1), tuple(problems))
+    return Outcome(down, armed, round(seconds, 1), tuple(problems))
 
 
 def _verdict(lab: Solved, grade: subprocess.Popen[str], trial: Trial, cut: float) -> list[str]:

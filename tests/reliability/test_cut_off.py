@@ -5,6 +5,7 @@ The seed of the moments is printed; LABCTL_TEST_SEED=... tries the same ones aga
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -53,14 +54,15 @@ def timing(labs: list[Solved]) -> tuple[float, float]:
 
 def in_lanes(labs: list[Solved], trials: list[Trial], first: float) -> list[tuple[Trial, Outcome]]:
     """All trials, one at a time on each machine, told as they end."""
+    ended = itertools.count(1)
 
     def lane(number: int) -> list[tuple[Trial, Outcome]]:
         found = []
         for trial in trials[number :: len(labs)]:
             outcome = attempt(labs[number], trial, first)
-            print(
-                f"{trial}: {outcome.down} down, back after {outcome.seconds} s", *outcome.problems, flush=True
-            )
+            armed = "in the experiment" if outcome.armed else "outside it"
+            told = f"{next(ended)} of {len(trials)}: {trial}, {armed}: {outcome.down} down"
+            print(f"{told}, back after {outcome.seconds} s", *outcome.problems, flush=True)
             found.append((trial, outcome))
         return found
 
@@ -94,9 +96,11 @@ def test_each_way_of_ending_a_run_leaves_the_workers_as_they_were(
 def test_at_many_random_moments(labs: list[Solved], timing: tuple[float, float]) -> None:
     first, longest = timing
     found = in_lanes(labs, random_trials(SEED, TRIALS, longest), first)
+    armed = sum(outcome.armed for _, outcome in found)
     away = sum(outcome.down > 0 for _, outcome in found)
     slowest = max(outcome.seconds for _, outcome in found)
-    print(f"{len(found) - len(broken(found))} of {len(found)}; {away} with workers down; slowest {slowest} s")
+    print(f"{len(found) - len(broken(found))} of {len(found)}, slowest {slowest} s; ", end="")
+    print(f"{armed} in the experiment, {away} with workers down")
     assert not broken(found)
     assert len(found) == TRIALS
 

@@ -5,13 +5,16 @@ A run may end in an ERROR on a bad link; then grading it again gives every point
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +31,7 @@ pytestmark = [
 SEED = int(os.environ.get("LABCTL_TEST_SEED") or random.randrange(1 << 32))
 LANES = 2
 #: How often in the long tests.
-GOOD, BAD = (int(os.environ.get("LABCTL_TEST_TRIALS") or count) for count in (50, 30))
+GOOD, BAD, WHOLE = (int(os.environ.get("LABCTL_TEST_TRIALS") or count) for count in (50, 30, 20))
 LOSS, ROUND_TRIP = 0.2, 0.2
 #: Of the runs over the bad link that may end in an ERROR.
 ERRORS = 0.05
@@ -56,19 +59,50 @@ def failed(host: dict[str, Any]) -> list[str]:
     return [f"{one['id']}: {one['seen']}" for one in host["checks"] if one["verdict"] in ("fail", "skip")]
 
 
+@dataclass
+class Tally:
+    """What came of ``count`` runs, told as each of them ends: one that is cut short has said what it saw."""
+
+    count: int
+    hosts: list[dict[str, Any]] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, name: str, host: dict[str, Any], again: int = 0) -> None:
+        with self.lock:
+            self.hosts += [] if again else [host]
+            which = f"again ({again})" if again else f"{len(self.hosts)} of {self.count}"
+            print(
+                f"{which}, {name}: {host['score']} in {host['seconds']} s", *host["tries"], host["missed"],
+                flush=True,
+            )  # fmt: skip
+            if len(self.hosts) == self.count and not again:
+                print(self, flush=True)
+
+    @property
+    def errors(self) -> int:
+        return sum(host["status"] == "error" for host in self.hosts)
+
+    def __str__(self) -> str:
+        seconds = sorted(host["seconds"] or 0.0 for host in self.hosts)
+        false = sum(bool(failed(host)) for host in self.hosts)
+        return (
+            f"{len(self.hosts)} runs: {sum(not host['missed'] for host in self.hosts)} with every point, "
+            f"{self.errors} ERROR, {false} FAIL; {seconds[len(seconds) // 2]} s, at most {seconds[-1]} s"
+        )
+
+
 def in_a_row(labs: list[Solved], count: int) -> list[str]:
     """What ``count`` runs missed, as many one after the other on each machine."""
+    tally = Tally(count)
 
-    def lane(lab: Solved) -> list[str]:
-        found = []
-        for number in range(count // len(labs)):
-            host = lab.grade(*ONLY)
-            found.append(str(host["missed"]))
-            print(f"{lab.name} {number + 1}: {host['score']} in {host['seconds']} s {found[-1]}", flush=True)
-        return found
+    def lane(lab: Solved) -> None:
+        for _ in range(count // len(labs)):
+            tally.add(lab.name, lab.grade(*ONLY))
 
     with ThreadPoolExecutor(len(labs)) as pool:
-        return [one for found in pool.map(lane, labs) for one in found if one]
+        list(pool.map(lane, labs))
+    assert len(tally.hosts) == count
+    return [host["missed"] for host in tally.hosts if host["missed"]]
 
 
 def over_bad_links(labs: list[Solved], count: int, folder: Path) -> tuple[list[str], int]:
@@ -77,34 +111,40 @@ def over_bad_links(labs: list[Solved], count: int, folder: Path) -> tuple[list[s
     Each of those is cleared by at most two more runs, or counts as false.
     """
     print(f"LABCTL_TEST_SEED={SEED}", flush=True)
+    tally = Tally(count)
 
-    def lane(lab: Solved) -> tuple[list[str], int]:
-        false, errors = [], 0
+    def lane(lab: Solved) -> list[str]:
+        false: list[str] = []
         own = folder / lab.name
         own.mkdir()
+
+        def grade(again: int = 0) -> dict[str, Any]:
+            host = lab.grade(*ONLY, inventory=inventory)
+            tally.add(lab.name, host, again)
+            if host["missed"]:
+                # with its evidence: what it was that took so long
+                kept = own / f"{len(false)}-{len(tally.hosts)}-{again}.json"
+                kept.write_text(json.dumps(host), encoding="utf-8")
+                print(f"   {kept}", flush=True)
+            false.extend(failed(host))
+            return host
+
         with slow_link(lab.init, ROUND_TRIP, LOSS, SEED + labs.index(lab)) as address:
             inventory = lab.inventory(address, own)
-            for number in range(count // len(labs)):
-                host = lab.grade(*ONLY, inventory=inventory)
-                print(
-                    f"{lab.name} {number + 1}: {host['score']} in {host['seconds']} s {host['missed']}",
-                    flush=True,
-                )
-                false += failed(host)
-                errors += host["status"] == "error"
-                for _ in range(2):
+            for _ in range(count // len(labs)):
+                host = grade()
+                for again in (1, 2):
                     if host["status"] != "error":
                         break
-                    host = lab.grade(*ONLY, inventory=inventory)
-                    print(f"   again: {host['score']} in {host['seconds']} s {host['missed']}", flush=True)
-                    false += failed(host)
+                    host = grade(again)
                 if host["status"] == "error":
                     false.append(f"not cleared: {host['error']}")
-        return false, errors
+        return false
 
     with ThreadPoolExecutor(len(labs)) as pool:
-        found = list(pool.map(lane, labs))
-    return [one for false, _ in found for one in false], sum(errors for _, errors in found)
+        found = [one for false in pool.map(lane, labs) for one in false]
+    assert len(tally.hosts) == count
+    return found, tally.errors
 
 
 def test_in_a_row(labs: list[Solved]) -> None:
@@ -148,11 +188,11 @@ def test_many_times_over_links_that_lose_packets(labs: list[Solved], tmp_path: P
 @pytest.mark.parametrize("loaded", [False, True], ids=["idle", "loaded"])
 def test_the_whole_lab_on_a_vm_many_times_in_a_row(provisioned: Machines, loaded: bool) -> None:
     """With NFS and the firewall, which containers do not have."""
-    found = []
+    tally = Tally(WHOLE)
     with both_cores_loaded() if loaded else nullcontext():
-        for number in range(20):
+        for _ in range(WHOLE):
             host = provisioned.grade()
             whole = host["status"] == "graded" and host["score"] == host["max_score"]
-            found.append("" if whole else str(failed(host) or host["error"]))
-            print(f"{number + 1}: {host['score']} in {host['seconds']} s {found[-1]}", flush=True)
-    assert [one for one in found if one] == []
+            missed = "" if whole else str(failed(host) or host["error"])
+            tally.add("the VM", {**host, "missed": missed})
+    assert [host["missed"] for host in tally.hosts if host["missed"]] == []

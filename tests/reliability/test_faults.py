@@ -122,6 +122,8 @@ def test_a_vm_that_nobody_reaches_is_an_error_by_the_deadline(lab: Solved) -> No
     assert host["error_cause"] == "unreachable", host["error"]
     assert host["checks"] == []
     assert seconds < 60 + LATE
+    # what could not be seen is there when it is asked for again
+    assert lab.grade(*LOOKING)["missed"] == ""
 
 
 @pytest.mark.timeout(900)

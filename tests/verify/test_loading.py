@@ -8,6 +8,7 @@ import pytest
 
 from labctl.errors import CourseError
 from labctl.grading import load_lab
+from labctl.grading.answers import AnswersError
 from labctl.verify import load_matrix
 
 ROOT = Path(__file__).parent.parent.parent
@@ -19,12 +20,26 @@ def test_lab_7_has_sixty_mutants_and_each_check_is_in_one() -> None:
     mutants = [case for case in matrix.cases if case.kind == "mutant"]
     assert len(mutants) >= 60
     declared = {id for case in mutants for id in (*case.fail, *case.unjudged)}
-    scored = {one.id for one in LAB.checks if not one.optional and not one.id.startswith("answer.")}
-    assert scored <= declared
+    assert {one.id for one in LAB.checks if not one.optional} <= declared
 
 
-def load(directory: Path, text: str, shared: str = "{}\n") -> None:
-    (directory / "matrix.yml").write_text(shared)
+def test_answers_are_judged_beside_the_reference_unless_the_vm_is_another() -> None:
+    matrix = load_matrix(LAB, ROOT / "graders" / "lab7" / "mutants")
+    cases = {case.name: case for case in matrix.cases}
+    assert cases["another-secret"].only_written
+    assert not cases["algorithm-of-the-file-before"].only_written
+    assert not cases["reference"].only_written
+    # every question has a right answer, and one in another form
+    assert matrix.solution is not None
+    asked = {one.id for one in LAB.rubric.questions if one.answer}
+    assert set(matrix.solution.texts) == asked
+    assert {one for case in matrix.cases if case.kind == "variant" for one in case.answers} == asked
+
+
+def load(directory: Path, text: str, solution: str = "2a: x\n") -> None:
+    (directory / "matrix.yml").write_text("{}\n")
+    if solution:
+        (directory / "solution.yml").write_text(solution)
     (directory / "dns.yml").write_text(text)
     load_matrix(LAB, directory)
 
@@ -55,6 +70,11 @@ def load(directory: Path, text: str, shared: str = "{}\n") -> None:
             ":3:24",
             "x: a variant is right",
         ),
+        (
+            "section: dns\nvariants:\n  - {name: x, what: y, answers: {2z: a}}\n",
+            ":3:34",
+            "x: nothing is written down for a question '2z'",
+        ),
     ],
 )
 def test_a_mistake_has_its_place(tmp_path: Path, text: str, place: str, said: str) -> None:
@@ -62,6 +82,18 @@ def test_a_mistake_has_its_place(tmp_path: Path, text: str, place: str, said: st
         load(tmp_path, text)
     assert said in caught.value.message
     assert str(caught.value.place) == f"{tmp_path / 'dns.yml'}{place}"
+
+
+def test_answers_without_a_solution_are_told(tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match=r"x: there is no .*solution\.yml") as caught:
+        load(tmp_path, "section: dns\nvariants:\n  - {name: x, what: y, answers: {2a: a}}\n", solution="")
+    assert str(caught.value.place) == f"{tmp_path / 'dns.yml'}:3:5"
+
+
+def test_a_solution_is_read_like_a_students_file(tmp_path: Path) -> None:
+    with pytest.raises(AnswersError) as caught:
+        load(tmp_path, "section: dns\n", solution="2a: x\n2y: z\n")
+    assert str(caught.value.place) == f"{tmp_path / 'solution.yml'}:2:1"
 
 
 def test_a_lab_without_mutants_is_told(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""One op in a forked child: for what may hang in the kernel, and for what runs as another user.
+"""Ops in forked children: for what may hang in the kernel, and for what runs as another user.
 
 A touch of a stale NFS mount blocks in the kernel where no signal reaches; the agent itself must
 never make one. The child does, and is abandoned at its deadline.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +19,9 @@ from . import command
 
 # A value larger than this is an error, not a result: the controller's memory is finite.
 MAX_VALUE = 4 << 20
+# What a child is given: an op's index and its deadline. What it sends: the length of a result before it.
+_ORDER = struct.Struct("=Id")
+_LENGTH = struct.Struct("=I")
 
 
 def encode(value: Any) -> bytes:
@@ -33,33 +37,45 @@ def encode(value: Any) -> bytes:
 
 
 class Child:
-    """A running child. ``fd`` becomes readable with the outcome's JSON, then ends."""
+    """A forked process that is given ops, one at a time. ``fd`` becomes readable with what an op came to."""
 
-    def __init__(self, pid: int, fd: int, deadline: float) -> None:
+    def __init__(self, pid: int, orders: int, fd: int) -> None:
         self.pid = pid
+        self.orders = orders
         self.fd = fd
-        self.deadline = deadline
-        self.started = time.monotonic()
+        self.deadline = self.started = 0.0
         self.data = b""
 
+    def give(self, index: int, deadline: float) -> bool:
+        """Have it begin the op at ``index``; False when it lives no more."""
+        self.started, self.deadline, self.data = time.monotonic(), deadline, b""
+        try:
+            os.write(self.orders, _ORDER.pack(index, deadline))
+        except BrokenPipeError:
+            return False
+        return True
+
     def read(self) -> bool:
-        """Take what has come; True when the child has said everything."""
+        """Take what has come; True when the op has come to something, or the process to its end."""
         chunk = os.read(self.fd, 1 << 16)
         self.data += chunk
-        return not chunk or len(self.data) > MAX_VALUE + 1024
+        return not chunk or self.finished or len(self.data) > MAX_VALUE + 1024
+
+    @property
+    def finished(self) -> bool:
+        """The op has come to something, and the process is free for another."""
+        head = self.data[: _LENGTH.size]
+        return len(head) == _LENGTH.size and len(self.data) == _LENGTH.size + _LENGTH.unpack(head)[0]
 
     def outcome(self) -> dict[str, Any]:
-        self.close()
-        try:
-            loaded: dict[str, Any] = json.loads(self.data.decode("ascii"))
-            return loaded
-        except ValueError:
+        if not self.finished:
             return {"error": {"kind": "crashed", "message": "the op's process ended without a result"}}
+        loaded: dict[str, Any] = json.loads(self.data[_LENGTH.size :].decode("ascii"))
+        return loaded
 
     def cut_off(self) -> dict[str, Any]:
         """The deadline is over: end the child as far as the kernel allows, without waiting for it."""
         self.end(signal.SIGTERM)
-        self.close()
         seconds = time.monotonic() - self.started
         return {"error": {"kind": "timeout", "message": "no result after %.1f s" % seconds}}
 
@@ -70,9 +86,9 @@ class Child:
             pass
 
     def close(self) -> None:
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        """It ends when it has nothing to do and nobody to ask."""
+        os.close(self.orders)
+        os.close(self.fd)
         reap()
 
 
@@ -85,38 +101,50 @@ def reap() -> None:
         pass
 
 
-def start(work: Callable[[], dict[str, Any]], deadline: float, user: str | None) -> Child:
-    """Fork; the child runs ``work`` (as ``user``) and sends what it returns."""
-    readable, writable = os.pipe()
+def start(work: Callable[[int, float], dict[str, Any]], user: str | None) -> Child:
+    """Fork; the child calls ``work`` (as ``user``) with each index and deadline that it is given, and sends
+    what it returns.
+    """
+    orders, ordering = os.pipe()
+    fd, out = os.pipe()
     pid = os.fork()
     if pid:
-        os.close(writable)
-        return Child(pid, readable, deadline)
+        os.close(orders)
+        os.close(out)
+        return Child(pid, ordering, fd)
     status = 1
     try:
-        _in_child(work, deadline, user, writable)
+        _in_child(work, user, orders, out)
         status = 0
     finally:
         # Never return into the agent's loop: this is a copy of it.
         os._exit(status)
 
 
-def _in_child(work: Callable[[], dict[str, Any]], deadline: float, user: str | None, out: int) -> None:
+def _in_child(work: Callable[[int, float], dict[str, Any]], user: str | None, orders: int, out: int) -> None:
     # The agent's other descriptors close here: the undo's pipe must end with the agent, not with
     # whatever child happens to outlive it.
-    if out != 3:
-        os.dup2(out, 3)
-    os.closerange(4, 4096)
+    low, high = sorted((orders, out))
+    os.closerange(3, low)
+    os.closerange(low + 1, high)
+    os.closerange(high + 1, 4096)
     os.setsid()
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGALRM, _terminated)
-    # The last resort when the agent is killed and nobody is left to cut this child off.
-    signal.setitimer(signal.ITIMER_REAL, max(deadline - time.monotonic(), 0) + 2)
     if user is not None:
         become(user)
-    data = encode(work())
-    while data:
-        data = data[os.write(3, data) :]
+    while True:
+        order = os.read(orders, _ORDER.size)
+        if len(order) < _ORDER.size:
+            return
+        index, deadline = _ORDER.unpack(order)
+        # The last resort when the agent is killed and nobody is left to cut this child off.
+        signal.setitimer(signal.ITIMER_REAL, max(deadline - time.monotonic(), 0) + 2)
+        data = encode(work(index, deadline))
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        data = _LENGTH.pack(len(data)) + data
+        while data:
+            data = data[os.write(out, data) :]
 
 
 def _terminated(_signum: int, _frame: object) -> None:

@@ -6,7 +6,6 @@ import os
 import selectors
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -116,6 +115,8 @@ def _start(
 def _run_outliving(
     argv: Sequence[str], timeout: float, cwd: str | None, env: Mapping[str, str] | None, cap: int
 ) -> Finished:
+    import tempfile  # takes milliseconds, and no observation needs it
+
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = _start(argv, subprocess.DEVNULL, (out, err), cwd, env)
         if isinstance(process, Finished):

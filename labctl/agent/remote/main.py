@@ -22,6 +22,10 @@ from .outcome import Context, Failed
 from .services import presence
 
 MAX_CALL = 64 << 20
+#: Seconds that a frame may wait for the next.
+TOGETHER = 0.05
+#: Bytes of frames that may wait; beyond that an op waits for the link.
+MOST_WAITING = 64 << 10
 
 
 def read_frame(source: BinaryIO) -> dict[str, Any] | None:
@@ -39,16 +43,42 @@ def read_frame(source: BinaryIO) -> dict[str, Any] | None:
     return frame
 
 
-class Sender:
-    """Writes frames to a descriptor of its own: what an op prints goes elsewhere."""
+class Sender(threading.Thread):
+    """Writes frames to a descriptor of its own: what an op prints goes elsewhere.
+
+    Frames that come within TOGETHER seconds are written at once: a write costs sshd and the
+    controller, who is told by many VMs at a time, more than what is in it. None waits for longer.
+    """
 
     def __init__(self, fd: int) -> None:
+        super().__init__(daemon=True)
         self.fd = fd
+        self._lock = threading.Lock()
+        self._waiting = b""
+        self._arrived = threading.Event()
 
     def send(self, data: bytes) -> None:
-        data = struct.pack(">I", len(data)) + data
-        while data:
-            data = data[os.write(self.fd, data) :]
+        with self._lock:
+            self._waiting += struct.pack(">I", len(data)) + data
+            much = len(self._waiting) > MOST_WAITING
+        if much:
+            self.flush()
+        else:
+            self._arrived.set()
+
+    def flush(self) -> None:
+        """Write now what waits."""
+        with self._lock:
+            data, self._waiting = self._waiting, b""
+            while data:
+                data = data[os.write(self.fd, data) :]
+
+    def run(self) -> None:
+        while True:
+            self._arrived.wait()
+            self._arrived.clear()
+            time.sleep(TOGETHER)
+            self.flush()
 
 
 def run_op(op: dict[str, Any], deadline: float) -> dict[str, Any]:
@@ -71,11 +101,17 @@ def run_op(op: dict[str, Any], deadline: float) -> dict[str, Any]:
     return {"value": value}
 
 
-def preload(name: str) -> None:
-    """Compile an op's module before the fork: once here instead of in each child.
+def _forked(op: dict[str, Any]) -> bool:
+    return bool(op.get("isolated") or op.get("user"))
 
-    The child says what is wrong when this fails.
-    """
+
+def _shared(op: dict[str, Any]) -> bool:
+    """A process that has become another user stays that user."""
+    return bool(op.get("shared")) and not op.get("user")
+
+
+def preload(name: str) -> None:
+    """Compile an op's module; the child says what is wrong when this fails."""
     try:
         importlib.import_module("." + name, __package__)
     except Exception:  # noqa: S110  the child meets and reports the same
@@ -92,7 +128,11 @@ def _crashed(err: BaseException) -> dict[str, Any]:
 
 
 class Call:
-    """One call from the controller: ops in order, up to ``parallel`` forked ones at a time."""
+    """One call from the controller: ops in order, up to ``parallel`` forked ones at a time.
+
+    A child whose op has come to its end takes another, when that op is a shared one too. One that hung,
+    crashed or is not shared takes none: what happens to an op never happens to the next.
+    """
 
     def __init__(self, frame: dict[str, Any], sender: Sender) -> None:
         self.number = frame["call"]
@@ -100,10 +140,14 @@ class Call:
         self.parallel = max(1, int(frame.get("parallel") or 1))
         self.sender = sender
         self.running: dict[int, child.Child] = {}
+        self.free: list[child.Child] = []
         self.stopped = False
 
     def run(self) -> None:
         waiting = list(range(len(self.ops)))
+        # Before any fork: each module is compiled once, and not in each child.
+        for name in {op["name"] for op in self.ops if _forked(op)}:
+            preload(name)
         while waiting or self.running:
             while waiting and not self.stopped and len(self.running) < self.parallel:
                 self.begin(waiting.pop(0))
@@ -113,18 +157,32 @@ class Call:
                 for index in waiting:
                     self.report(index, {"error": {"kind": "not-run", "message": "an earlier op failed"}}, 0.0)
                 waiting = []
+        for one in self.free:
+            one.close()
         self.sender.send(child.encode({"t": "end", "call": self.number}))
+        self.sender.flush()
 
     def begin(self, index: int) -> None:
         op = self.ops[index]
         started = time.monotonic()
         deadline = started + float(op.get("deadline") or 30.0)
-        if op.get("isolated") or op.get("user"):
-            preload(op["name"])
-            self.running[index] = child.start(lambda: run_op(op, deadline), deadline, op.get("user"))
+        if _forked(op):
+            self.running[index] = self.hand_over(index, deadline)
         else:
             outcome = run_op(op, deadline)
             self.report(index, outcome, time.monotonic() - started)
+
+    def hand_over(self, index: int, deadline: float) -> child.Child:
+        """Give an op to a child that is free, or to a new one."""
+        op = self.ops[index]
+        while _shared(op) and self.free:
+            one = self.free.pop()
+            if one.give(index, deadline):
+                return one
+            one.close()
+        one = child.start(lambda at, until: run_op(self.ops[at], until), op.get("user"))
+        one.give(index, deadline)
+        return one
 
     def gather(self) -> None:
         """Wait until a child has something to say or its time is over."""
@@ -142,7 +200,12 @@ class Call:
     def finish(self, index: int, cut_off: bool) -> None:
         one = self.running.pop(index)
         outcome = one.cut_off() if cut_off else one.outcome()
-        self.report(index, outcome, time.monotonic() - one.started)
+        seconds = time.monotonic() - one.started
+        if _shared(self.ops[index]) and one.finished:
+            self.free.append(one)
+        else:
+            one.close()
+        self.report(index, outcome, seconds)
 
     def report(self, index: int, outcome: dict[str, Any], seconds: float) -> None:
         value = outcome.get("value")
@@ -210,11 +273,13 @@ def serve(marker: bytes) -> None:
     os.write(private, marker)
     sender = Sender(private)
     sender.send(child.encode(hello()))
+    sender.flush()
     # From here on nothing but frames may reach the controller.
     devnull = os.open(os.devnull, os.O_RDWR)
     os.dup2(devnull, 1)
     os.dup2(devnull, 2)
     os.umask(0o022)
+    sender.start()
     reader = Reader(source)
     reader.start()
     while True:

@@ -246,7 +246,9 @@ def _settle(
             "config": args["config"],
         }  # fmt: skip
         wait = Op("probes.await_servers", wanted, deadline=min(SLICE, until.remaining()) + 2.0, isolated=True)
-        values = bench.call([_renew(), wait] if armed else [wait], deadline.sooner(SLICE + 8))
+        # as long as the lease allows, where there is one: an answer may be on its way for long
+        patience = LEASE - 2.0 if armed else RESERVE
+        values = bench.call([_renew(), wait] if armed else [wait], deadline.sooner(patience))
         told = values[-1]
         if told["reached"] or until.expired:
             servers = parse_state(str(told["state"]))

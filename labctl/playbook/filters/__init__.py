@@ -8,7 +8,7 @@ an undefined argument makes the result undefined, and what fails is an error at 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from functools import wraps
 from itertools import chain
 from typing import Any
@@ -74,7 +74,8 @@ def undefined_through(
     strict: bool = True,
     takes_undefined: bool = False,
 ) -> Any:
-    """``function(*args, **options)``; undefined when an argument is, or what it looked at was.
+    """``function(*args, **options)``; undefined when an argument is, or what it looked at was,
+    or what it could not bear in a list.
 
     ``strict``: an undefined part of a variable that it reads makes it undefined as well. An error is
     a value too, which fails where it is used.
@@ -86,17 +87,24 @@ def undefined_through(
     before = parts_must_be_defined.set(strict)
     try:
         result = function(*args, **options)
-        if isinstance(result, Iterator):
+        # what .items() and its like give is a list to a playbook, as what a generator gives
+        if isinstance(result, Iterator | ItemsView | KeysView | ValuesView):
             result = list(result)
     except UndefinedError as err:
         return Missing(hint=err.message)
     except _FAILURES as err:
-        return Broken(err)
+        return next((part for part in _parts(args) if isinstance(part, Undefined)), Broken(err))
     finally:
         parts_must_be_defined.reset(before)
     if strict and isinstance(result, list):
         return next((item for item in result if isinstance(item, Undefined)), result)
     return result
+
+
+def _parts(values: Iterable[Any]) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, list | tuple):
+            yield from value
 
 
 def _wrapped(name: str, function: Callable[..., Any], *, truth: bool) -> Callable[..., Any]:

@@ -152,6 +152,7 @@ _QUERIES: dict[str, Callable[[_Parsed], Any]] = {
     "prefix": lambda v: v.prefix,
     "previous_usable": _network_only(_neighbour(-1)),
     "private": _kept_if(lambda v: not v.address.is_global),
+    "public": _kept_if(lambda v: v.address.is_global and not v.address.is_multicast),
     "range_usable": _network_only(lambda v: f"{v.at(v.usable[0])}-{v.at(v.usable[1])}"),
     "revdns": lambda v: f"{v.address.reverse_pointer}.",
     "size": lambda v: v.size,
@@ -204,7 +205,10 @@ def _numbered(parsed: _Parsed, index: int) -> Any:
 
 
 def ipsubnet(value: Any, query: Any = "", index: Any = None) -> Any:
-    """How many subnets of length ``query`` a network has, or the one numbered ``index``."""
+    """How many subnets of length ``query`` a network has, or the one numbered ``index``.
+
+    Of a single address the networks around it, of length ``query`` and longer ones.
+    """
     parsed = _parse(value)
     if parsed is None:
         return False
@@ -213,6 +217,13 @@ def ipsubnet(value: Any, query: Any = "", index: Any = None) -> Any:
     if not str(query).isdigit():
         raise FilterArgumentError(f"ipsubnet: {query!r} is no prefix length")
     length = int(query)
+    if parsed.prefix == parsed.network.max_prefixlen:
+        around = range(length, parsed.prefix)
+        if index is None or -len(around) <= int(index) < len(around):
+            return str(parsed.network.supernet(new_prefix=around[int(index or 0)]))
+        raise FilterArgumentError(f"ipsubnet: there is no network number {index} around {value}")
+    if index is None and length < parsed.prefix:
+        raise FilterArgumentError(f"ipsubnet: {value} holds no subnet of length {length}")
     if not parsed.prefix <= length <= parsed.network.max_prefixlen:
         return False
     count = 1 << (length - parsed.prefix)
@@ -231,8 +242,10 @@ def ipwrap(value: Any, query: str = "") -> Any:
     if isinstance(value, list | tuple):
         return [ipwrap(item, query) for item in value]
     parsed = _parse(value)
-    if parsed is None or parsed.network.version == 4:
+    if parsed is None:
         return value
+    if parsed.network.version == 4:
+        return _plain(parsed)
     return f"[{parsed.address}]" if parsed.bare else f"[{parsed.address}]/{parsed.prefix}"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2.exceptions import FilterArgumentError
 
-from labctl.playbook.values import as_text
+from labctl.playbook import values
 
 __all__ = ["FilterArgumentError", "as_text", "compiled", "is_list"]
 
@@ -20,6 +20,11 @@ def compiled(pattern: Any, *, ignorecase: bool = False, multiline: bool = False)
         return re.compile(pattern, flags)
     except re.error as err:
         raise FilterArgumentError(f"{pattern!r} is not a regular expression: {err}") from err
+
+
+def as_text(value: Any) -> str:
+    """Any value as the text that a filter works on."""
+    return str(value) if isinstance(value, tuple) else values.as_text(value)
 
 
 def is_list(value: Any) -> bool:

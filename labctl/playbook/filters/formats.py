@@ -36,15 +36,11 @@ def _isoformat(value: Any) -> str:
 
 def to_yaml(value: Any, *_ignored: Any, default_flow_style: bool | None = None, **options: Any) -> str:
     """``options`` are those of PyYAML's ``dump``, as in Ansible."""
-    return str(
-        yaml.dump(
-            _unmarked(plain(value)),
-            Dumper=_Dumper,
-            allow_unicode=True,
-            default_flow_style=default_flow_style,
-            **options,
-        )
-    )
+    options = {"allow_unicode": True, "default_flow_style": default_flow_style, **options}
+    try:
+        return str(yaml.dump(_unmarked(plain(value)), Dumper=_Dumper, **options))
+    except yaml.YAMLError as err:
+        raise FilterArgumentError(f"to_yaml: {' '.join(map(str, err.args))}") from err
 
 
 def to_nice_yaml(

@@ -40,6 +40,8 @@ def password_hash(
     ident: str | None = None,
 ) -> str:
     """A crypt(3) hash. Without ``salt`` it is another one each time."""
+    if not isinstance(password, str):
+        raise FilterArgumentError(f"password_hash takes text, not {type(password).__name__}")
     scheme = _SCHEMES.get(hashtype, hashtype)
     if scheme not in _SCHEMES.values():
         raise FilterArgumentError(f"password_hash: {', '.join(_SCHEMES)} are covered, not {hashtype!r}")
@@ -52,7 +54,7 @@ def password_hash(
         settings["ident"] = ident or "2b"
     chosen = tuple((name, value) for name, value in settings.items() if value)
     make = _hashed if salt else _hashed.__wrapped__
-    return make(as_text(password), scheme, chosen)
+    return make(str(password), scheme, chosen)
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from jinja2 import Environment, pass_environment
+from jinja2.exceptions import UndefinedError
 from jinja2.filters import do_unique
 
 from labctl.playbook.filters.common import FilterArgumentError
@@ -22,7 +23,7 @@ def unique(
 ) -> list[Any]:
     try:
         return list(do_unique(environment, value, bool(case_sensitive), attribute))
-    except TypeError as err:
+    except (TypeError, UndefinedError) as err:
         if case_sensitive is False or attribute:
             raise FilterArgumentError(f"unique: these items cannot be compared so: {err}") from err
         return _distinct(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 import time
 from typing import Any
@@ -11,6 +12,9 @@ from ..outcome import Context
 
 BODY_CAP = 65536
 HEAD_CAP = 16384
+#: Digits of a length: what has more is longer than anything that is read, and slow to turn into a number.
+_LONGEST_NUMBER = 12
+_STATUS = re.compile(rb"[1-9][0-9]{2}\Z")
 ERRORS = {errno.ECONNREFUSED: "refused", errno.ECONNRESET: "reset", errno.EPIPE: "reset"}
 
 
@@ -83,7 +87,7 @@ def length_of(head: bytes) -> int:
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return int(value)
+            return int(value.strip()[:_LONGEST_NUMBER])
     return BODY_CAP + 1
 
 
@@ -92,12 +96,12 @@ def parse(data: bytes, keep: int) -> dict[str, Any]:
         return silence("reset")
     head, blank, body = data.partition(b"\r\n\r\n")
     words = head.split(b"\r\n", 1)[0].split(None, 2)
-    if not blank or len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
+    if not blank or len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not _STATUS.match(words[1]):
         return silence("not-http")
     lines = [line.lower() for line in head.split(b"\r\n")]
     if any(line.startswith(b"transfer-encoding:") and b"chunked" in line for line in lines):
         body = unchunk(body)
-    return {"status": int(words[1]) % 1000, "body": body[:keep].decode("utf-8", "replace"), "error": ""}
+    return {"status": int(words[1]), "body": body[:keep].decode("utf-8", "replace"), "error": ""}
 
 
 def unchunk(body: bytes) -> bytes:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import socket
 
-#: Seconds in which a boot may still be under way.
-BOOTING = 120.0
+#: Seconds in which a boot may still be under way, on an emulated VM beside others too.
+BOOTING = 300.0
 #: Of the abstract socket, and then the ports.
 NAME = "labctl-undo-"
 
