@@ -21,7 +21,8 @@ FAULTS = {
     "dns.test-address": f"sudo sed -i 's/93.184.216.34/93.184.216.35/' {ZONE}"
     " && sudo systemctl restart named",
     "dns.reloaded": f"sudo sed -i 's/2026110101/2026110102/' {ZONE}",
-    "lb.order": haproxy("s/balance roundrobin/balance source/"),
+    "lb.order": haproxy("s/balance roundrobin/balance source/")
+    + f" && sudo sed -i 's/balance source/balance roundrobin/' {HAPROXY}",
     "lb.health-checks": haproxy("s/ check$//"),
     "lb.stats": haproxy("s,stats uri /stats,stats uri /elsewhere,"),
     "lb.servers": haproxy("/worker5 /d"),
@@ -32,6 +33,15 @@ FAULTS = {
 }
 
 
+#: Made last, as a restart for another would mend them: a service that is stopped, files that were not read.
+LAST = ("dns.active", "dns.reloaded", "lb.order")
+
+
 def mix(number: int) -> list[str]:
-    """The faults of the machine with that number; the first has none, and each number has always the same."""
-    return random.Random(number).sample(sorted(FAULTS), k=min(number, 1 + number % 3)) if number else []
+    """The faults of the machine with that number, in the order in which they are made; the first has none,
+    and each number has always the same.
+    """
+    if not number:
+        return []
+    found = random.Random(number).sample(sorted(FAULTS), k=min(number, 1 + number % 3))
+    return sorted(found, key=lambda fault: fault in LAST)
