@@ -22,7 +22,7 @@ __all__ = ["agent", "lab"]
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(os.geteuid() != 0, reason="captures and starts processes as root does on a VM"),
+    pytest.mark.root,
 ]
 
 #: What students write so that their server comes back: a loop, one that is patient, one that ends when the
