@@ -28,7 +28,8 @@ FAULTS = {
     "lb.servers": haproxy("/worker5 /d"),
     "lb.workers": "curl -s http://127.0.0.1:8082/crash || python3 -c "
     "\"import urllib.request as r; r.urlopen('http://127.0.0.1:8082/crash')\"",
-    "lb.crash-down": haproxy("s/ check$/ check inter 2s fall 60/"),
+    # hours, so that a worker which another fault ends stays UP as long as the tests last
+    "lb.crash-down": haproxy("s/ check$/ check inter 2s fall 10000/"),
     "lb.active": "sudo systemctl disable -q haproxy",
 }
 
