@@ -109,8 +109,8 @@ def _channel(server: Server, jump: Server, deadline: Deadline, stack: ExitStack,
         if not transport.is_active():
             raise Unreachable(f"the connection to {jump.where} broke") from err
         raise _no_answer(server, timeout, f", asked from {jump.where}") from err
-    stack.callback(_close, channel)
-    return Carrier(channel, lambda: _close(channel))
+    stack.callback(close_channel, channel)
+    return Carrier(channel, lambda: close_channel(channel))
 
 
 def _program(server: Server, stack: ExitStack) -> Carrier:
@@ -162,11 +162,12 @@ def _shut(sock: socket.socket) -> None:
         pass  # closed already
 
 
-def _close(channel: paramiko.Channel) -> None:
+def close_channel(channel: paramiko.Channel) -> None:
+    """Close it, also when its connection has ended before, or is being ended by another thread."""
     try:
         channel.close()
     except (EOFError, OSError, paramiko.SSHException):
-        pass  # the jump host's connection went first, and the channel with it
+        pass  # the connection went first, and the channel with it
 
 
 def _no_answer(server: Server, seconds: float, asked: str = "") -> Unreachable:

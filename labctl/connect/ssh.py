@@ -6,6 +6,7 @@ import time
 
 import paramiko
 
+from labctl.connect.carrier import close_channel
 from labctl.connect.login import Login, log_in
 from labctl.connect.route import route_to
 from labctl.connect.stream import STDERR_TAIL, Stream
@@ -111,4 +112,4 @@ class SshStream:
         return self._stderr
 
     def close(self) -> None:
-        self._channel.close()
+        close_channel(self._channel)

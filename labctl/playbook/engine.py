@@ -113,8 +113,8 @@ class Run:
             "ansible_diff_mode": self.options.diff,
             "ansible_forks": self.options.forks,
             "ansible_verbosity": self.options.verbosity,
-            "ansible_run_tags": list(self.options.tags) or ["all"],
-            "ansible_skip_tags": list(self.options.skip_tags),
+            "ansible_run_tags": sorted(self.tags.only) or ["all"],
+            "ansible_skip_tags": sorted(self.tags.skip),
         }
 
     @property

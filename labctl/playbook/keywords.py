@@ -45,7 +45,6 @@ ROLE = _INHERITED | {"role", "name"}
 ROLE_META = frozenset({"dependencies", "allow_duplicates", "galaxy_info", "argument_specs", "collections"})
 BLOCK = _INHERITED | {"block", "rescue", "always"}
 TASK = _INHERITED | {
-    "action",
     "args",
     "loop",
     "with_items",

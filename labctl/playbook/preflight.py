@@ -35,6 +35,7 @@ class _Walk:
         self.state.public.clear()
         self.state.role_names.clear()
         self.includes = Includes(self.state)
+        self.mode = replace(setting.mode, quiet=True)
 
     def items(self, items: Sequence[Task | Block]) -> None:
         for item in items:
@@ -52,11 +53,8 @@ class _Walk:
             self.forget(task)  # the first host does it, with its own variables
             return
         try:
-            prepared = prepare(
-                task,
-                self.setting.scope(self.host, task, self.includes.layers),
-                replace(self.setting.mode, quiet=True),
-            )
+            scope = self.setting.scope(self.host, task, self.includes.layers)
+            prepared = prepare(task, scope, self.mode)
         except (NeedsResult, NeedsFacts):
             self.forget(task)
             return

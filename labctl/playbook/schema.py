@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 Kind = Literal["str", "int", "float", "bool", "list", "dict", "path", "raw", "mode"]
@@ -57,6 +58,14 @@ class Module:
     seconds: float = 120.0
     remote: str | None = None
     spelled: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def required(self) -> tuple[str, ...]:
+        return tuple(name for name, param in self.params.items() if param.required)
+
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        return {name: param.default for name, param in self.params.items() if param.default is not None}
 
     @property
     def op(self) -> str:
@@ -187,8 +196,8 @@ def coerce_param(param: Param, value: Any) -> Any:
 
 def relations(module: Module, given: set[str]) -> str | None:
     """What is wrong between the parameters that are given, or None."""
-    for name, param in module.params.items():
-        if param.required and name not in given:
+    for name in module.required:
+        if name not in given:
             return f"{module.name} needs the parameter {name!r}"
     for group in module.exclusive:
         both = [name for name in group if name in given]
@@ -226,7 +235,6 @@ def complete(module: Module, args: Mapping[str, Any]) -> dict[str, Any]:
     wrong = relations(module, set(done))
     if wrong:
         raise BadValue(wrong)
-    for name, param in module.params.items():
-        if name not in done and param.default is not None:
-            done[name] = param.default
+    for name, default in module.defaults.items():
+        done.setdefault(name, default)
     return done

@@ -35,6 +35,7 @@ class Session:
         self._agent: Agent | None = None
         self._rooted = False
         self._closed = threading.Event()
+        self._closing = threading.Lock()
 
     def connection(self, deadline: Deadline | None = None) -> Connection:
         """The connection, also before there is an agent, and the one that it will be started over."""
@@ -94,10 +95,12 @@ class Session:
     def close(self) -> None:
         """End it all, for good: whoever works with it on another thread is stopped."""
         self._closed.set()
-        if self._agent is not None:
-            self._agent.close()
-        elif self._connection is not None:
-            self._connection.close()
+        # Ctrl-C may come while its host's thread ends it
+        with self._closing:
+            if self._agent is not None:
+                self._agent.close()
+            elif self._connection is not None:
+                self._connection.close()
 
 
 class Delegates:

@@ -7,9 +7,8 @@ scope's life (one task on one host). Layers of kind "final" hold data that is us
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from jinja2.exceptions import UndefinedError
 from jinja2.utils import missing
@@ -62,8 +61,7 @@ class NeedsFacts(Exception):
     """A fact is wanted and the facts have not been fetched yet."""
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(NamedTuple):
     """One level of precedence.
 
     kind: "source" (templates, rendered on use), "final" (data), "remote" (data a VM had a part in),

@@ -240,7 +240,7 @@ def _jobs(lab: Lab, cases: Sequence[Case], left_out: Sequence[str]) -> list[_Job
             jobs.append(_Job(case, checks_for(lab, case, left_out), beside))
     if written and not any(job.written for job in jobs):
         # the reference was not asked for: it is made all the same, and only looked at
-        reference = Case(name=REFERENCE, what="", kind="reference")
+        reference = Case(name=REFERENCE, what="beside which answers are judged", kind="reference")
         checks = checks_for(lab, reference, left_out)
         calm = tuple(one for one in checks if not one.disruptive)
         jobs.insert(0, _Job(reference, calm, written, asked=False))

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from lab7_cases import CASES, VARIANTS, Case, dependants, one_dead
 from world import LAB, REFUSED, SILENT, TARGET, World, applicable, mount, right_crash, states
 
-from labctl.probes import Record, Replies, Reply, ServerState, ShareTrial, WriteTrial
+from labctl.grading import Evidence, judge
+from labctl.probes import (
+    Observed,
+    Record,
+    Replies,
+    Reply,
+    Request,
+    ServerState,
+    ShareTrial,
+    WriteTrial,
+)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -34,6 +46,29 @@ def test_a_right_vm_has_full_marks() -> None:
     results = World().judge()
     assert {one.verdict.value for one in results if not one.check.optional} == {"pass"}
     assert sum(one.score for one in results) == sum(one.points for one in applicable()) == 60
+
+
+def test_what_only_looks_takes_two_waves_and_asks_for_nothing_twice() -> None:
+    world = World()
+    world.target = TARGET
+    waves: list[Sequence[Request[Any]]] = []
+
+    def fetch(wave: Sequence[Request[Any]]) -> dict[str, Observed[Any]]:
+        waves.append(wave)
+        return world.fetch(wave)
+
+    checks = [one for one in applicable() if not one.disruptive]
+    found = judge(checks, TARGET, Evidence(), fetch)
+    assert {one.verdict.value for one in found if not one.check.optional} == {"pass"}
+    # the second is for the names in the student's zone
+    assert len(waves) == 2
+    queries = [
+        (one.vantage, one.args["tcp"], one.args["type"], one.args["name"].lower().rstrip("."))
+        for wave in waves
+        for one in wave
+        if one.probe.name == "dns"
+    ]
+    assert len(queries) == len(set(queries)) == 11
 
 
 @pytest.mark.parametrize("name", VARIANTS)

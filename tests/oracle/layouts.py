@@ -29,20 +29,28 @@ LEVELS = (
     "extra",
 )
 HOST = "here"
+#: One in so many pairs of levels has a variable, and so many larger sets: ansible-core is slow with each.
+PAIRS = 4
+MANY = 60
+REGISTERED = 8
 _UNSET = "<none>"
 
 
 class Layout:
-    """``names`` are the variables: one for each pair of levels, and more with many levels each.
+    """``names`` are the variables: one for some pairs of levels, and one for larger sets of them.
 
     ``bases`` are the levels that have a value for the variable ``base``, which many of the others mention.
     """
 
-    def __init__(self, choose: Choose, top: Path, more: int = 120) -> None:
+    def __init__(self, choose: Choose, top: Path) -> None:
         self.choose = choose
         self.top = top
-        many = [{choose(LEVELS) for _ in range(choose((3, 4, 6, 9, 14)))} for _ in range(more)]
-        sets = [*map(set, itertools.combinations(LEVELS, 2)), *many]
+        pairs = [set(pair) for pair in itertools.combinations(LEVELS, 2) if choose(range(PAIRS)) == 0]
+        many = [{choose(LEVELS) for _ in range(choose((3, 4, 6, 9, 14)))} for _ in range(MANY)]
+        sets = [*pairs, *many]
+        # a task each
+        for levels in [one for one in sets if "registered" in one][REGISTERED:]:
+            levels.discard("registered")
         self.levels_of = {f"v{number}": levels for number, levels in enumerate(sets)}
         self.bases = {"inventory_all", *(choose(LEVELS) for _ in range(12))}
         self.points: list[str] = []

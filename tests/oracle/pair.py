@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +35,26 @@ class Pair:
 
     box: Sandbox
     scratch: Path
+    #: Whether the playbook is to fail, by both tools.
+    failing: bool = False
 
     def ansible(self, playbook: Path, host: str, *options: str) -> list[Outcome]:
         """The outcomes on one host, in order."""
         return self.ansible_on(playbook, [host], *options)[host]
 
+    @property
+    def here(self) -> dict[str, str]:
+        """Where a playbook may write on this computer."""
+        return {"ORACLE_HERE": str(self.scratch / "here")}
+
     def ansible_on(self, playbook: Path, hosts: Sequence[str], *options: str) -> dict[str, list[Outcome]]:
         """The outcomes of a run over several hosts, by host."""
+        return self.ansible_series([playbook], hosts, *options)
+
+    def ansible_series(
+        self, playbooks: Sequence[Path], hosts: Sequence[str], *options: str, timeout: float = 300
+    ) -> dict[str, list[Outcome]]:
+        """The same of several playbooks, one after the other."""
         record = self.scratch / "record.jsonl"
         record.unlink(missing_ok=True)
         settings = {
@@ -50,16 +65,17 @@ class Pair:
             "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
             "LABCTL_ORACLE_RECORD": str(record),
             "LC_ALL": "C.UTF-8",
+            **self.here,
         }
         done = subprocess.run(
-            [ANSIBLE, "-i", self.box.inventory_path, "--limit", ",".join(hosts), *options, playbook],
+            [ANSIBLE, "-i", self.box.inventory_path, "--limit", ",".join(hosts), *options, *playbooks],
             env={**os.environ, **settings},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=timeout,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == (2 if self.failing else 0), done.stdout + done.stderr
         lines = [json.loads(line) for line in record.read_text().splitlines()]
         return {
             host: [
@@ -86,15 +102,14 @@ class Pair:
                 "--json",
                 *options,
             ],
-            env=environment(),
+            env={**environment(), **self.here},
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        told = json.loads(done.stdout)["hosts"]
-        return {one["host"]: [(task["name"], task["status"]) for task in one["tasks"]] for one in told}
+        assert done.returncode == (1 if self.failing else 0), done.stdout + done.stderr
+        return outcomes(json.loads(done.stdout))
 
     def telling(self, playbook: Path) -> Path:
         """The playbook with a last task that keeps everything registered on the machine."""
@@ -106,6 +121,7 @@ class Pair:
             "hosts": "students",
             "become": True,
             "gather_facts": False,
+            "tags": "always",
             "tasks": [
                 {
                     "name": "Registered",
@@ -131,8 +147,61 @@ class Pair:
         return dict(json.loads(done.stdout))
 
 
+def outcomes(document: dict[str, Any]) -> dict[str, list[Outcome]]:
+    """How each task of ``labctl setup --json`` ended, by host."""
+    return {
+        one["host"]: [(task["name"], task["status"]) for task in one["tasks"]] for one in document["hosts"]
+    }
+
+
+def differences(left: dict[str, Any], right: dict[str, Any]) -> list[str]:
+    """A line for each thing that is not the same in two manifests; the left is ansible's."""
+    files = [
+        f"{path}: ansible {left['files'].get(path)}, labctl {right['files'].get(path)}"
+        for path in sorted({*left["files"], *right["files"]})
+        if left["files"].get(path) != right["files"].get(path)
+    ]
+    others = [
+        f"{kind}: only {who}: {line}"
+        for kind in left
+        if kind != "files"
+        for who, mine, other in (("ansible", left, right), ("labctl", right, left))
+        for line in sorted({*mine[kind]} - {*other[kind]})
+    ]
+    return files + others
+
+
+def listing(by_ansible: list[Outcome], by_labctl: list[Outcome]) -> str:
+    """Both runs side by side, for who has to find out why they are not the same."""
+    rows = zip_longest(by_ansible, by_labctl, fillvalue=("", ""))
+    return "\n" + "\n".join(f"{' ' if left == right else '!'} {left} | {right}" for left, right in rows)
+
+
+def changing(outcomes: list[Outcome]) -> list[Outcome]:
+    return [one for one in outcomes if one[1] == "changed"]
+
+
+class _Loader(yaml.SafeLoader):
+    """Vaults stay closed."""
+
+
+_Loader.add_constructor("!vault", lambda _loader, node: node.value)
+
+
+def options_of(playbook: Path) -> list[str]:
+    """What its line ``# options:`` adds to both tools' command lines; paths are below corpus/."""
+    found = re.search(r"^# options: (.*)$", playbook.read_text(), re.MULTILINE)
+    words = found[1].split() if found else []
+    return [str(HERE / "corpus" / word) if word.startswith("parts/") else word for word in words]
+
+
+def fails(playbook: Path) -> bool:
+    """Whether it says of itself that it is to fail."""
+    return "\n# fails\n" in playbook.read_text()
+
+
 def tasks_of(playbook: Path) -> Iterator[dict[str, Any]]:
-    for play in yaml.safe_load(playbook.read_text()):
+    for play in yaml.load(playbook.read_text(), _Loader):
         todo = [*play.get("tasks", []), *play.get("handlers", [])]
         while todo:
             task = todo.pop(0)

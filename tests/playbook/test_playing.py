@@ -277,9 +277,9 @@ def test_set_fact_assert_and_conditions_on_results(tmp_path: Path) -> None:
     host = play(
         tmp_path,
         """
-        - set_fact: {answer: 42, text: "{{ who }}!"}
+        - set_fact: {answer: 42, text: "{{ who }}!", empty: null}
         - assert:
-            that: [answer == 42, text == "amy!", "not (gone is defined)"]
+            that: [answer == 42, empty is none, text == "amy!", "not (gone is defined)"]
             success_msg: as it should be
         - command: echo out
           register: said
@@ -334,10 +334,12 @@ def test_tags(tmp_path: Path) -> None:
         - {debug: {msg: c}, tags: always}
         - {debug: {msg: d}, tags: [never, rare]}
         - {debug: {msg: e}, tags: "x,y"}
+        - {debug: {msg: "{{ ansible_run_tags | join(' ') }}"}, tags: [never, several]}
         """
     assert messages(play(tmp_path, tasks)) == ["a", "b", "c", "e"]
     assert messages(play(tmp_path, tasks, tags=("base",))) == ["a", "c"]
     assert messages(play(tmp_path, tasks, tags=("rare", "y"))) == ["c", "d", "e"]
+    assert messages(play(tmp_path, tasks, tags=("several,other",))) == ["c", "other several"]
     assert messages(play(tmp_path, tasks, skip_tags=("x",))) == ["b", "c"]
     assert messages(play(tmp_path, tasks, tags=("untagged",))) == ["b", "c"]
 

@@ -78,7 +78,7 @@ def test_doctor_says_how_many_find_room(limit: Path, monkeypatch: pytest.MonkeyP
     assert (need.ok, need.mend) == (False, "sysctl -w fs.inotify.max_user_instances=1024")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="it is root's that are counted")
+@pytest.mark.root
 def test_instances_are_counted() -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     before = inotify.in_use()

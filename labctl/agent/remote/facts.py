@@ -120,19 +120,25 @@ def _network() -> dict[str, Any]:
 
 
 def _addresses() -> list[tuple[str, str]]:
-    """(interface, IPv4 address) pairs, the first of each interface."""
+    """(interface, IPv4 address) pairs, secondary addresses as well."""
+    import array
     import fcntl
     import struct
 
-    found = []
+    entry = 40 if struct.calcsize("P") == 8 else 32  # of struct ifreq
+    space = array.array("B", bytes(256 * entry))
+    wanted = struct.pack("iP", len(space), space.buffer_info()[0])
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _index, name in socket.if_nameindex():
-            packed = struct.pack("256s", name.encode()[:15])
-            try:
-                answer = fcntl.ioctl(probe.fileno(), 0x8915, packed)  # SIOCGIFADDR
-            except OSError:
-                continue
-            found.append((name, socket.inet_ntoa(answer[20:24])))
+        try:
+            answer = fcntl.ioctl(probe.fileno(), 0x8912, wanted)  # SIOCGIFCONF
+        except OSError:
+            return []
+    size = struct.unpack("iP", answer)[0]
+    found = []
+    for start in range(0, size, entry):
+        one = space[start : start + entry].tobytes()
+        label = one[:16].rstrip(b"\0").decode("utf-8", "replace")
+        found.append((label.partition(":")[0], socket.inet_ntoa(one[20:24])))
     return found
 
 
@@ -155,12 +161,13 @@ def _default_route() -> tuple[str, str]:
 
 
 def _mounts() -> list[dict[str, str]]:
-    mounts = []
+    mounts = {}  # the last one on a directory covers those before it
     for line in _read("/proc/self/mounts").splitlines():
         words = line.split()
         if len(words) >= 4 and (words[0].startswith("/") or words[2].startswith("nfs")):
-            mounts.append({"device": words[0], "mount": words[1], "fstype": words[2], "options": words[3]})
-    return mounts
+            one = {"device": words[0], "mount": words[1], "fstype": words[2], "options": words[3]}
+            mounts[words[1]] = one
+    return list(mounts.values())
 
 
 def _memory() -> int:
@@ -171,25 +178,45 @@ def _memory() -> int:
 
 
 def _virtualization() -> str:
+    for line in _read("/proc/1/environ").split("\0"):
+        name, _equals, kind = line.partition("=")
+        if name == "container" and kind:
+            return kind if kind in ("lxc", "podman") else "container"
     product = _read("/sys/class/dmi/id/product_name") + _read("/sys/class/dmi/id/sys_vendor")
-    if "QEMU" in product or "KVM" in product:
-        return "kvm"
-    # systemd-nspawn and podman set this one in lower case.
-    return os.environ.get("container") or "NA"  # noqa: SIM112 (its real name)
+    return "kvm" if "QEMU" in product or "KVM" in product else "NA"
 
 
 def _now() -> dict[str, str]:
-    now = time.localtime()
-    return {
-        "date": time.strftime("%Y-%m-%d", now),
-        "time": time.strftime("%H:%M:%S", now),
-        "epoch": str(int(time.time())),
-        "iso8601": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "year": time.strftime("%Y", now),
-        "month": time.strftime("%m", now),
-        "day": time.strftime("%d", now),
-        "tz": time.strftime("%Z", now),
+    at = time.time()
+    here, utc = time.localtime(at), time.gmtime(at)
+    micro = "%06d" % (at % 1 * 1000000)
+    epoch = str(int(at))
+    words = {
+        "date": "%Y-%m-%d",
+        "day": "%d",
+        "hour": "%H",
+        "iso8601_basic_short": "%Y%m%dT%H%M%S",
+        "minute": "%M",
+        "month": "%m",
+        "second": "%S",
+        "time": "%H:%M:%S",
+        "tz": "%Z",
+        "tz_offset": "%z",
+        "weekday": "%A",
+        "weekday_number": "%w",
+        "weeknumber": "%W",
+        "year": "%Y",
     }
+    told = {name: time.strftime(form, here) for name, form in words.items()}
+    told.update(
+        epoch=epoch,
+        epoch_int=epoch,
+        iso8601=time.strftime("%Y-%m-%dT%H:%M:%SZ", utc),
+        iso8601_basic=time.strftime("%Y%m%dT%H%M%S", here) + micro,
+        iso8601_micro=time.strftime("%Y-%m-%dT%H:%M:%S.", utc) + micro + "Z",
+        tz_dst=time.tzname[1],
+    )
+    return told
 
 
 def _read(path: str) -> str:

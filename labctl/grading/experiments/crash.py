@@ -141,7 +141,8 @@ class _Steps:
                 for g in self.groups
                 if g.kind == "unit" and g.ports == (self.ports[0] + int(crashed.group(1)),)
             ]
-            self.hold(alone)
+            if alone:
+                self.hold(alone)
             seen.down = self.settle(down=1)
             if seen.down.reached:
                 seen.rotation = self.rotate(balancer)
@@ -187,9 +188,15 @@ class _Steps:
         )
 
     def crash_others(self) -> Replies:
-        """End the workers that are left, then keep units that start again by themselves from doing so."""
+        """End the workers that are left, and keep whatever would start them again from doing so: a supervisor
+        before, which sees its server end with the last of them, a unit after.
+        """
+        if any(group.kind in ("hand", "tmux") for group in self.groups):
+            self.hold([], roots=True)
         found = self.get([(port, "/crash", 1) for port in self.ports])
-        self.hold([group.unit for group in self.groups if group.kind == "unit"])
+        units = [group.unit for group in self.groups if group.kind == "unit"]
+        if units:
+            self.hold(units)
         return Replies(
             tuple(reply for one in found for reply in one.replies), sum(one.seconds for one in found)
         )
@@ -211,10 +218,11 @@ class _Steps:
         values = self.bench.call(ops, self.work.sooner(18.0 * len(wanted)), parallel)
         return [decode(Replies, value) for value in values[1::2]]
 
-    def hold(self, units: list[str]) -> None:
-        if units:
-            stop = Op("services.hold", {"units": sorted(set(units))}, deadline=15.0, isolated=True)
-            self.bench.call([_renew(), stop], self.work.sooner(25.0))
+    def hold(self, units: list[str], *, roots: bool = False) -> None:
+        args = {"units": sorted(set(units)), "roots": roots}
+        self.bench.call(
+            [_renew(), Op("services.hold", args, deadline=15.0, isolated=True)], self.work.sooner(25.0)
+        )
 
     def settle(self, *, down: int) -> Settled:
         within = float(self.args["down_within"])

@@ -19,9 +19,12 @@ def run(args: dict[str, Any], _ctx: Context) -> dict[str, Any]:
     """
     ports = {int(port) for port in args.get("ports", [])}
     rows = [row for row in listeners() if not ports or row["port"] in ports][:500]
+    # one process may hold a port at each of many addresses
+    units = {pid: unit_of(pid) for pid in {row["pid"] for row in rows}}
+    services = {key: service_name(*key) for key in {(row["port"], row["proto"]) for row in rows}}
     for row in rows:
-        row["unit"] = unit_of(row["pid"])
-        row["service"] = service_name(row["port"], row["proto"])
+        row["unit"] = units[row["pid"]]
+        row["service"] = services[row["port"], row["proto"]]
     return {"listening": rows}
 
 
@@ -51,17 +54,20 @@ def service_name(port: int, proto: str) -> str:
 def listeners() -> list[dict[str, Any]]:
     """Every listening TCP socket and unconnected UDP socket, with the processes that hold it."""
     owners = socket_owners()
+    names: dict[int, str] = {}
     rows = []
     for table, family in TABLES:
         for address, port, inode in read_table("/proc/net/" + table, family):
             for pid in owners.get(inode, [0])[:16]:
+                if pid not in names:
+                    names[pid] = name_of(pid)
                 rows.append(
                     {
                         "proto": table[:3],
                         "address": address,
                         "port": port,
                         "pid": pid,
-                        "process": name_of(pid),
+                        "process": names[pid],
                     }
                 )
     return rows

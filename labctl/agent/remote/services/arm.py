@@ -6,7 +6,7 @@ import socket
 from typing import Any
 
 from ..outcome import Context
-from . import guard, panes, presence, processes
+from . import guard, panes, presence, processes, supervision
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -33,6 +33,7 @@ def arm(ports: list[int], args: dict[str, Any], ctx: Context, name: socket.socke
     if missing:
         return refused("nothing listens on %s" % sorted(missing))
     for state in states:
+        supervision.note(state)
         said = panes.keep(state) if state["pane"] else ""
         if said:
             return refused("the workers' tmux pane cannot be kept: %s" % said)

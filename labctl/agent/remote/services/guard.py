@@ -26,9 +26,10 @@ CGROUP_ROOT = "/sys/fs/cgroup/cgroup.procs"
 class Guard:
     """The agent's end of an armed switch."""
 
-    def __init__(self, link: socket.socket, watcher: int) -> None:
+    def __init__(self, link: socket.socket, watcher: int, states: list[dict[str, Any]]) -> None:
         self.link = link
         self.watcher = watcher
+        self.states = states
 
     def renew(self) -> bool:
         """False when the watcher is gone or has begun to restore: nothing may be broken any more."""
@@ -97,7 +98,7 @@ def arm(states: list[dict[str, Any]], lease: float, limit: float, name: socket.s
     ours.settimeout(5.0)
     said = ours.recv(16)
     ours.settimeout(None)
-    guard = Guard(ours, int(said or b"0"))
+    guard = Guard(ours, int(said or b"0"), states)
     armed.append(guard)
     return guard
 

@@ -99,6 +99,10 @@ def family_of(root: int) -> list[int]:
     return family
 
 
+def children_of(pid: int) -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit() and parent_of(int(name)) == pid]
+
+
 def started_at(pid: int) -> int:
     """The process's start in clock ticks since boot: with the pid it names a process for good. 0 when it is
     gone.
@@ -140,7 +144,6 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
         "ports": ports,
         "kind": kind,
         "unit": unit,
-        "scripted": scripted(pid),
         "pane": pane,
         "uid": int(uids[1]),
         "gid": int(gids[1]),
@@ -159,12 +162,16 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
     }
 
 
-def scripted(pid: int) -> bool:
-    """Its parent is a program with arguments (``sh run.sh``), which may start it again by itself; a login
-    shell won't.
+#: Fields of /proc/PID/stat after the program's name.
+STATE, PARENT, GROUP, SESSION, TERMINAL = range(5)
+
+
+def stat_of(pid: int) -> list[int]:
+    """State (its letter's number), parent, process group, session and terminal (0: none) of a process; zeros
+    when it is gone.
     """
-    parent = parent_of(pid)
-    return parent > 1 and len(raw(parent, "cmdline").split("\0")) > 2
+    words = raw(pid, "stat").rpartition(")")[2].split()
+    return [ord(words[0])] + [int(word) for word in words[1:5]] if len(words) > 4 else [0] * 5
 
 
 def ends_with(pid: int) -> bool:
@@ -172,10 +179,7 @@ def ends_with(pid: int) -> bool:
 
     A login shell (no arguments but options) leads a session that goes on.
     """
-    try:
-        leader = int(raw(pid, "stat").rpartition(")")[2].split()[3])
-    except (IndexError, ValueError):
-        return False
+    leader = stat_of(pid)[SESSION]
     words = raw(leader, "cmdline").split("\0")[1:-1]
     return leader == pid or any(word == "-c" or not word.startswith("-") for word in words)
 

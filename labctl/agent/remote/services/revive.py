@@ -10,7 +10,8 @@ from typing import Any
 from ..command import run_command
 from ..probes.sockets import listeners
 from . import panes
-from .processes import alive, kill_family, root_of, user_manager
+from .processes import alive, kill_family, user_manager
+from .supervision import comes_back, let_go
 
 CGROUPS = "/sys/fs/cgroup"
 #: How long a unit or a server may take until all its ports listen, on a slow VM.
@@ -22,6 +23,7 @@ def revive(states: list[dict[str, Any]]) -> dict[str, Any]:
     problems: list[str] = []
     touched = []
     for state in states:
+        let_go(state)
         if untouched(state):
             if state["pane"]:
                 panes.let_go(state)
@@ -77,10 +79,11 @@ def by_unit(state: dict[str, Any], problems: list[str]) -> None:
 def by_pane(state: dict[str, Any], problems: list[str]) -> None:
     """Have tmux run the command again in its pane, which was told to wait for that."""
     kill_family(state)
-    free(set(state["ports"]))
-    said = panes.respawn(state)
-    if said:
-        problems.append("tmux respawn-pane: %s" % said)
+    if not comes_back(state):
+        free(set(state["ports"]))
+        said = panes.respawn(state)
+        if said:
+            problems.append("tmux respawn-pane: %s" % said)
     panes.let_go(state)
 
 
@@ -93,22 +96,11 @@ def free(ports: set[int]) -> None:
 
 def by_hand(state: dict[str, Any]) -> None:
     """End what is left, give a supervisor of its own the first turn, then start the root again."""
-    ports = set(state["ports"])
-    patience = 5.0 if supervisor_of(state) else 1.5 if state["scripted"] else 0.0
     kill_family(state)
-    if patience and wait_for(ports, patience):
+    if comes_back(state):
         return
-    free(ports)
+    free(set(state["ports"]))
     start(state)
-
-
-def supervisor_of(state: dict[str, Any]) -> bool:
-    """Another family serves one of these ports already: something else started it again."""
-    return any(
-        row["port"] in state["ports"] and row["pid"] and root_of(row["pid"]) != state["pid"]
-        for row in listeners()
-        if row["proto"] == "tcp"
-    )
 
 
 def start(state: dict[str, Any]) -> None:
