@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from playing import write
 
@@ -28,6 +29,10 @@ class Watching:
         self.first_has_gone = False
 
     def play(self, name: str, hosts: Sequence[str]) -> None: ...
+
+    def began(self, host: str) -> None: ...
+
+    def ended(self, host: str, summary: Mapping[str, Any]) -> None: ...
 
     def host_lost(self, host: str, cause: str, message: str, hint: str) -> None: ...
 
