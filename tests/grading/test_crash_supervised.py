@@ -106,7 +106,7 @@ def test_a_loop_that_was_waited_out_goes_on_when_the_grader_is_gone(
         workers = holders(lab.ports)
         watcher = arm(victim, lab)
         (root,) = hold(victim)
-        assert stopped(lab) == [root]
+        wait_for(lambda: stopped(lab) == [root], "the root has stopped")
         crash_directly(lab, count)
         os.kill(victim.hello.pid, signal.SIGKILL)
         wait_for(lambda: gone(watcher), "the watcher ends", 40)

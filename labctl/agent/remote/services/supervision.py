@@ -78,16 +78,22 @@ def hold(state: dict[str, Any]) -> bool:
 
 
 def let_go(state: dict[str, Any]) -> None:
-    """A root that was held goes on; when all its workers have ended it does too, which is waited for."""
+    """A root that may be held goes on; when all its workers are gone it ends too, which is waited for.
+
+    It was running when it was captured. Whether it has stopped yet is not asked: that takes it a moment, and
+    the signal that lets it go on also takes back one that it has not come to.
+    """
     pid, started = state["pid"], state["started"]
-    # it was running when it was captured: whoever stopped it was us
-    if not (state["holdable"] and alive(pid, started) and stat_of(pid)[STATE] == STOPPED):
+    if not (state["holdable"] and alive(pid, started)):
         return
     os.kill(pid, signal.SIGCONT)
-    workers = [one for one in state["family"] if one[0] != pid]
     until = time.monotonic() + NOTICE
-    while not ended(pid, started) and all(ended(*one) for one in workers) and time.monotonic() < until:
+    while not ended(pid, started) and not served(state["ports"]) and time.monotonic() < until:
         time.sleep(0.05)
+
+
+def served(ports: list[int]) -> bool:
+    return any(row["port"] in ports for row in listeners() if row["proto"] == "tcp")
 
 
 def ended(pid: int, started: int) -> bool:
