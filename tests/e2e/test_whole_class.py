@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from counts import LOGIN, journal
@@ -68,8 +68,9 @@ class Timed:
 
     wall = cpu = 0.0
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._began, self._worked = time.monotonic(), worked()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.wall, self.cpu = time.monotonic() - self._began, worked() - self._worked
