@@ -67,6 +67,27 @@ def test_conditions_are_judged_the_same(random: expressions.Random, depth: int) 
         assert templars.agree(ours, theirs), (condition, ours, theirs)
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        *(
+            "{{ nothing }}",
+            "{{ d.nothing }}",
+            "{{ l[7] }}",
+            "{{ nothing | upper }}",
+            "{{ [nothing] | join }}",
+        ),
+        *("{{ 1 + }}", "{% if %}", "{{ 'x' ", "{{ d.'x' }}", "{% nothing %}"),
+        *("{{ 'x' | from_json }}", "{{ 1 / 0 }}", "{{ 'x' | regex_search('(') }}", "{{ 'x' | int + 'y' }}"),
+    ],
+)
+def test_a_mistake_is_of_the_same_kind(template: str) -> None:
+    variables = {"d": {"a": 1}, "l": [1, 2]}
+    ours = templars.by_labctl(template, variables)
+    assert ours in templars.KINDS
+    assert ours == templars.by_ansible(template, variables)
+
+
 @settings(max_examples=500, derandomize=True)
 @given(st.text(string.ascii_letters + "{}%#-+ \n'\"\\|.()[]0", max_size=30))
 def test_any_text_is_the_same_template(text: str) -> None:
