@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import cache
+from typing import Any
 
 
 @cache
@@ -11,3 +13,11 @@ def load_plugins() -> None:
     from ansible.plugins.loader import init_plugin_loader
 
     init_plugin_loader([])
+
+
+def of_collection(module: str) -> Any:
+    """A module of a collection. One that is imported before ansible-core has put its own finder in place
+    keeps that from finding any other of its plugins.
+    """
+    load_plugins()
+    return importlib.import_module(f"ansible_collections.{module}")

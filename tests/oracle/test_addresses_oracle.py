@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible_collections.ansible.utils.plugins.plugin_utils.base import ipaddr_utils as theirs
+from core import of_collection
 
 from labctl.playbook.filters import addresses
+
+theirs = of_collection("ansible.utils.plugins.plugin_utils.base.ipaddr_utils")
 
 VALUES = (
     *(
