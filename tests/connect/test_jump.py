@@ -27,6 +27,8 @@ from labctl.errors import (
 )
 from labctl.inventory import Host
 
+pytestmark = pytest.mark.slow
+
 
 class Course:
     """A VM, the staff's key, their known_hosts and their ssh_config."""

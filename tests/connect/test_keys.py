@@ -15,6 +15,8 @@ from labctl.deadline import Deadline
 from labctl.errors import AuthRefused
 from labctl.inventory import Host
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -9,6 +9,8 @@ from balancers import ALGORITHMS, NAMING, TRIAL, answers
 
 from labctl.probes import Shot
 
+pytestmark = pytest.mark.slow
+
 EVEN = dict.fromkeys(range(6), 1)
 WEIGHTED = dict(enumerate((3, 1, 2, 1, 1, 1)))
 STEEP = dict(enumerate((10, 1, 1, 1, 1, 1)))

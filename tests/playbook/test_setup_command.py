@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 LABCTL = [sys.executable, "-m", "labctl"]
 INVENTORY = """\
 all:

@@ -17,6 +17,8 @@ from labctl.probes.dns import parse
 from labctl.probes.haproxy import parse_config, parse_state
 from labctl.probes.observer import observed
 
+pytestmark = pytest.mark.slow
+
 REQUESTS = [
     probes.packages("a"),
     probes.unit("a"),

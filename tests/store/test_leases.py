@@ -17,6 +17,8 @@ from labctl.grading import lab_document
 from labctl.store import Store, open_store
 from labctl.store.leases import Held, LeaseLost
 
+pytestmark = pytest.mark.slow
+
 RUN = "20261121T080000-aaaaaa"
 
 

@@ -20,6 +20,8 @@ import labctl.store
 from labctl.grading import lab_document
 from labctl.store import StoreError, open_store, schema
 
+pytestmark = pytest.mark.slow
+
 ABOUT = lab_document(LAB)
 
 
