@@ -16,6 +16,8 @@ from labctl.connect import Retry, open_connection
 from labctl.deadline import Deadline
 from labctl.errors import AuthRefused, DeadlineExceeded, HostKeyUnknown, Unreachable
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Keys:

@@ -26,6 +26,8 @@ from labctl.errors import (
 )
 from labctl.inventory import Host
 
+pytestmark = pytest.mark.slow
+
 
 class Keys:
     """A client's key pair, a host's, and the known_hosts that pins it."""

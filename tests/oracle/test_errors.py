@@ -28,7 +28,7 @@ ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 GOOD = "- hosts: all\n  gather_facts: false\n  tasks:\n    - ping:\n"
 VM = "all: {{hosts: {{vm: {{ansible_host: 127.0.0.1, ansible_port: {port}, lab_user: amy}}}}}}\n"
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
 
 
 @dataclass(frozen=True)

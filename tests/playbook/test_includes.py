@@ -15,6 +15,8 @@ from labctl.inventory.model import local_host
 from labctl.playbook import RunOptions, load_playbook, run_playbook
 from labctl.playbook.engine import Run
 
+pytestmark = pytest.mark.slow
+
 HEAD = "- hosts: all\n  gather_facts: false\n"
 
 
