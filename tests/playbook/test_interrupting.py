@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from containers import Containers, containers, make_package
+from openssh import key_pair
 from playing import write
 
 VMS = ("student1", "student2", "student3")
@@ -136,9 +137,12 @@ def test_waiting_here_is_ended_too(tmp_path: Path, task: str) -> None:
 def test_a_peer_that_says_nothing_does_not_hold_the_end_up(tmp_path: Path, times: int, apart: float) -> None:
     """However often Ctrl-C is pressed, and in whichever moment of the end: the account, and status 130."""
     (tmp_path / "known").touch()
+    # without a key to offer it would end by itself, and at once
+    key_pair(tmp_path / "key")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"ansible_host: 127.0.0.1, ansible_port: {silent.getsockname()[1]}"
-        process = setup_here(tmp_path, f"{where}, labctl_known_hosts: {tmp_path}/known", "ping:")
+        trusts = f"labctl_known_hosts: {tmp_path}/known, ansible_ssh_private_key_file: {tmp_path}/key"
+        process = setup_here(tmp_path, f"{where}, {trusts}", "ping:")
         silent.settimeout(20)
         link, _address = silent.accept()
         with link:
