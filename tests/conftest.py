@@ -63,7 +63,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if os.geteuid() != 0:
         for item in items:
             if item.get_closest_marker("root"):
-                item.add_marker(pytest.mark.skip(reason="takes root"))
+                item.add_marker(
+                    pytest.mark.skip(
+                        reason="makes containers, or files and processes of other users: sudo make test"
+                    )
+                )
     items.sort(key=lambda item: _scope(item.nodeid.partition("::")[0]) != "vms")
 
 

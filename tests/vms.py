@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,10 +29,19 @@ def environment() -> dict[str, str]:
     return {**kept, "LABCTL_SANDBOX": NAME, "LABCTL_DATABASE": os.environ["LABCTL_DATABASE"]}
 
 
-def labctl(*args: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    """Run the real command line in a process of its own."""
+def labctl(
+    *args: str, timeout: float = 600, before: Callable[[], None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the real command line in a process of its own, in which ``before`` is called first."""
     return subprocess.run(
-        [*LABCTL, *args], env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+        [*LABCTL, *args],
+        env=environment(),
+        preexec_fn=before,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
 
 

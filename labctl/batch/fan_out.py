@@ -15,8 +15,8 @@ from labctl.inventory import Host
 
 R = TypeVar("R")
 
-#: 50 containers, experiment included, beside other work on the same two cores: 142 s by 25 at a time, 123 s
-#: by 50, with the same verdicts. Each VM took two file descriptors of the 1,024 that a process may have.
+#: Once each, 50 containers, experiment included, beside other work on the same two cores: 142 s by 25 at a
+#: time, 123 s by 50. Each VM took two file descriptors of the 1,024 that a process may have.
 DEFAULT_FORKS = 50
 #: What the names of the threads that work on hosts begin with.
 THREAD_NAME = "host"

@@ -46,16 +46,6 @@ def begin(course: Course, *args: str) -> subprocess.Popen[str]:
     )
 
 
-def attempts(course: Course) -> Counter[str]:
-    """How many results each VM has, by all that was ever written."""
-    store = open_store(course.url)
-    try:
-        (run,) = store.runs()
-        return Counter(one.host for one in store.judgements(run.run))
-    finally:
-        store.close()
-
-
 def waiting(course: Course) -> int:
     store = open_store(course.url)
     try:
@@ -74,20 +64,20 @@ def test_killed_at_any_moment_the_rest_is_graded_and_nothing_twice(course: Cours
         for _ in range(2):
             first.stderr.readline()
         os.kill(first.pid, signal.SIGKILL)
-    before = attempts(course)
+    before = course.attempts()
     assert before
     for _ in range(4):
         with begin(course, "--resume", "--forks", "1") as again:
             time.sleep(chance.uniform(0.3, 2.0))
             again.kill()
-        now = attempts(course)
+        now = course.attempts()
         assert before <= now, "a result that was kept is gone"
         before = now
     if waiting(course):
         with begin(course, "--resume") as last:
             _, err = last.communicate(timeout=120)
             assert last.returncode == 1, err
-    assert attempts(course) == dict.fromkeys(course.names, 1)
+    assert course.attempts() == dict.fromkeys(course.names, 1)
     with begin(course, "--resume") as more:
         _, err = more.communicate(timeout=60)
     assert (more.returncode, "nothing to resume" in err or "every run is finished" in err) == (2, True)
@@ -162,7 +152,7 @@ def test_a_vm_that_another_grades_is_left_alone_and_told(
     store.give_back(lease)
     store.close()
     assert main(course.grade("--resume")) == 1
-    assert attempts(course) == {"vm0": 1, "vm1": 1}
+    assert course.attempts() == {"vm0": 1, "vm1": 1}
 
 
 @pytest.mark.slow
@@ -172,7 +162,7 @@ def test_of_two_who_resume_the_same_run_each_vm_is_graded_by_one(course: Course)
     ends = [json.loads(line) for one in both for line in one.communicate(timeout=120)[0].splitlines()]
     graded = Counter(one["host"] for one in ends if one["event"] == "vm-ended" and one["status"] == "graded")
     assert set(graded.values()) == {1}
-    assert attempts(course) == dict.fromkeys(course.names, 1)
+    assert course.attempts() == dict.fromkeys(course.names, 1)
 
 
 class Silent:
@@ -197,7 +187,7 @@ def test_a_vm_that_another_has_graded_in_the_meantime_is_left_alone(course: Cour
     book = Book(store, row.run, once=True)
     found, lost = grade_hosts(hosts, plan, StaffLink(None), Silent(), forks=1, book=book)
     assert (found["vm0"]["error_cause"], found["vm1"]["status"], lost) == ("already-graded", "graded", [])
-    assert attempts(course) == {"vm0": 1, "vm1": 1}
+    assert course.attempts() == {"vm0": 1, "vm1": 1}
     # and its lease was given back
     store.give_back(store.take("tiny", identity(hosts[0]), row.run, 60))
     store.close()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
+
+from labctl.store import open_store
 
 LAB = '''\
 """A lab for tests."""
@@ -73,3 +76,12 @@ class Course:
         """The command line."""
         options = ["--course", str(self.root), "-i", str(self.root / "hosts.yml"), "--database", self.url]
         return ["grade", *args, *options]
+
+    def attempts(self) -> Counter[str]:
+        """How many results each VM has, by all that was ever written."""
+        store = open_store(self.url)
+        try:
+            (run,) = store.runs()
+            return Counter(one.host for one in store.judgements(run.run))
+        finally:
+            store.close()

@@ -7,13 +7,12 @@ import random
 import resource
 import sqlite3
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from tiny import Course
-from vms import LABCTL, environment
+from vms import LABCTL, environment, labctl
 
 from labctl.store import open_store
 
@@ -40,28 +39,6 @@ def small(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", place], check=True)
 
 
-def run(*args: str, before: Callable[[], None] | None = None) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*LABCTL, *args],
-        env=environment(),
-        preexec_fn=before,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def attempts(course: Course) -> Counter[str]:
-    store = open_store(course.url)
-    try:
-        (row,) = store.runs()
-        return Counter(one.host for one in store.judgements(row.run))
-    finally:
-        store.close()
-
-
 def broken_off_and_resumed(
     course: Course, done: subprocess.CompletedProcess[str], room: Callable[[], None]
 ) -> None:
@@ -71,7 +48,7 @@ def broken_off_and_resumed(
     assert "cannot be written" in done.stderr
     assert "labctl grade --resume --run " in done.stderr
     hosts = {host["host"]: host for host in json.loads(done.stdout)["hosts"]}
-    kept = attempts(course)
+    kept = course.attempts()
     lost = {name for name in course.names if f"{name}: its result could not be kept" in done.stderr}
     left = {name for name, host in hosts.items() if host["error_cause"] == "not-begun"}
     assert left, "there was room for all"
@@ -80,9 +57,9 @@ def broken_off_and_resumed(
     assert all("free there" in hosts[name]["error"] for name in left)
     whole(course)
     room()
-    more = run(*course.grade("--resume"))
+    more = labctl(*course.grade("--resume"))
     assert more.returncode == 1, more.stderr
-    after = attempts(course)
+    after = course.attempts()
     assert kept <= after
     assert after == dict.fromkeys(course.names, 1)
     whole(course)
@@ -102,7 +79,7 @@ def test_a_full_disk_in_the_middle_of_a_class(course: Course, small: Path, seed:
     ballast = small / "ballast"
     free = 512 * 1024 - sum(one.stat().st_size for one in small.iterdir())
     ballast.write_bytes(bytes(free - random.Random(seed).randrange(24, 64) * 1024))
-    done = run(*course.grade("all", "--json", "--forks", "4"))
+    done = labctl(*course.grade("all", "--json", "--forks", "4"))
     broken_off_and_resumed(course, done, ballast.unlink)
 
 
@@ -115,7 +92,7 @@ def test_a_file_that_may_not_grow_in_the_middle_of_a_class(course: Course) -> No
         resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, allowed))
 
     broken_off_and_resumed(
-        course, run(*course.grade("all", "--json", "--forks", "4"), before=limited), lambda: None
+        course, labctl(*course.grade("all", "--json", "--forks", "4"), before=limited), lambda: None
     )
 
 
@@ -123,40 +100,40 @@ def test_a_file_that_may_not_grow_in_the_middle_of_a_class(course: Course) -> No
 def test_a_disk_that_is_full_from_the_start_begins_nothing(course: Course, small: Path) -> None:
     course.url = f"sqlite:///{small}/results.sqlite"
     (small / "ballast").write_bytes(bytes(500 * 1024))
-    done = run(*course.grade("all"))
+    done = labctl(*course.grade("all"))
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     assert f"make room in {small}" in done.stderr
     assert "vm0" not in done.stderr
     (small / "ballast").unlink()
-    assert run(*course.grade("all")).returncode == 1
+    assert labctl(*course.grade("all")).returncode == 1
 
 
 @pytest.mark.root
 @pytest.mark.parametrize("form", ["html", "csv", "json"])
 def test_an_export_that_finds_no_room_leaves_what_was_there(course: Course, small: Path, form: str) -> None:
-    assert run(*course.grade("all")).returncode == 1
+    assert labctl(*course.grade("all")).returncode == 1
     page = small / f"class.{form}"
     page.write_text("the one of before")
     (small / "ballast").write_bytes(bytes(508 * 1024))
     argv = ["export", "last", "--format", form, "-o", str(page), "--database", course.url]
-    done = run(*argv, "--course", str(course.root), "-i", str(course.root / "hosts.yml"))
+    done = labctl(*argv, "--course", str(course.root), "-i", str(course.root / "hosts.yml"))
     assert (done.returncode, done.stderr) == (2, f"labctl: cannot write {page}: {NO_ROOM}\n")
     assert page.read_text() == "the one of before"
     assert sorted(one.name for one in small.iterdir()) == ["ballast", page.name]
     (small / "ballast").unlink()
-    again = run(*argv, "--course", str(course.root), "-i", str(course.root / "hosts.yml"))
+    again = labctl(*argv, "--course", str(course.root), "-i", str(course.root / "hosts.yml"))
     assert (again.returncode, "vm29" in page.read_text()) == (0, True)
 
 
 @pytest.mark.root
 def test_a_document_that_finds_no_room_is_said_and_the_results_are_kept(course: Course, small: Path) -> None:
     (small / "ballast").write_bytes(bytes(508 * 1024))
-    done = run(*course.grade("all", "-o", str(small / "grades.json")))
+    done = labctl(*course.grade("all", "-o", str(small / "grades.json")))
     assert done.returncode == 2
     assert f"cannot write {small}/grades.json: {NO_ROOM}" in done.stderr
     assert "vm0" in done.stdout
-    assert attempts(course) == dict.fromkeys(course.names, 1)
+    assert course.attempts() == dict.fromkeys(course.names, 1)
 
 
 def test_a_full_disk_behind_stdout_is_said(course: Course) -> None:
