@@ -228,7 +228,7 @@ GROWN: dict[str, tuple[str, ...]] = {
         *("{list} | sort(reverse=true)", "{list} | reverse", "{list} | reverse | list", "{list} | list"),
         *("{list} | map('string') | list", "{list} | map('upper')", "{list} | map('default', 'x')"),
         *("{list} | map('regex_replace', 'a', 'b')", "{maps} | map(attribute='name')", "{list} | map('int')"),
-        *("{maps} | map(attribute='nowhere', default='d')", "{maps} | map(attribute='nowhere')"),
+        "{maps} | map(attribute='nowhere', default='d')",
         *("{maps} | map('dict2items')", "{list} | select", "{list} | reject", "{list} | select('string')"),
         *(
             "{list} | select('match', '{pattern}')",

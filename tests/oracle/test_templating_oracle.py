@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from labctl.playbook.filters import FILTERS, TESTS
 from labctl.playbook.lookups import LOOKUPS
 
-#: Layouts of variables, and templates over each: as many as fit in about a minute.
-LAYOUTS = 400
+#: Templates, and half as many conditions, over each layout of variables.
 EACH = 8
 
 pytestmark = pytest.mark.slow
@@ -39,32 +38,39 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("ORACLE_NONE", raising=False)
 
 
-many = settings(
-    max_examples=LAYOUTS,
-    derandomize=True,  # what fails here fails for everybody
-    suppress_health_check=list(HealthCheck),
-)
-
-
-@many
-@given(st.randoms(use_true_random=False), st.integers(0, 2))
-def test_templates_render_to_the_same_value(random: expressions.Random, depth: int) -> None:
+def differences(random: expressions.Random, depth: int) -> list[str]:
+    """What the two tools make of templates and conditions over one layout, where they do not agree."""
     variables = expressions.variables(random.choice)
+    found = []
     for _ in range(EACH):
-        template = expressions.template(random.choice, depth)
-        ours, theirs = templars.by_labctl(template, variables), templars.by_ansible(template, variables)
-        assert templars.agree(ours, theirs), (template, ours, theirs)
-
-
-@many
-@given(st.randoms(use_true_random=False), st.integers(0, 2))
-def test_conditions_are_judged_the_same(random: expressions.Random, depth: int) -> None:
-    variables = expressions.variables(random.choice)
+        text = expressions.template(random.choice, depth)
+        ours, theirs = templars.by_labctl(text, variables), templars.by_ansible(text, variables)
+        if not templars.agree(ours, theirs):
+            found.append(f"template {text!r}: {ours}, ansible {theirs}")
     for _ in range(EACH // 2):
-        condition = expressions.expression(random.choice, "truth", depth + 1)
-        ours = templars.condition_by_labctl(condition, variables)
-        theirs = templars.condition_by_ansible(condition, variables)
-        assert templars.agree(ours, theirs), (condition, ours, theirs)
+        text = expressions.expression(random.choice, "truth", depth + 1)
+        if "{#" in text:  # Ansible renders words within a condition once more, until 2.23
+            continue
+        ours = templars.condition_by_labctl(text, variables)
+        theirs = templars.condition_by_ansible(text, variables)
+        if not templars.agree(ours, theirs):
+            found.append(f"condition {text!r}: {ours}, ansible {theirs}")
+    return found
+
+
+@pytest.mark.parametrize("layouts", [range(start, start + 50) for start in range(0, 400, 50)], ids=str)
+def test_templates_render_to_the_same_value(layouts: range) -> None:
+    """The same layouts in every run: what fails here fails for everybody. The soak looks for new ones."""
+    found = [line for seed in layouts for line in differences(expressions.Random(seed), seed % 3)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@settings(max_examples=10_000, suppress_health_check=list(HealthCheck))
+@given(st.randoms(use_true_random=False), st.integers(0, 2))
+def test_new_templates_render_to_the_same_value(random: expressions.Random, depth: int) -> None:
+    assert differences(random, depth) == []
 
 
 @pytest.mark.parametrize(
@@ -76,6 +82,7 @@ def test_conditions_are_judged_the_same(random: expressions.Random, depth: int) 
             "{{ l[7] }}",
             "{{ nothing | upper }}",
             "{{ [nothing] | join }}",
+            "{{ [d] | map(attribute='nothing') }}",
         ),
         *("{{ 1 + }}", "{% if %}", "{{ 'x' ", "{{ d.'x' }}", "{% nothing %}"),
         *("{{ 'x' | from_json }}", "{{ 1 / 0 }}", "{{ 'x' | regex_search('(') }}", "{{ 'x' | int + 'y' }}"),
@@ -88,11 +95,25 @@ def test_a_mistake_is_of_the_same_kind(template: str) -> None:
     assert ours == templars.by_ansible(template, variables)
 
 
-@settings(max_examples=500, derandomize=True)
-@given(st.text(string.ascii_letters + "{}%#-+ \n'\"\\|.()[]0", max_size=30))
-def test_any_text_is_the_same_template(text: str) -> None:
+MARKS = string.ascii_letters + "{}%#-+ \n'\"\\|.()[]0"
+
+
+def _agree_on(text: str) -> bool:
     variables = dict.fromkeys(string.ascii_letters, 1)
-    assert templars.agree(templars.by_labctl(text, variables), templars.by_ansible(text, variables))
+    return templars.agree(templars.by_labctl(text, variables), templars.by_ansible(text, variables))
+
+
+def test_any_text_is_the_same_template() -> None:
+    random = expressions.Random(0)
+    texts = ["".join(random.choices(MARKS + "{{}}%" * 4, k=random.randrange(31))) for _ in range(2000)]
+    assert [text for text in texts if not _agree_on(text)] == []
+
+
+@pytest.mark.soak
+@settings(max_examples=20_000)
+@given(st.text(MARKS, max_size=30))
+def test_any_new_text_is_the_same_template(text: str) -> None:
+    assert _agree_on(text)
 
 
 def test_the_grammar_knows_every_filter_and_test() -> None:

@@ -53,6 +53,11 @@ def render(template: str, remote: Mapping[str, Any] | None = None, **variables: 
         ("{{ 'yes' | bool }}", True),
         ("{{ '17' | int + 1 }}", 18),
         ("{{ {'a': 1} | to_json }}", '{"a": 1}'),
+        (
+            "{{ {'b': {2: 'x', 'a': none}, 1: 0} | to_json(sort_keys=true) }}",
+            '{"1": 0, "b": {"2": "x", "a": null}}',
+        ),
+        ("{{ {1: 'a', '1': 'b', none: 0} | to_json }}", '{"1": "b", "null": 0}'),
         ("{{ {'b': 1, 'a': [2]} | to_nice_yaml }}", "a:\n- 2\nb: 1\n"),
         ("{{ '{\"a\": 1}' | from_json }}", {"a": 1}),
         ("{{ 'hello' | b64encode }}", "aGVsbG8="),

@@ -20,12 +20,27 @@ def to_json(value: Any, **options: Any) -> str:
     """``options`` are those of Python's ``json.dumps``, as in Ansible."""
     for word in ("profile", "vault_to_text", "preprocess_unsafe"):
         options.pop(word, None)
-    return json.dumps(plain(value), default=_isoformat, **options)
+    return json.dumps(_with_word_keys(plain(value)), default=_isoformat, **options)
 
 
 def to_nice_json(value: Any, indent: Any = 4, sort_keys: bool = True, **options: Any) -> str:
     options.pop("separators", None)
     return to_json(value, indent=indent, sort_keys=sort_keys, separators=(",", ": "), **options)
+
+
+def _with_word_keys(value: Any) -> Any:
+    """Keys become words before anything is sorted, as in Ansible: words and numbers have no order between them."""
+    if isinstance(value, dict):
+        return {_word(key): _with_word_keys(item) for key, item in value.items()}
+    return [_with_word_keys(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _word(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    if key is None or isinstance(key, int | float):
+        return json.dumps(key)
+    raise TypeError(f"a key of type {type(key).__name__!r} cannot be written as JSON")
 
 
 def _isoformat(value: Any) -> str:
