@@ -29,7 +29,7 @@ def to_nice_json(value: Any, indent: Any = 4, sort_keys: bool = True, **options:
 
 
 def _with_word_keys(value: Any) -> Any:
-    """Keys become words before anything is sorted, as in Ansible: words and numbers have no order between them."""
+    """Keys become words before they are sorted, as in Ansible: words and numbers have no order."""
     if isinstance(value, dict):
         return {_word(key): _with_word_keys(item) for key, item in value.items()}
     return [_with_word_keys(item) for item in value] if isinstance(value, list | tuple) else value
