@@ -107,3 +107,16 @@ def test_no_loss_of_packets_makes_a_right_vm_fail() -> None:
         assert "fail" not in lost.values(), (seed, lost)
         verdicts |= set(lost.items())
     assert {(name, "error") for name in FROM_OUTSIDE} <= verdicts, "some were lost altogether"
+
+
+def test_servers_that_come_up_while_nothing_comes_through_are_up() -> None:
+    """The first look from outside shows them DOWN, and no later one arrives."""
+
+    class Fading(World):
+        def observe(self, request: Request[Any]) -> Any:
+            later = request.vantage == "outside" and "settles_within" in request.args
+            return SILENT if later else super().observe(request)
+
+    world = Fading(firewall=OPEN)
+    world.haproxy = replace(world.haproxy, state=states([4, 5]))
+    assert world.lost_checks() == {}
