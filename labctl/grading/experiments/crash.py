@@ -231,7 +231,7 @@ class _Steps:
     def came_back(self) -> set[int]:
         """The workers' ports on which others listen than before."""
         op = Op("services.came_back", {}, deadline=10.0, isolated=True)
-        _, told = self.bench.call([_renew(), op], self.work.sooner(15.0))
+        _, told = self.bench.call([_renew(), op], self.work.sooner(25.0))
         return {int(port) for port in told["ports"]}
 
     def settle(self, *, down: int) -> Settled:
