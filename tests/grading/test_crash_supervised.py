@@ -134,9 +134,10 @@ def test_a_loop_that_was_waited_out_goes_on_when_the_grader_is_gone(
 
 @pytest.fixture
 def prompt(lab: Balanced) -> Iterator[str]:
-    """The socket of a tmux with a shell at its prompt."""
+    """The socket of a tmux with a login's shell at its prompt: it has no arguments."""
     socket = str(lab.folder / "tmux.sock")
-    subprocess.run(["tmux", "-S", socket, "new-session", "-d", "-s", "lab", "bash --norc"], check=True)
+    shell = f"HOME={lab.folder} exec bash -c 'exec -a -bash bash'"
+    subprocess.run(["tmux", "-S", socket, "new-session", "-d", "-s", "lab", shell], check=True)
     yield socket
     subprocess.run(["tmux", "-S", socket, "kill-server"], check=False)
 
