@@ -185,6 +185,24 @@ def test_a_loop_at_a_prompt_goes_on_when_the_grader_is_gone(lab: Balanced, promp
         wait_for(lambda: facts(again, lab) == before, "the same as before", 5)
 
 
+@pytest.mark.parametrize("loop", ["loop"], indirect=True)
+def test_who_was_left_held_is_let_go_of_by_the_next_experiment(lab: Balanced, loop: int) -> None:
+    """Root on the VM can kill the watcher too: then nobody is there to undo anything."""
+    with start_agent(local_host(), Deadline.after(20)) as victim:
+        watcher = arm(victim, lab)
+        (root,) = hold(victim)
+        os.kill(watcher, signal.SIGKILL)
+        wait_for(lambda: not watched(lab), "the watcher is gone")
+    assert held(lab) == [root]
+    with start_agent(local_host(), Deadline.after(20)) as again:
+        arm(again, lab)
+        assert held(lab) == []
+        crash_directly(lab, 6)
+        assert again.call_one(Op("services.restore", {}), Deadline.after(30))["back"]
+    assert (held(lab), groups_of_ours()) == ([], [])
+    assert all(loop in lineage(pid) for pid in holders(lab.ports))
+
+
 def test_the_shell_that_somebody_types_into_is_never_held(lab: Balanced, agent: Agent, prompt: str) -> None:
     """It is what would have to be held where it starts a worker that is a process of its own."""
     typed(lab, prompt, "for n in 0 1 2 3 4 5; do " + SINGLE + " {first} $n & done")

@@ -6,7 +6,7 @@ import socket
 from typing import Any
 
 from ..outcome import Context
-from . import guard, panes, presence, processes, supervision
+from . import cgroups, guard, panes, presence, processes, supervision
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -21,10 +21,16 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     except presence.Taken:
         return refused("another run's experiment is under way on this VM")
     with name:
-        return arm(ports, args, ctx, name)
+        frozen = cgroups.make_frozen(ports)
+        told = arm(ports, args, ctx, name, frozen)
+        if told["refused"] and frozen:
+            cgroups.dissolve(frozen)
+        return told
 
 
-def arm(ports: list[int], args: dict[str, Any], ctx: Context, name: socket.socket) -> dict[str, Any]:
+def arm(
+    ports: list[int], args: dict[str, Any], ctx: Context, name: socket.socket, frozen: str
+) -> dict[str, Any]:
     try:
         states = processes.capture(ports, ctx.remaining())
     except processes.Uncapturable as err:
@@ -37,7 +43,7 @@ def arm(ports: list[int], args: dict[str, Any], ctx: Context, name: socket.socke
         said = panes.keep(state) if state["pane"] else ""
         if said:
             return refused("the workers' tmux pane cannot be kept: %s" % said)
-    watcher = guard.arm(states, float(args["lease"]), float(args["limit"]), name).watcher
+    watcher = guard.arm(states, frozen, float(args["lease"]), float(args["limit"]), name).watcher
     if not watcher:
         guard.armed.pop()
         return refused("the undo could not be armed")

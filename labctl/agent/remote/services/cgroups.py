@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-#: A group of ours is called so, and after the agent that made it.
+#: A group of ours is called so, and after the ports whose servers may be held in it.
 FROZEN = "/labctl-held-"
 
 
@@ -48,20 +48,22 @@ def move(pid: int, path: str) -> bool:
         return False
 
 
-def make_frozen() -> str:
+def make_frozen(ports: list[int]) -> str:
     """Make a group whose members do not run; its path, or "" where that cannot be had (Linux before 5.2).
+    Whoever is in such a group still, since a watcher was killed, is let go of first.
 
     Nobody hears of a process that is frozen: its parent is not told, as of one that was stopped, and its
     state in /proc is that of one that sleeps. Only SIGKILL reaches it before it is let go of.
     """
-    path = FROZEN + str(os.getpid())
+    path = FROZEN + "-".join(str(port) for port in sorted(ports))
+    dissolve(path)
     try:
         os.mkdir(folder_of(path))
     except OSError:
         return ""
     if freeze(path, True):
         return path
-    dissolve(path)
+    os.rmdir(folder_of(path))
     return ""
 
 
@@ -76,7 +78,8 @@ def freeze(path: str, frozen: bool) -> bool:
 
 def dissolve(path: str) -> None:
     """Let go of who is in the group, and remove it: nobody can be moved into it any more."""
-    freeze(path, False)
+    if not freeze(path, False):
+        return
     for pid in members(path):
         move(pid, "/")
     try:

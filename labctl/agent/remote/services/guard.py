@@ -74,12 +74,11 @@ class Guard:
 armed: list[Guard] = []
 
 
-def arm(states: list[dict[str, Any]], lease: float, limit: float, name: socket.socket) -> Guard:
+def arm(states: list[dict[str, Any]], frozen: str, lease: float, limit: float, name: socket.socket) -> Guard:
     """Start the watcher. ``lease`` and ``limit`` are seconds: between two renewals, and in all. ``name`` is
-    what ``presence.claim`` gave; the watcher's from now on.
+    what ``presence.claim`` gave, ``frozen`` the cgroup for who is held, or "": the watcher's from now on. It
+    removes the group, so that who comes too late to be held is not held.
     """
-    # made before the watcher, which removes it: who comes too late to be held is not held
-    frozen = cgroups.make_frozen() if any(state["held"] for state in states) else ""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
