@@ -148,6 +148,18 @@ def test_the_agent_is_python_3_8() -> None:
         ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, 8))
 
 
+def test_the_agent_knows_late_sockets_by_more_than_timeouterror() -> None:
+    """On Python 3.8 and 3.9 they raise socket.timeout, a class of its own: probes/trouble.py knows both."""
+    wrong = []
+    for path in files(STDLIB_ONLY):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            caught = node.type if isinstance(node, ast.ExceptHandler) else None
+            names = {one.id for one in ast.walk(caught) if isinstance(one, ast.Name)} if caught else set()
+            if "TimeoutError" in names and "OSError" not in names:
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not wrong, "\n".join(wrong)
+
+
 def test_graders_import_public_faces_only() -> None:
     wrong = []
     for path in files(ROOT / "graders"):

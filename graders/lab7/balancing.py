@@ -26,6 +26,7 @@ from .looking import (
     stats_page,
 )
 from .other import no_turn, other_order, other_shares
+from .reach import lost_on_the_way
 from .trial import in_plain, is_plain, observed, serving
 
 #: How far equal shares may be apart in one sample where the order goes round: others' requests take a turn
@@ -291,19 +292,21 @@ def all_up(vm: Target, see: See) -> Judgement:
 def reach_frontend(vm: Target, see: See) -> Judgement:
     """Port 7000 can be reached from outside."""
     (replies,) = patiently(see, [frontend_sample(vm, SAMPLE, outside=True)], count=3)
-    return _reach(see, replies, FRONTEND)
+    return _reach(vm, see, replies, FRONTEND)
 
 
 @check("lb.reach-stats", question="3d", layer="answer from outside", after=("lb.stats",))
 def reach_stats(vm: Target, see: See) -> Judgement:
     """Port 7001 can be reached from outside."""
     (replies,) = patiently(see, [stats_page(vm)], count=3)
-    return _reach(see, replies, STATS)
+    return _reach(vm, see, replies, STATS)
 
 
-def _reach(see: See, replies: Replies, port: int) -> Judgement:
+def _reach(vm: Target, see: See, replies: Replies, port: int) -> Judgement:
     if replies.answered:
         return passed(f"port {port} answers from outside")
+    if lost := lost_on_the_way(vm, see, port, "tcp", replies.trouble):
+        return lost
     found, firewall = see(sockets(), ufw_status())
     listening = [one for one in found.listening if one.port == port]
     if listening and all(one.loopback for one in listening):

@@ -44,6 +44,8 @@ def crash_down(_vm: Target, see: See) -> Judgement:
     if report.down.reached:
         names = ", ".join(one.name for one in report.down.servers if one.status.startswith("DOWN"))
         return passed(f"ID {number} crashed; {names} DOWN after {report.down.seconds:.0f} s")
+    if WORKERS.start + number in report.respawned:
+        return _came_back((WORKERS.start + number,), "the balancer had no time to notice")
     return failed(
         expected="DOWN for its server, within the time of your health checks",
         seen=f"not DOWN after {report.down.seconds:.0f} s",
@@ -75,6 +77,8 @@ def crash_rotation(vm: Target, see: See) -> Judgement:
     rounds = rounds and len(before) > 1
     if not bad and ids and ids <= rest and (not rounds or ids >= rest & before):
         return passed(f"{len(replies)} requests, IDs {', '.join(str(one) for one in sorted(rest))}")
+    if gone is not None and gone in ids and WORKERS.start + gone in report.respawned:
+        return _came_back((WORKERS.start + gone,), "it had its turn again")
     return failed(
         expected="answers from all workers that are left, and nothing else",
         seen=f"{len(bad)} of {len(replies)} failed: {bad[0]}" if bad else f"only IDs {sorted(map(str, ids))}",
@@ -99,14 +103,11 @@ def crash_503(_vm: Target, see: See) -> Judgement:
         return passed("503 Service Unavailable")
     if report.empty.trouble == "timeout":
         return unjudged("no answer in time", "the VM is very slow just now: grade it again")
-    if report.staying and report.down.reached:
-        ports = ", ".join(str(port) for port in report.staying)
-        return unjudged(
-            f"workers on port {ports} came back by themselves, so the balancer never was without one",
-            "staff: look at what starts the workers here",
-        )
+    greeted = any(worker_id(one.body) is not None for one in replies)
+    if (report.staying and report.down.reached) or (report.respawned and (report.staying or greeted)):
+        return _came_back(report.respawned or report.staying, "the balancer never was without one")
     hint = "HAProxy can only give an HTTP status where it speaks HTTP: which mode is the frontend in?"
-    if any(worker_id(one.body) is not None for one in replies):
+    if greeted:
         hint = "a worker that is asked for /crash must end: are they the lab's server.py?"
     return failed(
         expected="HTTP status 503 from the balancer",
@@ -168,6 +169,15 @@ def crashed(report: CrashReport) -> int | None:
     """The id of the worker that /crash through the balancer ended."""
     found = _CRASHED.search(report.crash.replies[0].body) if report.crash.replies else None
     return int(found.group(1)) if found else None
+
+
+def _came_back(ports: tuple[int, ...], so: str) -> Judgement:
+    """Something here starts workers again that could not be held meanwhile."""
+    told = ", ".join(str(port) for port in ports)
+    return unjudged(
+        f"what serves port {told} was started again at once, so {so}",
+        "end what does that (a loop at a prompt, a program), start server.py by itself, and grade it again",
+    )
 
 
 def _not_run(report: CrashReport) -> Judgement:

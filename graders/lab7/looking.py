@@ -20,6 +20,7 @@ from labctl.probes import (
 )
 
 from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
+from .reach import LOST
 
 #: Requests in one sample: each of six ids four times.
 SAMPLE = 24
@@ -74,7 +75,7 @@ def greeted(replies: Replies) -> tuple[tuple[int, ...], tuple[str, ...]]:
 
 def all_came(replies: Replies, count: int) -> bool:
     """Every request had its answer, right or wrong, in time."""
-    late = any(one.error == "timeout" for one in replies.replies)
+    late = any(one.error in LOST for one in replies.replies)
     return not late and (len(replies.replies) == count or not replies.answered)
 
 
@@ -85,11 +86,6 @@ def late_sample(vm: Target, see: See, backend: Proxy | None) -> Replies | None:
         return None
     whole, _ = greetings(vm, see, first + SAMPLE, attempt=2)
     return replace(whole, replies=whole.replies[-SAMPLE:])
-
-
-def see_outside(vm: Target, see: See) -> bool:
-    """Port 7000 answers from outside."""
-    return see(frontend_sample(vm, SAMPLE, outside=True)).answered
 
 
 def sample(vm: Target, see: See) -> tuple[Replies, bool]:
@@ -128,10 +124,10 @@ def patiently(see: See, requests: list[Request[Replies]], count: int = 0) -> tup
     again = [
         patient(one, count or one.args["count"])
         for one, reply in zip(requests, first, strict=True)
-        if reply.trouble == "timeout"
+        if reply.trouble in LOST
     ]
     second = iter(see.all(again))
-    return tuple(next(second) if reply.trouble == "timeout" else reply for reply in first)
+    return tuple(next(second) if reply.trouble in LOST else reply for reply in first)
 
 
 def patient(request: Request[Replies], count: int) -> Request[Replies]:
@@ -214,8 +210,11 @@ def settled_states(vm: Target, see: See) -> Settled[tuple[ServerState, ...]]:
         shown = [one for one in _of(backend, states) if one.name in awaited]
         return bool(shown) and all(one.status.startswith("UP") for one in shown)
 
+    # the VM's own view before that from outside: a look that is lost on the way shows nothing
+    *sources, last_resort = (_sources(vm)[at] for at in (1, 2, 0))
     request, servers = next(
-        (request, servers) for request, servers in _sources(vm) if _of(backend, servers(see(request)))
+        (one for one in sources if _of(backend, one[1](see(one[0])))),
+        last_resort,
     )
     last = see.until(request, lambda one: up(servers(one)), within=min(rises + SLACK, LONGEST))
     return replace(last, value=_of(backend, servers(last.value)) or states)

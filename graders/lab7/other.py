@@ -19,8 +19,9 @@ from labctl.grading import (
 from labctl.probes import Haproxy, Proxy, config_check, dns_query, http_shots
 
 from .facts import FRONTEND, ZONE, worker_id
-from .looking import greeted, greetings, see_outside, setting, weighted
+from .looking import SAMPLE, frontend_sample, greeted, greetings, setting, weighted
 from .naming import ALWAYS_ONE
+from .reach import lost_on_the_way
 from .trial import ENOUGH, NAMEABLE, look, observed, returning, serving
 
 #: Requests in which chance passes nobody over: one of six, 120 times, once in 3 thousand million.
@@ -155,13 +156,18 @@ def by_own_dns(vm: Target, see: See) -> Judgement:
     apex, test = see(ask(ZONE), ask(f"test.{ZONE}"))
     found = apex.data("A")
     expected = f"{ZONE} with the VM's address, and an answer there on port {FRONTEND}"
+    if lost := lost_on_the_way(vm, see, 53, "udp", apex.status):
+        return lost
     if not found or (vm.lab_address and vm.lab_address not in found):
         return failed(
             expected=expected,
             seen=f"from outside {ZONE} is: {apex}",
             hint="first see to port 53 from outside",
         )
-    if not see_outside(vm, see):
+    replies = see(frontend_sample(vm, SAMPLE, outside=True))
+    if lost := lost_on_the_way(vm, see, FRONTEND, "tcp", replies.trouble):
+        return lost
+    if not replies.answered:
         seen = f"{ZONE} is {', '.join(found)}, and nobody answers there on port {FRONTEND}"
         return failed(expected=expected, seen=seen, hint="first see to the port from outside")
     others = "resolved for where this is asked from" if apex.recursion else "not resolved for outside"

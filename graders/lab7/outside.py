@@ -8,6 +8,7 @@ from labctl.grading import Judgement, See, Target, check, failed, only_from_else
 from labctl.probes import DnsAnswer, Request, dns_query, sockets, ufw_status, zone_check
 
 from .facts import ZONE
+from .reach import LOST, lost_on_the_way
 
 #: An entry of an access list that covers more than this many networks lets the world in.
 WIDEST_PREFIX = 8
@@ -16,13 +17,13 @@ WIDEST_PREFIX = 8
 @check("dns.outside-udp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_udp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over UDP."""
-    return _reach(see, patiently(vm, see, tcp=False), "UDP")
+    return _reach(vm, see, patiently(vm, see, tcp=False), "UDP")
 
 
 @check("dns.outside-tcp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_tcp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over TCP."""
-    return _reach(see, patiently(vm, see, tcp=True), "TCP")
+    return _reach(vm, see, patiently(vm, see, tcp=True), "TCP")
 
 
 @check(
@@ -36,9 +37,7 @@ def no_open_recursion(vm: Target, see: See) -> Judgement:
     """Your server does not resolve other people's names for the world."""
     answers = see(fresh(vm, tcp=False), fresh(vm, tcp=True))
     heard = [one for one in answers if one.answered]
-    if not heard:
-        return passed("nobody outside reaches the server")
-    if not any(one.recursion for one in heard):
+    if heard and not any(one.recursion for one in heard):
         return passed("recursion is not offered outside")
     # The grader itself may sit in a network that is allowed: being offered recursion is only a fault
     # where the configuration offers it to everybody.
@@ -46,6 +45,12 @@ def no_open_recursion(vm: Target, see: See) -> Judgement:
     wide = [entry for entry in allowed if is_world(entry)]
     if not wide:
         return passed(f"only for {', '.join(allowed[:8])}")
+    if not heard:
+        lost = (
+            lost_on_the_way(vm, see, 53, proto, one.status)
+            for proto, one in zip(("udp", "tcp"), answers, strict=True)
+        )
+        return next(filter(None, lost), passed("nobody outside reaches the server"))
     return failed(
         expected="recursion for localhost and the campus networks only",
         seen=f"recursion for {', '.join(wide)}",
@@ -65,10 +70,10 @@ def fresh(vm: Target, *, tcp: bool, attempt: int = 1) -> Request[DnsAnswer]:
 def patiently(vm: Target, see: See, *, tcp: bool) -> DnsAnswer:
     """The answer; where none came in time, that of a second look. A link that loses packets is no fault."""
     first = see(fresh(vm, tcp=tcp))
-    return first if first.status != "timeout" else see(fresh(vm, tcp=tcp, attempt=2))
+    return first if first.status not in LOST else see(fresh(vm, tcp=tcp, attempt=2))
 
 
-def _reach(see: See, answer: DnsAnswer, how: str) -> Judgement:
+def _reach(vm: Target, see: See, answer: DnsAnswer, how: str) -> Judgement:
     if answer.authoritative and answer.rcode in ("NXDOMAIN", "NOERROR"):
         return passed(f"an authoritative answer over {how}")
     found, firewall = see(sockets(), ufw_status())
@@ -78,9 +83,12 @@ def _reach(see: See, answer: DnsAnswer, how: str) -> Judgement:
         for one in found.listening
         if one.port == 53 and one.proto == how.lower() and not one.address.startswith("127.0.0.5")
     ]
+    others = {one.process or "?" for one in listening} - {"named", "?"}
+    if not others and (lost := lost_on_the_way(vm, see, 53, how.lower(), answer.status)):
+        return lost
     if answer.answered:
         hint = "the server is reached and does not want to answer for your zone: may everybody ask it?"
-    elif {one.process or "?" for one in listening} - {"named", "?"}:
+    elif others:
         hint = "another server has port 53 as well, and gets what BIND should: ss -tulpn shows which"
     elif firewall.active and any(not one.loopback for one in listening):
         hint = "ufw is on: which rule lets port 53 in, for which protocols?"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
 from labctl.cli.course import find_course
-from labctl.cli.options import course_option, json_option
+from labctl.cli.options import course_option, inventory_option, json_option
 from labctl.errors import RequestError
 
 
@@ -52,26 +53,60 @@ def list_command(course: Path | None, as_json: bool) -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write into this file, which must not exist, in place of stdout.",
 )
+@click.option(
+    "--for",
+    "vms",
+    metavar="VM",
+    help="Fill in, in the student's page, what is the same for these VMs: with all, the names of the "
+    "course; with one, its own too.",
+)
+@inventory_option
 @course_option
 @json_option
-def show(name: str | None, page: str | None, output: Path | None, course: Path | None, as_json: bool) -> None:
+def show(
+    name: str | None,
+    page: str | None,
+    output: Path | None,
+    vms: str | None,
+    inventory: tuple[Path, ...],
+    course: Path | None,
+    as_json: bool,
+) -> None:
     """Show what a lab asks, question by question, and what it gives points for."""
     from labctl.grading import load_lab, rubric_document
     from labctl.report.lab_pages import render_answers_template, render_handout, render_rubric
 
     if page and as_json:
         raise click.UsageError("--json is for the rubric; --handout and --answers-template are pages")
+    if vms and page != "handout":
+        raise click.UsageError("--for is for the student's page: --handout")
     found = find_course(course)
     document = rubric_document(load_lab(found.graders / (name or found.default_lab)))
     if as_json:
         text = json.dumps(document, indent=2) + "\n"
+    elif page == "handout":
+        text = render_handout(document, _known(document["names"], vms, inventory, course) if vms else None)
     else:
-        render = {"handout": render_handout, "answers": render_answers_template}
-        text = render.get(page or "", render_rubric)(document)
+        text = (render_answers_template if page else render_rubric)(document)
     if output is None:
         click.echo(text, nl=False)
     else:
         _write(output, text)
+
+
+def _known(
+    names: Mapping[str, Mapping[str, str]], vms: str, inventory: tuple[Path, ...], course: Path | None
+) -> dict[str, str]:
+    """What words of a rubric's names stand for, where that is the same for all of these VMs that have it."""
+    from labctl.cli.context import Setting
+
+    hosts = Setting.current(inventory, course).select([vms])
+    known = {}
+    for word, one in names.items():
+        values = {str(host.value(one["variable"]) or "").rstrip(".") for host in hosts} - {""}
+        if len(values) == 1:
+            known[word] = values.pop()
+    return known
 
 
 def _write(path: Path, text: str) -> None:

@@ -31,12 +31,14 @@ def rubric_document(lab: Lab) -> dict[str, Any]:
     written down are worth ``max_answers`` more.
     """
     answers = [one.answer for one in lab.rubric.questions if one.answer]
+    names = lab.rubric.names
     return {
         "schema": SCHEMA,
         **lab_document(lab),
         "max_score": sum(one.points for one in lab.checks if not one.is_answer),
         "max_answers": sum(one.points for one in answers),
         "intro": lab.rubric.intro,
+        "names": {key: {"means": one.means, "variable": one.variable} for key, one in names.items()},
         "questions": [
             {"id": one.id, "section": one.section, "do": one.do, "answer": _asked(one.answer)}
             for one in lab.rubric.questions

@@ -148,10 +148,21 @@ class Weight:
 
 
 @dataclass(frozen=True)
+class Name:
+    """What a word in the commands of the student's page stands for, and the inventory's variable for it."""
+
+    __pydantic_config__: ClassVar[Any] = STRICT
+
+    means: Text
+    variable: Text
+
+
+@dataclass(frozen=True)
 class Rubric:
     """``sections`` maps a key to a heading, in the order of the scorecard; ``checks`` a check's id to its
-    weight. ``intro`` is the beginning of the student's page, as Markdown. ``by_staff`` are checks that only
-    staff have, and their points: in the rubric that students get, and only there.
+    weight. ``intro`` is the beginning of the student's page, as Markdown; ``names`` are words in its commands
+    that differ from course to course or from student to student. ``by_staff`` are checks that only staff
+    have, and their points: in the rubric that students get, and only there.
     """
 
     __pydantic_config__: ClassVar[Any] = STRICT
@@ -161,6 +172,7 @@ class Rubric:
     questions: tuple[Question, ...]
     checks: dict[str, Weight]
     intro: str = ""
+    names: dict[str, Name] = field(default_factory=dict)
     by_staff: dict[str, Points] = field(default_factory=dict)
     _source: ClassVar[Map | None] = None
 

@@ -42,8 +42,9 @@ class CrashReport:
 
     ``crash`` is the reply to /crash through the balancer, ``down`` the state after it, ``rotation`` what the
     balancer answered then; ``last`` the replies to /crash on the other ports, ``staying`` the ports that
-    answered all the same some seconds later, ``empty`` the balancer's answers with nobody left. ``before``
-    and ``after`` are how the workers ran; ``up`` the state at the end.
+    answered all the same some seconds later, ``empty`` the balancer's answers with nobody left;
+    ``respawned`` the ports on which a worker had been started again before it was time. ``before`` and
+    ``after`` are how the workers ran; ``up`` the state at the end.
     """
 
     refused: str
@@ -61,6 +62,7 @@ class CrashReport:
     restored: bool
     seconds: float
     broken_off: str = ""
+    respawned: tuple[int, ...] = ()
 
     @property
     def unfinished(self) -> str:

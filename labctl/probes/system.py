@@ -134,6 +134,14 @@ def _names(target: str, listening: Socket) -> bool:
     return False
 
 
+#: Rule targets that are understood: ports, ranges of them, and a protocol.
+_PORTS = re.compile(r"(?:Anywhere|\d+(?::\d+)?(?:,\d+(?::\d+)?)*)(?:/(?:tcp|udp))?")
+
+
+def _understood(target: str) -> bool:
+    return _PORTS.fullmatch(_PROFILES.get(target, target)) is not None
+
+
 @dataclass(frozen=True)
 class Firewall:
     """ufw: ``rules`` are the lines of its status that allow, deny or limit."""
@@ -161,6 +169,14 @@ class Firewall:
                 return "closed by ufw" if found["action"] in ("DENY", "REJECT") else "allowed by ufw"
             some = some or found["action"] in ("ALLOW", "LIMIT")
         return "some addresses" if some else "closed by ufw"
+
+    def keeps_out(self, listening: Socket) -> bool:
+        """Its rules do not let everybody in, and none that lets somebody in is beyond :meth:`reach`: about an
+        interface, or an application that is not known here.
+        """
+        found = filter(None, map(_RULE.match, self.rules))
+        unclear = any(one["action"] in ("ALLOW", "LIMIT") and not _understood(one["to"]) for one in found)
+        return self.reach(listening) in ("closed by ufw", "some addresses") and not unclear
 
 
 @dataclass(frozen=True)
@@ -229,7 +245,7 @@ def sockets() -> Request[Sockets]:
 
 
 def ufw_status() -> Request[Firewall]:
-    """Whether ufw is on, and its rules: for hints, never for points (outside reach is what counts)."""
+    """Whether ufw is on, and its rules. They explain what is seen from outside, which is what counts."""
     return Request(FIREWALL, {})
 
 

@@ -5,6 +5,7 @@ All are made from the document of ``labctl lab show --json``.
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,6 +15,10 @@ import yaml
 from labctl.report.text import plain
 
 WIDTH = 80
+#: Of the handout's own lines.
+PAGE = 112
+#: Code in Markdown: between backticks, or a block indented by four.
+_CODE = re.compile(r"`[^`]+`|^ {4}.*$", re.MULTILINE)
 #: How an answer of each kind is asked for in the file for answers; "" where the question says it all.
 _KINDS: dict[str, str] = {
     "command": "one command",
@@ -48,20 +53,44 @@ def render_rubric(document: Mapping[str, Any]) -> str:
     return plain("\n".join(lines)) + "\n"
 
 
-def render_handout(document: Mapping[str, Any]) -> str:
-    """The student's page, in Markdown."""
-    parts = [f"# {document['title']}", document["intro"].strip()]
+def render_handout(document: Mapping[str, Any], known: Mapping[str, str] | None = None) -> str:
+    """The student's page, in Markdown. ``known`` has what words of the document's names stand for; the others
+    are left for the student, and said to be.
+    """
+    known = known or {}
+
+    def filled(text: str) -> str:
+        return _filled(text.strip(), known)
+
+    left = {word: one["means"] for word, one in document["names"].items() if word not in known}
+    parts = [f"# {document['title']}", f"{_worth(document)}.", filled(document["intro"]), _left(left)]
     for section, questions in _sections(document):
         parts.append(f"## {section['heading']} ({_worth(section)})")
         for one in questions:
-            parts += [f"### Question {one['id']}", one["do"].strip()]
+            parts += [f"### Question {one['id']}", filled(one["do"])]
             if one["answer"]:
-                parts.append(f"**Write down** ({_points(one['answer']['points'])}): {one['answer']['ask']}")
+                asked = f"**Write down** ({_points(one['answer']['points'])}): {filled(one['answer']['ask'])}"
+                parts.append("\n".join(_wrapped("", asked, width=PAGE)))
             if one["checks"]:
                 rows = [f"- {check['title']} ({_worth_of(check)})" for check in one["checks"]]
                 parts.append("Points for what your VM does:")
                 parts.append("\n".join(rows))
     return plain("\n\n".join(part for part in parts if part)) + "\n"
+
+
+def _filled(text: str, known: Mapping[str, str]) -> str:
+    """The names put into commands, which are code; elsewhere the same words are just words."""
+    if not known:
+        return text
+    names = re.compile(rf"\b({'|'.join(map(re.escape, known))})\b")
+    return _CODE.sub(lambda code: names.sub(lambda word: known[word[0]], code[0]), text)
+
+
+def _left(names: Mapping[str, str]) -> str:
+    """What is for the student to fill in; "" for nothing."""
+    told = [f"{means} for `{word}`" for word, means in names.items()]
+    listed = " and ".join(filter(None, [", ".join(told[:-1]), *told[-1:]]))
+    return "\n".join(_wrapped("", f"In the commands below, put {listed}.", width=PAGE)) if told else ""
 
 
 def _worth_of(check: Mapping[str, Any]) -> str:

@@ -36,6 +36,22 @@ def test_a_file_that_exists_is_left_alone(capsys: pytest.CaptureFixture[str], tm
     assert "cannot write" in told(capsys, "--handout", "-o", str(tmp_path / "none" / "x.md"), status=2)
 
 
+def test_the_handout_has_the_names_of_the_course_or_of_one_student(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    inventory = tmp_path / "class.yml"
+    hosts = {name: {"lab_user": name, "lab_fqdn": f"{name}.example.org."} for name in ("ann", "bob")}
+    everybody = {"hosts": {**hosts, "staff": {}}, "vars": {"nfs_server": "nfs.example.org"}}
+    inventory.write_text(yaml.safe_dump({"all": everybody}))
+    with_names = ("lab7", "--handout", "-i", str(inventory), "--for")
+    assert "`nfs.example.org:/opt/lab7/private/USER`" in told(capsys, *with_names, "all")
+    mine = told(capsys, *with_names, "ann")
+    assert "`nfs.example.org:/opt/lab7/private/ann`" in mine
+    assert "`http://ann.example.org:7000/`" in mine
+    assert "did you mean ann?" in told(capsys, *with_names, "anne", status=2)
+    assert "--for is for the student's page" in told(capsys, "lab7", "--for", "ann", status=2)
+
+
 def test_json_is_the_rubric_and_not_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(told(capsys, "lab7", "--json"))
     assert document["max_score"] == 60

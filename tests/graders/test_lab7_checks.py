@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from lab7_cases import CASES, VARIANTS, Case, dependants, one_dead
-from world import LAB, REFUSED, SILENT, TARGET, World, applicable, mount, right_crash, states
+from world import LAB, REFUSED, SILENT, TARGET, World, applicable, greeting, mount, right_crash, states
 
 from labctl.grading import Evidence, judge
 from labctl.probes import (
@@ -18,6 +18,7 @@ from labctl.probes import (
     Reply,
     Request,
     ServerState,
+    Settled,
     ShareTrial,
     WriteTrial,
 )
@@ -164,6 +165,28 @@ def test_workers_that_come_back_by_themselves_are_for_staff() -> None:
     greeted = Replies((Reply(200, "Hello, I am ID 5\n", ""),) * 2, 0.1)
     world = World(crash=replace(right_crash(), staying=(8085,), empty=greeted))
     assert world.lost_checks() == {"lb.crash-503": "error", "lb.recovered": "error"}
+    assert "start server.py by itself" in world.told("lb.crash-503").judgement.hint
+
+
+def test_a_worker_that_was_started_again_before_it_was_noticed_is_no_fault_of_the_balancer() -> None:
+    greeted = Replies((Reply(200, "Hello, I am ID 5\n", ""),) * 2, 0.1)
+    unnoticed = replace(
+        right_crash(), down=Settled(False, 12.0, states()), staying=(8080, 8085), empty=greeted
+    )
+    world = World(crash=replace(unnoticed, respawned=(8080, 8085)))
+    assert set(world.lost_checks().values()) == {"error"}
+    assert "8080 was started again at once" in world.told("lb.crash-down").judgement.seen
+    # a little later
+    back = Replies(tuple(greeting(n) for n in range(6)), 0.4)
+    told = World(crash=replace(right_crash(), rotation=back, respawned=(8080,))).lost_checks()
+    assert told == {"lb.crash-rotation": "error"}
+    assert World(crash=replace(right_crash(), rotation=back)).lost_checks() == {"lb.crash-rotation": "fail"}
+    # gone for a moment only: a request that came a moment later was answered
+    told = World(crash=replace(right_crash(), empty=greeted, respawned=(8085,))).lost_checks()
+    assert told == {"lb.crash-503": "error", "lb.recovered": "error"}
+    # the same processes as before: they do not crash when they are told to
+    lost = World(crash=unnoticed).lost_checks()
+    assert (lost["lb.crash-down"], lost["lb.crash-503"]) == ("fail", "fail")
 
 
 def test_an_experiment_that_was_not_begun_costs_nothing() -> None:

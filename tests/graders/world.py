@@ -211,6 +211,9 @@ class World:
     outside_rcode: str = "NXDOMAIN"
     recursion: bool = False
     port_53: tuple[str, ...] = ("named",)
+    #: What listens besides, and ufw: on, and closed to everybody.
+    listening: tuple[Socket, ...] = ()
+    firewall: Firewall = field(default_factory=lambda: Firewall(True, True, ()))
     haproxy: Haproxy = field(
         default_factory=lambda: Haproxy(True, ("/etc/haproxy/haproxy.cfg",), CONFIG, True, "", states())
     )
@@ -275,8 +278,10 @@ class World:
                 True,
                 tuple(self.units.get(n, unit(n, load="not-found", active="inactive")) for n in args["names"]),
             ),
-            "sockets": lambda: Sockets(tuple(Socket("udp", "0.0.0.0", 53, 9, one) for one in self.port_53)),
-            "firewall": lambda: Firewall(True, True, ()),
+            "sockets": lambda: Sockets(
+                (*(Socket("udp", "0.0.0.0", 53, 9, one) for one in self.port_53), *self.listening)
+            ),
+            "firewall": lambda: self.firewall,
             "addresses": lambda: Addresses("alice", "alice.decal.xcf.sh", ("10.0.2.15", "10.77.0.11")),
             "directory": lambda: Directory(True, self.staff_entries, ""),
             "mounts": lambda: Mounts(tuple(self.mounts), 20),

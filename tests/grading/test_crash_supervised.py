@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from balanced import WORKERS, Balanced, holders, listening, wait_for
-from test_crash_experiment import agent, arm, crash_directly, facts, gone, lab, run, tmux
+from test_crash_experiment import agent, arm, crash_directly, facts, gone, lab, run, tmux, watched
 
 from labctl.agent import Agent, Op, start_agent
 from labctl.deadline import Deadline
@@ -25,21 +25,26 @@ pytestmark = [
     pytest.mark.root,
 ]
 
+#: A server of one worker and one process.
+SINGLE = f'{sys.executable} -c \'import sys; sys.path[0] = "{WORKERS.parent}"; import workers; ' + (
+    "workers.work(int(sys.argv[1]), int(sys.argv[2]), 0.05)'"
+)
 #: What students write so that their server comes back: a loop, one that is patient, one that ends when the
-#: server fails, a program.
+#: server fails, a program, a loop for each worker.
 LOOPS = {
     "loop": "while true; do {}; done",
     "patient": "while true; do {}; sleep 1; done",
     "until-it-fails": "while {}; do :; done",
     "program": sys.executable
     + " -c 'import subprocess as s\nwhile True: s.Popen(\"{}\".split(), start_new_session=True).wait()'",
+    "each-its-own": "for n in 0 1 2 3 4 5; do while true; do " + SINGLE + " {first} $n; done & done; wait",
 }
 
 
 @pytest.fixture
 def loop(lab: Balanced, request: pytest.FixtureRequest) -> Iterator[int]:
     """The pid of a supervisor that has started the workers; the parameter is one of LOOPS."""
-    line = LOOPS[request.param].format(f"{sys.executable} {WORKERS} {lab.first}")
+    line = LOOPS[request.param].format(f"{sys.executable} {WORKERS} {lab.first}", first=lab.first)
     started = subprocess.Popen(["sh", "-c", f"{line}\ntrue"], cwd=lab.folder, start_new_session=True)
     lab.processes.append(started)
     wait_for(lambda: listening(lab.ports) == set(lab.ports), "six workers")
@@ -56,33 +61,41 @@ def lineage(pid: int) -> list[int]:
     return line
 
 
-def stopped(lab: Balanced) -> list[int]:
-    """The processes above and below the workers' loop that are stopped."""
+def held(lab: Balanced) -> list[int]:
+    """The processes of the workers and of their loop that are kept from running."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
+    for path in Path("/proc").glob("[0-9]*"):
         try:
-            pid, words = int(path.parent.name), path.read_text().rpartition(")")[2].split()
-            line = (path.parent / "cmdline").read_bytes().decode()
+            stopped = (path / "stat").read_text().rpartition(")")[2].split()[0] == "T"
+            frozen = "/labctl-held-" in (path / "cgroup").read_text()
+            line = (path / "cmdline").read_bytes().decode()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if words[0] == "T" and (str(WORKERS) in line and str(lab.first) in line):
-            found.append(pid)
+        if (stopped or frozen) and str(lab.first) in line:
+            found.append(int(path.name))
     return found
 
 
-@pytest.mark.parametrize("loop", ["loop", "program"], indirect=True)
+def groups_of_ours() -> list[Path]:
+    """The cgroups in which processes are held."""
+    return list(Path("/sys/fs/cgroup").glob("**/labctl-held-*"))
+
+
+@pytest.mark.parametrize("loop", ["loop", "program", "each-its-own"], indirect=True)
 def test_a_loop_that_starts_the_workers_again_is_waited_out(lab: Balanced, agent: Agent, loop: int) -> None:
     lab.start_balancer()
     before = facts(agent, lab)
     report = run(lab, agent)
     assert (report.refused, report.problems, report.broken_off) == ("", (), "")
+    assert report.down.reached
     assert report.staying == ()
     assert [reply.status for reply in report.empty.replies] == [503, 503]
     assert report.restored
     assert report.up.reached
     assert facts(agent, lab) == before
     assert all(loop in lineage(pid) for pid in holders(lab.ports))
-    assert stopped(lab) == []
+    assert held(lab) == []
+    assert groups_of_ours() == []
 
 
 def hold(agent: Agent) -> list[int]:
@@ -106,12 +119,12 @@ def test_a_loop_that_was_waited_out_goes_on_when_the_grader_is_gone(
         workers = holders(lab.ports)
         watcher = arm(victim, lab)
         (root,) = hold(victim)
-        wait_for(lambda: stopped(lab) == [root], "the root has stopped")
+        assert held(lab) == [root]
         crash_directly(lab, count)
         os.kill(victim.hello.pid, signal.SIGKILL)
         wait_for(lambda: gone(watcher), "the watcher ends", 40)
     assert listening(lab.ports) == set(lab.ports)
-    assert stopped(lab) == []
+    assert held(lab) == []
     if count == 0:
         assert holders(lab.ports) == workers
     assert all(loop in lineage(pid) for pid in holders(lab.ports))
@@ -119,20 +132,127 @@ def test_a_loop_that_was_waited_out_goes_on_when_the_grader_is_gone(
         wait_for(lambda: facts(again, lab) == before, "the same as before")
 
 
-def test_a_loop_at_a_prompt_is_not_touched(lab: Balanced, agent: Agent) -> None:
-    """A shell with job control would hear that its job was stopped, and end its loop."""
+@pytest.fixture
+def prompt(lab: Balanced) -> Iterator[str]:
+    """The socket of a tmux with a shell at its prompt."""
     socket = str(lab.folder / "tmux.sock")
     subprocess.run(["tmux", "-S", socket, "new-session", "-d", "-s", "lab", "bash --norc"], check=True)
-    try:
-        line = f"while true; do {sys.executable} {WORKERS} {lab.first}; done"
-        tmux(socket, "send-keys", line, "Enter")
-        wait_for(lambda: listening(lab.ports) == set(lab.ports), "six workers")
-        before = facts(agent, lab)
-        arm(agent, lab)
-        assert hold(agent) == []
-        crash_directly(lab, 5)
-        assert agent.call_one(Op("services.restore", {}), Deadline.after(30))["back"]
-        assert facts(agent, lab) == before
-        assert stopped(lab) == []
-    finally:
-        subprocess.run(["tmux", "-S", socket, "kill-server"], check=False)
+    yield socket
+    subprocess.run(["tmux", "-S", socket, "kill-server"], check=False)
+
+
+def typed(lab: Balanced, prompt: str, line: str) -> None:
+    tmux(
+        prompt, "send-keys", line.format(f"{sys.executable} {WORKERS} {lab.first}", first=lab.first), "Enter"
+    )
+    wait_for(lambda: listening(lab.ports) == set(lab.ports), "six workers")
+
+
+@pytest.mark.parametrize("line", [LOOPS["loop"], LOOPS["each-its-own"]], ids=["loop", "each-its-own"])
+def test_a_loop_typed_at_a_prompt_is_waited_out_unheard(
+    lab: Balanced, agent: Agent, prompt: str, line: str
+) -> None:
+    """A shell with job control would hear that its job was stopped, and end its loop."""
+    typed(lab, prompt, line)
+    lab.start_balancer()
+    before = facts(agent, lab)
+    report = run(lab, agent)
+    assert (report.refused, report.problems, report.broken_off) == ("", (), "")
+    assert report.down.reached
+    assert report.staying == ()
+    assert [reply.status for reply in report.empty.replies] == [503, 503]
+    assert report.restored
+    assert facts(agent, lab) == before
+    shell = int(tmux(prompt, "display", "-p", "#{pane_pid}"))
+    assert all(shell in lineage(pid) for pid in holders(lab.ports))
+    assert "Stopped" not in tmux(prompt, "capture-pane", "-p")
+    assert (held(lab), groups_of_ours()) == ([], [])
+
+
+def test_a_loop_at_a_prompt_goes_on_when_the_grader_is_gone(lab: Balanced, prompt: str) -> None:
+    typed(lab, prompt, LOOPS["loop"])
+    with start_agent(local_host(), Deadline.after(20)) as victim:
+        before = facts(victim, lab)
+        watcher = arm(victim, lab)
+        (root,) = hold(victim)
+        assert held(lab) == [root]
+        crash_directly(lab, 6)
+        os.kill(victim.hello.pid, signal.SIGKILL)
+        wait_for(lambda: gone(watcher), "the watcher ends", 40)
+    assert (held(lab), groups_of_ours()) == ([], [])
+    with start_agent(local_host(), Deadline.after(20)) as again:
+        wait_for(lambda: facts(again, lab) == before, "the same as before", 5)
+
+
+def test_the_shell_that_somebody_types_into_is_never_held(lab: Balanced, agent: Agent, prompt: str) -> None:
+    """It is what would have to be held where it starts a worker that is a process of its own."""
+    typed(lab, prompt, "for n in 0 1 2 3 4 5; do " + SINGLE + " {first} $n & done")
+    arm(agent, lab)
+    assert hold(agent) == []
+    tmux(prompt, "send-keys", "echo still-$((40 + 2))", "Enter")
+    wait_for(lambda: "still-42" in tmux(prompt, "capture-pane", "-p"), "the shell answers")
+    assert held(lab) == []
+    assert agent.call_one(Op("services.restore", {}), Deadline.after(30))["restarted"] == []
+
+
+@pytest.fixture
+def without_freezer(lab: Balanced) -> Iterator[Agent]:
+    """An agent that sees no cgroups of version 2, as on a kernel before 5.2."""
+    python = lab.folder / "python3"
+    unmount = "umount -l $(findmnt -n -o TARGET -t cgroup2)"
+    python.write_text(f'#!/bin/sh\nexec unshare -m sh -c \'{unmount}; exec {sys.executable} "$@"\' sh "$@"\n')
+    python.chmod(0o755)
+    host = local_host(ansible_python_interpreter=str(python))
+    with start_agent(host, Deadline.after(20)) as started:
+        yield started
+    wait_for(lambda: not watched(lab), "the watcher has ended", 20)
+
+
+@pytest.mark.parametrize("loop", ["loop"], indirect=True)
+def test_without_a_freezer_a_script_s_server_is_stopped(
+    lab: Balanced, without_freezer: Agent, loop: int
+) -> None:
+    arm(without_freezer, lab)
+    (root,) = hold(without_freezer)
+    wait_for(lambda: held(lab) == [root], "the root has stopped")
+    crash_directly(lab, 6)
+    assert without_freezer.call_one(Op("services.restore", {}), Deadline.after(30))["back"]
+    assert held(lab) == []
+    assert all(loop in lineage(pid) for pid in holders(lab.ports))
+
+
+def test_without_a_freezer_a_loop_at_a_prompt_is_not_touched(
+    lab: Balanced, without_freezer: Agent, prompt: str
+) -> None:
+    """A shell with job control would hear that its job was stopped, and end its loop."""
+    typed(lab, prompt, LOOPS["loop"])
+    arm(without_freezer, lab)
+    assert hold(without_freezer) == []
+    crash_directly(lab, 5)
+    assert without_freezer.call_one(Op("services.restore", {}), Deadline.after(30))["back"]
+    shell = int(tmux(prompt, "display", "-p", "#{pane_pid}"))
+    assert all(shell in lineage(pid) for pid in holders(lab.ports))
+    assert held(lab) == []
+
+
+def test_what_could_not_be_held_is_seen_to_have_come_back(
+    lab: Balanced, without_freezer: Agent, prompt: str
+) -> None:
+    typed(lab, prompt, LOOPS["loop"])
+    arm(without_freezer, lab)
+    came_back = Op("services.came_back", {}, isolated=True)
+    assert without_freezer.call_one(came_back, Deadline.after(10)) == {"ports": []}
+    crash_directly(lab, 5)
+    assert without_freezer.call_one(came_back, Deadline.after(10)) == {"ports": []}
+    args = {
+        "address": "127.0.0.1",
+        "port": lab.ports[5],
+        "path": "/crash",
+        "count": 1,
+        "wait": 2.0,
+        "body": 9,
+    }
+    without_freezer.call_one(Op("probes.http", args), Deadline.after(10))
+    wait_for(lambda: listening(lab.ports) == set(lab.ports), "the loop has started them again")
+    assert without_freezer.call_one(came_back, Deadline.after(10)) == {"ports": lab.ports}
+    assert without_freezer.call_one(Op("services.restore", {}), Deadline.after(30))["back"]

@@ -6,7 +6,6 @@ import ast
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pythons import interpreter
 
 from labctl.grading import load_lab
 
@@ -32,15 +32,6 @@ def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return target
-
-
-def interpreter(name: str) -> str | None:
-    """A Python of this version that works: pyenv puts names on the path that do not."""
-    found = [shutil.which(name), *map(str, Path.home().glob(f".pyenv/versions/{name[6:]}.*/bin/python"))]
-    for one in filter(None, found):
-        if subprocess.run([one, "-c", ""], capture_output=True, check=False).returncode == 0:
-            return one
-    return None
 
 
 def pythons() -> list[str]:

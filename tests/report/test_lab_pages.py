@@ -46,7 +46,7 @@ def test_the_handout_asks_everything_and_gives_nothing_away() -> None:
     text = render_handout(DOCUMENT)
     for one in DOCUMENT["questions"]:
         assert f"### Question {one['id']}\n" in text
-        assert one["answer"]["ask"] in text
+        assert one["answer"]["ask"] in " ".join(text.split())
     patterns = [
         pattern
         for one in LAB.rubric.questions
@@ -57,6 +57,23 @@ def test_the_handout_asks_everything_and_gives_nothing_away() -> None:
     assert not [pattern for pattern in patterns if pattern in text]
     assert "roundrobin" not in text
     assert "503" not in text.replace("The HTTP status", "").split("### Question 3f")[1].partition("Points")[0]
+
+
+def test_the_names_that_differ_are_filled_in_where_they_are_known() -> None:
+    """In commands, and nowhere else: VM is a word as well."""
+    bare = render_handout(DOCUMENT)
+    for word in ("`STAFF:/opt/lab7/public`", "`STAFF:/opt/lab7/private/USER`", "`http://VM:7000/crash`"):
+        assert word in bare
+    assert "put the name of the staff's server for `STAFF`, the full name" in " ".join(bare.split())
+    course = render_handout(DOCUMENT, {"STAFF": "nfs.example.org"})
+    assert "`nfs.example.org:/opt/lab7/private/USER`" in course
+    assert "put the full name of your own VM for `VM` and your username for `USER`." in course
+    whole = render_handout(DOCUMENT, {"STAFF": "nfs.example.org", "VM": "a.example.org", "USER": "alice"})
+    assert "`nfs.example.org:/opt/lab7/private/alice`" in whole
+    assert "`http://a.example.org:7000/crash`" in whole
+    assert "Everything is done on your VM" in whole
+    assert not re.search(r"\bSTAFF\b|\bUSER\b|`VM`|In the commands below", whole)
+    assert max(map(len, bare.splitlines())) <= 116
 
 
 def test_the_handout_is_markdown_with_a_heading_for_each_section_and_question() -> None:

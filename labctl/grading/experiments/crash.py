@@ -90,6 +90,7 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
         rotation=seen.rotation,
         last=seen.last,
         staying=seen.staying,
+        respawned=tuple(sorted(seen.respawned)),
         empty=seen.empty,
         restarted=tuple(str(word)[:200] for word in restored.get("restarted", [])),
         problems=tuple(str(word)[:300] for word in restored.get("problems", [])),
@@ -109,6 +110,7 @@ class _Seen:
         self.crash = self.rotation = self.last = self.empty = none
         self.down = Settled(False, 0.0, ())
         self.staying: tuple[int, ...] = ()
+        self.respawned: set[int] = set()
 
 
 class _Steps:
@@ -132,6 +134,9 @@ class _Steps:
     def run(self) -> _Seen:
         seen = self.seen
         balancer = int(self.args["balancer"])
+        if any(group.kind in ("hand", "tmux") for group in self.groups):
+            # before: a supervisor may wait for one worker alone, or for all of them
+            self.hold([], roots=True)
         (seen.crash,) = self.get([(balancer, "/crash", 1)])
         crashed = _CRASHED.search(seen.crash.replies[0].body) if seen.crash.replies else None
         if crashed:
@@ -146,9 +151,12 @@ class _Steps:
             seen.down = self.settle(down=1)
             if seen.down.reached:
                 seen.rotation = self.rotate(balancer)
+            seen.respawned |= self.came_back()
         seen.last = self.crash_others()
         seen.staying = self.ended()
         seen.empty = self.empty(balancer)
+        if seen.staying or any(reply.status != 503 for reply in seen.empty.replies):
+            seen.respawned |= self.came_back()
         return seen
 
     def rotate(self, balancer: int) -> Replies:
@@ -188,11 +196,7 @@ class _Steps:
         )
 
     def crash_others(self) -> Replies:
-        """End the workers that are left, and keep whatever would start them again from doing so: a supervisor
-        before, which sees its server end with the last of them, a unit after.
-        """
-        if any(group.kind in ("hand", "tmux") for group in self.groups):
-            self.hold([], roots=True)
+        """End the workers that are left, and keep units from starting them again."""
         found = self.get([(port, "/crash", 1) for port in self.ports])
         units = [group.unit for group in self.groups if group.kind == "unit"]
         if units:
@@ -223,6 +227,12 @@ class _Steps:
         self.bench.call(
             [_renew(), Op("services.hold", args, deadline=15.0, isolated=True)], self.work.sooner(25.0)
         )
+
+    def came_back(self) -> set[int]:
+        """The workers' ports on which others listen than before."""
+        op = Op("services.came_back", {}, deadline=10.0, isolated=True)
+        _, told = self.bench.call([_renew(), op], self.work.sooner(25.0))
+        return {int(port) for port in told["ports"]}
 
     def settle(self, *, down: int) -> Settled:
         within = float(self.args["down_within"])

@@ -11,6 +11,8 @@ from .asking import ask
 
 CONFIG = "/etc/bind/named.conf"
 TEXT_CAP = 262144
+#: How each statement begins in named-checkconf's output. Its warnings begin with a file's name and a line.
+STATEMENT = re.compile(r"^[a-z][a-z-]*(?: .*)? \{$", re.MULTILINE)
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -22,13 +24,16 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """
     zone = str(args["zone"])
     config = config_in_use()
-    check = ask(["named-checkconf", config], ctx)
+    # -p: what it accepts it prints, after its warnings; -x: keys as question marks, so no secret travels
+    check = ask(["named-checkconf", "-p", "-x", config], ctx, cap=TEXT_CAP)
+    begins = STATEMENT.search(check.out) if check.rc == 0 else None
+    told, text = (check.out[: begins.start()], check.out[begins.start() :]) if begins else (check.out, "")
     result: dict[str, Any] = {
         "installed": not check.missing,
         "config": config,
         "config_valid": check.rc == 0,
-        "config_message": (check.out + check.err).strip()[:2000],
-        "text": "",
+        "config_message": (told + check.err).strip()[:2000],
+        "text": text,
         "zone_file": "",
         "zone_valid": False,
         "zone_message": "",
@@ -36,10 +41,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     }
     if check.rc != 0:
         return result
-    # -x: keys are printed as question marks, so no secret travels
-    printed = ask(["named-checkconf", "-p", "-x", config], ctx, cap=TEXT_CAP)
-    result["text"] = printed.out
-    path = zone_file(printed.out, zone)
+    path = zone_file(text, zone)
     result["zone_file"] = path
     if path:
         said = ask(["named-checkzone", zone, path], ctx)

@@ -13,6 +13,7 @@ import time
 from typing import Any
 
 from ..outcome import Context
+from .trouble import trouble
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -55,8 +56,6 @@ def ask_udp(server: str, port: int, query: bytes, wait: float) -> tuple[str, byt
                 response = link.recv(65535)
                 if response[:2] == query[:2]:
                     return "answered", response
-        except TimeoutError:
-            return "timeout", b""
         except OSError as err:
             return trouble(err), b""
 
@@ -68,8 +67,6 @@ def ask_tcp(server: str, port: int, query: bytes, wait: float) -> tuple[str, byt
             link.sendall(struct.pack("!H", len(query)) + query)
             size = struct.unpack("!H", receive(link, 2, until))[0]
             return "answered", receive(link, size, until)
-    except TimeoutError:
-        return "timeout", b""
     except OSError as err:
         return trouble(err), b""
 
@@ -86,9 +83,3 @@ def receive(link: socket.socket, size: int, until: float) -> bytes:
             raise ConnectionResetError(errno.ECONNRESET, "closed in the middle of an answer")
         data += piece
     return data
-
-
-def trouble(err: OSError) -> str:
-    if err.errno == errno.ECONNREFUSED:
-        return "refused"
-    return "reset" if err.errno in (errno.ECONNRESET, errno.EPIPE) else "unreachable"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import re
 import socket
 import time
 from typing import Any
 
 from ..outcome import Context
+from .trouble import trouble
 
 BODY_CAP = 65536
 HEAD_CAP = 16384
 #: Digits of a length: what has more is longer than anything that is read, and slow to turn into a number.
 _LONGEST_NUMBER = 12
 _STATUS = re.compile(rb"[1-9][0-9]{2}\Z")
-ERRORS = {errno.ECONNREFUSED: "refused", errno.ECONNRESET: "reset", errno.EPIPE: "reset"}
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -55,10 +54,8 @@ def get(address: str, port: int, path: str, wait: float, keep: int) -> dict[str,
         with socket.create_connection((address, port), timeout=wait) as link:
             link.sendall(request.encode("latin-1", "replace"))
             data = read_answer(link, until, min(keep, BODY_CAP))
-    except TimeoutError:
-        return silence("timeout")
     except OSError as err:
-        return silence(ERRORS.get(err.errno or 0, "unreachable"))
+        return silence(trouble(err))
     return parse(data, keep)
 
 

@@ -8,7 +8,8 @@ import time
 from typing import Any
 
 from ..outcome import Context
-from .http import ERRORS, HEAD_CAP, parse, read_answer, silence
+from .http import HEAD_CAP, parse, read_answer, silence
+from .trouble import trouble
 
 MOST = 400
 #: Seconds for a server to say that it has a held request, and wants the rest of it.
@@ -40,7 +41,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
                 with link:
                     replies.append(_reply(link, left, keep))
             except OSError as err:
-                replies.append(_told(silence(_cause(err)), [], False))
+                replies.append(_told(silence(trouble(err)), [], False))
         for at, link, accepted in held:
             # Whoever had answered without waiting for the rest did not have it open
             replies[at] = _finished(link, accepted, max(0.1, min(wait, ctx.remaining() - 0.5)), keep)
@@ -94,7 +95,7 @@ def _finished(link: socket.socket, accepted: bool, wait: float, keep: int) -> di
         link.sendall(b"x")
         return _reply(link, wait, keep, accepted)
     except OSError as err:
-        return _told(silence(_cause(err)), [], False)
+        return _told(silence(trouble(err)), [], False)
 
 
 def _reply(link: socket.socket, wait: float, keep: int, held: bool = False) -> dict[str, Any]:
@@ -113,7 +114,3 @@ def _answer(data: bytes, keep: int, held: bool) -> dict[str, Any]:
 
 def _told(reply: dict[str, Any], cookies: list[str], held: bool) -> dict[str, Any]:
     return dict(reply, cookies=cookies, held=held)
-
-
-def _cause(err: OSError) -> str:
-    return "timeout" if isinstance(err, TimeoutError) else ERRORS.get(err.errno or 0, "unreachable")

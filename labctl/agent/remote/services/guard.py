@@ -17,19 +17,19 @@ import socket
 import time
 from typing import Any
 
-from . import revive
+from . import cgroups, revive, supervision
 
-RENEW, RESTORE, DISARM = b"+", b"R", b"D"
-CGROUP_ROOT = "/sys/fs/cgroup/cgroup.procs"
+RENEW, RESTORE = b"+", b"R"
 
 
 class Guard:
     """The agent's end of an armed switch."""
 
-    def __init__(self, link: socket.socket, watcher: int, states: list[dict[str, Any]]) -> None:
+    def __init__(self, link: socket.socket, watcher: int, states: list[dict[str, Any]], frozen: str) -> None:
         self.link = link
         self.watcher = watcher
         self.states = states
+        self.frozen = frozen
 
     def renew(self) -> bool:
         """False when the watcher is gone or has begun to restore: nothing may be broken any more."""
@@ -69,10 +69,6 @@ class Guard:
                 "why": "unknown",
             }
 
-    def disarm(self) -> None:
-        self.send(DISARM)
-        self.link.close()
-
 
 #: The one switch that is armed in this agent. An agent serves one controller and one experiment at a time.
 armed: list[Guard] = []
@@ -82,6 +78,8 @@ def arm(states: list[dict[str, Any]], lease: float, limit: float, name: socket.s
     """Start the watcher. ``lease`` and ``limit`` are seconds: between two renewals, and in all. ``name`` is
     what ``presence.claim`` gave; the watcher's from now on.
     """
+    # made before the watcher, which removes it: who comes too late to be held is not held
+    frozen = cgroups.make_frozen() if any(state["held"] for state in states) else ""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
@@ -89,7 +87,7 @@ def arm(states: list[dict[str, Any]], lease: float, limit: float, name: socket.s
             ours.close()
             os.setsid()
             if os.fork() == 0:
-                watch(theirs, name, states, lease, limit)
+                watch(theirs, name, states, frozen, lease, limit)
         finally:
             os._exit(0)
     name.close()
@@ -98,13 +96,18 @@ def arm(states: list[dict[str, Any]], lease: float, limit: float, name: socket.s
     ours.settimeout(5.0)
     said = ours.recv(16)
     ours.settimeout(None)
-    guard = Guard(ours, int(said or b"0"), states)
+    guard = Guard(ours, int(said or b"0"), states, frozen)
     armed.append(guard)
     return guard
 
 
 def watch(
-    link: socket.socket, name: socket.socket, states: list[dict[str, Any]], lease: float, limit: float
+    link: socket.socket,
+    name: socket.socket,
+    states: list[dict[str, Any]],
+    frozen: str,
+    lease: float,
+    limit: float,
 ) -> None:
     """The watcher's whole life."""
     detach({link.fileno(), name.fileno()})
@@ -126,11 +129,9 @@ def watch(
             word = b""
         if word == RENEW:
             until = time.monotonic() + lease
-        elif word == DISARM:
-            release(keep)
-            os._exit(0)
         else:
             why = "asked" if word == RESTORE else "lost"
+    supervision.let_go(states, frozen)
     account = revive.revive(states)
     release(keep)
     try:
@@ -156,11 +157,7 @@ def detach(kept: set[int]) -> None:
         except OSError:
             pass
     # out of the session's cgroup: a login manager that kills a session's processes must not find this one
-    try:
-        with open(CGROUP_ROOT, "w") as handle:
-            handle.write("0")
-    except OSError:
-        pass
+    cgroups.move(0, "/")
 
 
 def hold_cgroup(path: str) -> int:
@@ -172,7 +169,7 @@ def hold_cgroup(path: str) -> int:
     if pid:
         return pid
     try:
-        revive.join_cgroup(path)
+        cgroups.move(0, path)
         while os.getppid() == parent:
             time.sleep(0.5)
     finally:

@@ -1,4 +1,4 @@
-"""Keep what would start crashed workers again from doing so, for the time in which all are to be down."""
+"""Keep what would start crashed workers again from doing so, for as long as they are to be down."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .supervision import hold
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """``units`` in (system units, which are stopped) and ``roots`` (true: those that somebody waits for are
-    held); ``stopped`` and ``held`` (pids) out. The armed undo starts and lets go of them again.
+    held, or who does); ``stopped`` and ``held`` (pids) out. The armed undo starts them again and lets go.
     """
     stopped = []
     for unit in [str(name) for name in args["units"]]:
@@ -23,5 +23,6 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
                 stopped.append(unit)
     held = []
     if args["roots"] and guard.armed:
-        held = [state["pid"] for state in guard.armed[-1].states if hold(state)]
+        armed = guard.armed[-1]
+        held = sorted({state["held"][0] for state in armed.states if hold(state, armed.frozen)})
     return {"stopped": stopped, "held": held}

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..command import run_command
 from ..probes.sockets import listeners
+from . import cgroups
 from .panes import pane_of
 
 # set anew by systemd at every start: they differ before and after without anything being different
@@ -28,14 +29,16 @@ class Uncapturable(Exception):
 
 
 def capture(ports: list[int], timeout: float) -> list[dict[str, Any]]:
-    """The roots of all listeners on ``ports``, each with the ports it serves. Raises Uncapturable."""
+    """The roots of all listeners on ``ports``, each with the ports it serves, in the ports' order: started
+    again they have other pids. Raises Uncapturable.
+    """
     pids: dict[int, set[int]] = {}
     for row in listeners():
         if row["proto"] == "tcp" and row["port"] in ports and row["pid"]:
             pids.setdefault(root_of(row["pid"]), set()).add(row["port"])
     mine = ancestors(os.getpid())
     states = []
-    for pid, served in sorted(pids.items()):
+    for pid, served in sorted(pids.items(), key=lambda item: sorted(item[1])):
         if pid <= 1 or pid in mine:
             raise Uncapturable(
                 "port %s is held by process %d, which must not be stopped" % (min(served), pid)
@@ -122,7 +125,7 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
         nice = os.getpriority(os.PRIO_PROCESS, pid)
     except OSError as err:
         raise Uncapturable("process %d ended while it was looked at: %s" % (pid, err))
-    cgroup = cgroup_of(pid)
+    cgroup = cgroups.path_of(pid)
     if CONTAINED.search(cgroup):
         raise Uncapturable("the workers run in a container (%s)" % cgroup)
     kind, unit = manager_of(pid, cgroup, timeout)
@@ -196,14 +199,6 @@ def limits_of(pid: int) -> dict[str, list[int]]:
     return limits
 
 
-def cgroup_of(pid: int) -> str:
-    """The path in the unified hierarchy, or "" where there is none."""
-    for line in raw(pid, "cgroup").splitlines():
-        if line.startswith("0::"):
-            return line[3:]
-    return ""
-
-
 def stdio_of(pid: int, number: int) -> dict[str, Any]:
     """Where a standard stream goes: kind "file", "tty", "null" or "other", with the path and flags to open it
     again.
@@ -250,7 +245,7 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
     if not main.isdigit() or int(main) not in (pid, parent_of(pid)) or int(main) <= 1:
         return "hand", ""
     allowed = set(family_of(int(main)))
-    if os.getpid() in allowed or not members(cgroup) <= allowed:
+    if os.getpid() in allowed or not cgroups.members(cgroup) <= allowed:
         return "hand", ""
     if told.get("Transient") == "yes":
         raise Uncapturable("the unit %s exists only while it runs, and could not be started again" % name)
@@ -267,14 +262,6 @@ def user_manager(uid: int) -> list[str]:
         "XDG_RUNTIME_DIR=/run/user/%d" % uid,
         "DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/%d/bus" % uid,
     ]
-
-
-def members(cgroup: str) -> set[int]:
-    try:
-        with open("/sys/fs/cgroup" + cgroup + "/cgroup.procs") as handle:
-            return {int(line) for line in handle.read().split()}
-    except (OSError, ValueError):
-        return set()
 
 
 def public(state: dict[str, Any]) -> dict[str, Any]:

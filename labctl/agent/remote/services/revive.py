@@ -9,21 +9,21 @@ from typing import Any
 
 from ..command import run_command
 from ..probes.sockets import listeners
-from . import panes
+from . import cgroups, panes
 from .processes import alive, kill_family, user_manager
-from .supervision import comes_back, let_go
+from .supervision import comes_back
 
-CGROUPS = "/sys/fs/cgroup"
 #: How long a unit or a server may take until all its ports listen, on a slow VM.
 START_SECONDS = 25.0
 
 
 def revive(states: list[dict[str, Any]]) -> dict[str, Any]:
-    """Restore every root that is not as it was. ``back`` is true when all ports listen again."""
+    """Restore every root that is not as it was; none is held any more. ``back`` is true when all ports listen
+    again.
+    """
     problems: list[str] = []
     touched = []
     for state in states:
-        let_go(state)
         if untouched(state):
             if state["pane"]:
                 panes.let_go(state)
@@ -113,20 +113,10 @@ def start(state: dict[str, Any]) -> None:
         os.setsid()
         if os.fork():
             os._exit(0)
-        join_cgroup(state["cgroup"])
+        cgroups.move(0, state["cgroup"])
         become(state)
     finally:
         os._exit(127)
-
-
-def join_cgroup(path: str) -> bool:
-    """Move this process into a cgroup, if that still exists."""
-    try:
-        with open(CGROUPS + path + "/cgroup.procs", "w") as handle:
-            handle.write("0")
-        return True
-    except OSError:
-        return False
 
 
 def become(state: dict[str, Any]) -> None:

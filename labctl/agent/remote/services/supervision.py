@@ -1,27 +1,33 @@
-"""Who may start a server again by itself: a loop in a shell script, a program of the student's own.
+"""Who may start a server again by itself: a shell's loop, in a script or at a prompt, a program.
 
-While all workers are to be down such a supervisor must start nothing. It is not touched for that: the root
-that it waits for is stopped (SIGSTOP), so that it does not end when its workers do. Let go of (SIGCONT) it
-ends as it would have, and the supervisor does what it always does.
+While workers are to be down such a supervisor must start nothing. Where that can be, it is not touched: the
+root that it waits for is held, so that it does not end when its workers do. A root that serves a port itself
+ends with it; then the supervisor is held, unless it may be a shell that its user types into. Let go of, they
+go on as they would have.
+
+Held is frozen (see cgroups), of which nobody hears; where there is no freezer it is stopped (SIGSTOP), where
+nobody would hear of that.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 from typing import Any
 
 from ..probes.sockets import listeners
+from . import cgroups
 from .processes import (
     GROUP,
     SESSION,
     STATE,
     TERMINAL,
     alive,
+    ancestors,
     children_of,
     parent_of,
-    raw,
     started_at,
     stat_of,
 )
@@ -35,61 +41,84 @@ STOPPED, ZOMBIE = ord("T"), ord("Z")
 
 def note(state: dict[str, Any]) -> None:
     """Add to what was captured of a root: its ``supervisor`` (pid and start, [] for none), the supervisor's
-    children (``siblings``), and whether the root is ``holdable``.
+    children (``siblings``), who is to be ``held`` (pid, start and cgroup, [] for nobody), and whether nobody
+    would hear that it was stopped (``unheard``).
     """
     pid = state["pid"]
     parent = supervisor_of(pid)
+    held = whom(pid, parent, state["ports"]) if parent and state["kind"] in ("hand", "tmux") else 0
     state["supervisor"] = [parent, started_at(parent)] if parent else []
     state["siblings"] = [[child, started_at(child)] for child in children_of(parent)] if parent else []
-    state["holdable"] = bool(parent) and holdable(pid, parent, state["ports"])
+    state["held"] = [held, started_at(held), cgroups.path_of(held)] if held else []
+    state["unheard"] = bool(held) and unheard(held)
 
 
 def supervisor_of(pid: int) -> int:
-    """The parent, when it may start ``pid`` again: a program with arguments (``sh run.sh``), or a shell's
-    loop, which is of the same process group. 0 for none.
-
-    A shell at its prompt gives each job a group of its own. Above what a terminal was made for is only the
+    """The parent, which may start ``pid`` again; 0 for none. Above what a terminal was made for is only the
     terminal.
     """
     parent, mine = parent_of(pid), stat_of(pid)
-    if parent <= 1 or (mine[SESSION] == pid and mine[TERMINAL]):
-        return 0
-    program = len(raw(parent, "cmdline").split("\0")) > 2
-    return parent if program or mine[GROUP] == stat_of(parent)[GROUP] else 0
+    return 0 if parent <= 1 or (mine[SESSION] == pid and mine[TERMINAL]) else parent
 
 
-def holdable(pid: int, parent: int, ports: list[int]) -> bool:
-    """Stopped for a while the root would be missed by nobody: its children serve the ports, not itself, and
-    its parent does not hear of it.
+def whom(pid: int, parent: int, ports: list[int]) -> int:
+    """Whom to hold so that ``parent`` does not start a root again: the root, if it does not serve the ports
+    itself, else the parent, if it is a shell's loop or a program. 0 for nobody.
 
-    A shell with job control does, takes it for a job that its user has put aside, and ends its loop.
+    A shell at its prompt gives each job a process group of its own, and leads its terminal's session.
     """
-    serves = any(row["pid"] == pid and row["port"] in ports for row in listeners())
-    unheard = stat_of(pid)[GROUP] == stat_of(parent)[GROUP] or stat_of(parent)[TERMINAL] == 0
-    return unheard and not serves and stat_of(pid)[STATE] != STOPPED
+    held = pid
+    if any(row["pid"] == pid and row["port"] in ports for row in listeners()):
+        above = stat_of(parent)
+        prompt = above[SESSION] == parent and above[TERMINAL]
+        if prompt or above[GROUP] != stat_of(pid)[GROUP] or parent in ancestors(os.getpid()):
+            return 0
+        held = parent
+    return 0 if stat_of(held)[STATE] == STOPPED else held
 
 
-def hold(state: dict[str, Any]) -> bool:
-    """Stop a root, if nobody would miss it."""
-    if not (state["holdable"] and alive(state["pid"], state["started"])):
+def unheard(pid: int) -> bool:
+    """Its parent does not hear that it was stopped. A shell with job control does, takes it for a job that
+    its user has put aside, and ends its loop.
+    """
+    above = stat_of(parent_of(pid))
+    return above[TERMINAL] == 0 or above[GROUP] == stat_of(pid)[GROUP]
+
+
+def hold(state: dict[str, Any], frozen: str) -> bool:
+    """Hold whom a root's note names: in the cgroup ``frozen``, where there is one."""
+    if not (state["held"] and alive(*state["held"][:2])):
         return False
-    os.kill(state["pid"], signal.SIGSTOP)
-    return True
+    pid = state["held"][0]
+    if frozen and cgroups.move(pid, frozen):
+        return True
+    if state["unheard"]:
+        os.kill(pid, signal.SIGSTOP)
+    return bool(state["unheard"])
 
 
-def let_go(state: dict[str, Any]) -> None:
-    """A root that may be held goes on; when all its workers are gone it ends too, which is waited for.
+def let_go(states: list[dict[str, Any]], frozen: str) -> None:
+    """Whoever may be held goes on; a root whose workers are gone ends too, which is waited for.
 
-    It was running when it was captured. Whether it has stopped yet is not asked: that takes it a moment, and
-    the signal that lets it go on also takes back one that it has not come to.
+    They were running when they were captured. Whether one has stopped yet is not asked: that takes it a
+    moment, and the signal that lets it go on also takes back one that it has not come to.
     """
-    pid, started = state["pid"], state["started"]
-    if not (state["holdable"] and alive(pid, started)):
-        return
-    os.kill(pid, signal.SIGCONT)
+    held = [state for state in states if state["held"] and alive(*state["held"][:2])]
+    for state in held:
+        pid, _, cgroup = state["held"]
+        if frozen and cgroups.path_of(pid) == frozen:
+            cgroups.move(pid, cgroup)
+        elif state["unheard"]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    if frozen:
+        cgroups.dissolve(frozen)
     until = time.monotonic() + NOTICE
-    while not ended(pid, started) and not served(state["ports"]) and time.monotonic() < until:
-        time.sleep(0.05)
+    for state in held:
+        while not (ended(state["pid"], state["started"]) or served(state["ports"])):
+            if time.monotonic() > until:
+                break
+            time.sleep(0.05)
 
 
 def served(ports: list[int]) -> bool:
@@ -105,16 +134,26 @@ def comes_back(state: dict[str, Any]) -> bool:
     """Whoever supervises this root has started it again, and its ports listen."""
     began = time.monotonic()
     while True:
-        holders = {row["port"]: row["pid"] for row in listeners() if row["proto"] == "tcp"}
-        found = [holders[port] for port in state["ports"] if port in holders]
+        holders = holders_now()
         # those that were just killed may be listed for a moment yet
-        others = any(pid and [pid, started_at(pid)] not in state["family"] for pid in found)
-        if others and len(found) == len(state["ports"]):
+        others = taken_over(state, holders)
+        if others and set(state["ports"]) <= set(holders):
             return True
         turn = WHOLE_TURN if others or at_work(state) else TURN if state["supervisor"] else 0.0
         if time.monotonic() > began + turn:
             return False
         time.sleep(0.2)
+
+
+def holders_now() -> dict[int, int]:
+    """The pid that listens on each TCP port."""
+    return {row["port"]: row["pid"] for row in listeners() if row["proto"] == "tcp"}
+
+
+def taken_over(state: dict[str, Any], holders: dict[int, int]) -> list[int]:
+    """The ports of a root on which a process listens that is none of those captured."""
+    found = [(port, holders.get(port, 0)) for port in state["ports"]]
+    return [port for port, pid in found if pid and [pid, started_at(pid)] not in state["family"]]
 
 
 def at_work(state: dict[str, Any]) -> bool:

@@ -1,0 +1,79 @@
+"""BIND's configuration and zone as they stand on disk, by BIND's own programs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from labctl.agent.remote.outcome import Context
+from labctl.agent.remote.probes import bind
+
+ZONE = "$TTL 60\n@ SOA ns.example.com. root.example.com. 7 60 60 60 60\n@ NS ns\nns A 10.77.0.11\n"
+#: Deprecated: said, and no mistake.
+WARNED = "heartbeat-interval 3;"
+
+
+class Asked:
+    """What the probe says of a configuration, and the programs that it ran for that."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.programs: list[str] = []
+        real = bind.ask
+        monkeypatch.setattr(bind, "ask", lambda argv, *rest, **more: self.run(real, argv, *rest, **more))
+        monkeypatch.setattr(bind, "config_in_use", lambda: str(folder / "named.conf"))
+
+    def run(self, real: Any, argv: list[str], *rest: Any, **more: Any) -> Any:
+        self.programs.append(argv[0])
+        return real(argv, *rest, **more)
+
+    def told(self, options: str = "", statements: str = "") -> dict[str, Any]:
+        (self.folder / "db").write_text(ZONE)
+        zone = f'zone "example.com" {{ type master; file "{self.folder}/db"; }};'
+        text = f'{statements}\noptions {{ directory "{self.folder}"; {options} }};\n{zone}\n'
+        (self.folder / "named.conf").write_text(text)
+        return bind.run({"zone": "example.com"}, Context(time.monotonic() + 30))
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    return Asked(tmp_path, monkeypatch)
+
+
+def test_each_program_is_run_once(asked: Asked) -> None:
+    told = asked.told()
+    assert asked.programs == ["named-checkconf", "named-checkzone", "named-compilezone"]
+    assert (told["config_valid"], told["zone_valid"]) == (True, True)
+    assert "ns.example.com." in told["records"]
+    assert told["zone_file"] == str(asked.folder / "db")
+
+
+def test_a_warning_is_no_part_of_the_configuration(asked: Asked) -> None:
+    told = asked.told(WARNED)
+    assert "deprecated" in told["config_message"]
+    assert told["config_valid"]
+    assert told["text"].startswith("options {\n")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ['acl "campus" { any; };', 'key "k" { algorithm hmac-sha256; secret "c2VjcmV0"; };', "controls { };"],
+    ids=["acl", "key", "controls"],
+)
+def test_the_text_is_there_whatever_comes_first(asked: Asked, statement: str) -> None:
+    plain, warned = asked.told(statements=statement), asked.told(WARNED, statement)
+    assert plain["config_message"] == ""
+    assert f"\n{statement.partition(' ')[0]} " in "\n" + plain["text"]
+    assert "c2VjcmV0" not in plain["text"]
+    assert warned["text"].replace("\theartbeat-interval 3;\n", "") == plain["text"]
+
+
+def test_a_mistake_is_said_with_its_line_and_nothing_else_is_run(asked: Asked) -> None:
+    told = asked.told("recursion perhaps;")
+    assert asked.programs == ["named-checkconf"]
+    assert not told["config_valid"]
+    assert "named.conf:2:" in told["config_message"]
+    assert (told["text"], told["records"]) == ("", "")
