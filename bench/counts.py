@@ -56,5 +56,6 @@ def count(machine: Machine, inventory: Path) -> Counts:
 
 def journal(machine: Machine) -> dict[str, int]:
     """What the machine has counted since it booted; this look came by a login and a session of its own."""
-    text = machine.do("sudo journalctl -q -b -t sshd -t sudo -o cat")
+    # what was said before this, also of this look itself, may still be on its way into the journal
+    text = machine.do("sudo sh -c 'journalctl --sync && journalctl -q -b -t sshd -t sudo -o cat'")
     return {word: sum(word in line for line in text.splitlines()) for word in (LOGIN, SESSION, SUDO)}

@@ -8,7 +8,7 @@ packages=(qemu-system-x86 qemu-utils mmdebstrap e2fsprogs kmod openssh-client de
 # An ordinary user builds the image in a user namespace, which takes newuidmap.
 [ "$(id -u)" -eq 0 ] || packages+=(uidmap)
 servers=()
-[ "${1:-}" = tests ] && packages+=(tmux systemd-container chromium) && servers=(haproxy bind9 openssh-server postgresql)
+[ "${1:-}" = tests ] && packages+=(tmux systemd-container chromium nftables) && servers=(haproxy bind9 openssh-server postgresql)
 
 missing() {
     local package

@@ -68,7 +68,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                         reason="makes containers, or files and processes of other users: sudo make test"
                     )
                 )
-    items.sort(key=lambda item: _scope(item.nodeid.partition("::")[0]) != "vms")
+    late = {item.path for item in items} - {item.path for item in items if _takes_long(item)}
+    items.sort(key=lambda item: (not _shares_vms(item), item.path in late))
+
+
+def _shares_vms(item: pytest.Item) -> bool:
+    return _scope(item.nodeid.partition("::")[0]) == "vms"
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    """What is given a quarter of an hour begins early: at the end the other worker would wait for it."""
+    limit = item.get_closest_marker("timeout")
+    return limit is not None and limit.args[0] >= 900
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -127,6 +138,13 @@ def machines() -> Iterator[Machines]:
         yield made
     finally:
         box.down()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """The last test that shares the VMs ends them: idle, both together take half a core from the others."""
+    if _shares_vms(item) and not (nextitem and _shares_vms(nextitem)):
+        Sandbox.open(NAME).down()
 
 
 @pytest.fixture(scope="session")

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from labctl.inventory import Host
     from labctl.probes import StaffLink
 
+#: The scorecards of as many VMs are shown after a run; of more, a line each.
+SCORECARDS = 10
+
 
 @click.command()
 @click.argument("vms", metavar="[VM]...", nargs=-1)
@@ -153,7 +156,8 @@ def grade(
         document = run_document(run.name, lab, run.started, run.all_of(documents))
         status = 3 if lost or not finished else exit_status(document)
         observer.over(status)
-    text = json.dumps(document, indent=1)
+    # a class is megabytes of text: written when asked for
+    text = json.dumps(document, indent=1) if as_json or output is not None else ""
     if as_json:
         click.echo(text)
     elif not json_lines:
@@ -250,7 +254,10 @@ def _grade(
 
 
 def _show(document: dict[str, Any]) -> None:
-    from labctl.report.grade_console import render_scorecard
+    from labctl.report.grade_console import render_class, render_scorecard
 
-    text = render_scorecard(document, tty=sys.stdout.isatty(), program=program())
+    if len(document["hosts"]) > SCORECARDS:
+        text = render_class(document, tty=sys.stdout.isatty())
+    else:
+        text = render_scorecard(document, tty=sys.stdout.isatty(), program=program())
     click.echo(text, nl=False, color=True)

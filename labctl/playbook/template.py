@@ -102,9 +102,17 @@ class _Environment(SandboxedEnvironment):
 
     def call(self, context: Context, called: Any, /, *args: Any, **options: Any) -> Any:
         """What is called with something undefined, or fails for that, is undefined itself."""
-        if called is _lookup or called is _query or isinstance(called, Macro):
+        if isinstance(called, Macro):
             return super().call(context, called, *args, **options)
-        return undefined_through(partial(super().call, context, called), args, options)
+        is_lookup = called is _lookup or called is _query
+        result = undefined_through(
+            partial(super().call, context, called),
+            args,
+            options,
+            strict=not is_lookup,
+            takes_undefined=is_lookup,
+        )
+        return list(result) if isinstance(result, range) and called is not self.globals["range"] else result
 
 
 class _StringLexer(Lexer):

@@ -95,14 +95,19 @@ class _Parts:
 
 
 class LazyMap(dict[Any, Any]):
-    """A variable's mapping; ``render`` makes the value of a key."""
+    """A variable's mapping; ``render`` makes the value of a key. Without it the values are made already."""
 
-    def __init__(self, raw: Mapping[Any, Any], scope: Scope, render: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        raw: Mapping[Any, Any],
+        scope: Scope | None = None,
+        render: Callable[[Any], Any] | None = None,
+    ) -> None:
         super().__init__(raw)
-        self._parts = _Parts(scope, set(raw), render)
+        self._parts = _Parts(scope, set(raw), render) if scope and render else None
 
     def __getitem__(self, key: Any) -> Any:
-        if key in self and not self._parts.ready(key):
+        if self._parts and key in self and not self._parts.ready(key):
             super().__setitem__(key, self._parts.make(key))
         return _given(super().__getitem__(key))
 
@@ -122,18 +127,23 @@ class LazyMap(dict[Any, Any]):
 
 
 class LazyList(list[Any]):
-    """A variable's list; ``render`` makes the item of an index."""
+    """A variable's list; ``render`` makes the item of an index. Without it the items are made already."""
 
-    def __init__(self, raw: Sequence[Any], scope: Scope, render: Callable[[Any], Any]) -> None:
+    def __init__(
+        self,
+        raw: Sequence[Any],
+        scope: Scope | None = None,
+        render: Callable[[Any], Any] | None = None,
+    ) -> None:
         super().__init__(raw)
-        self._parts = _Parts(scope, set(range(len(raw))), render)
+        self._parts = _Parts(scope, set(range(len(raw))), render) if scope and render else None
 
     def __getitem__(self, index: Any) -> Any:
         if not isinstance(index, int):
             self.settle()
         elif -len(self) <= index < len(self):
             index %= len(self)
-            if not self._parts.ready(index):
+            if self._parts and not self._parts.ready(index):
                 super().__setitem__(index, self._parts.make(index))
         return _given(super().__getitem__(index))
 
@@ -176,6 +186,15 @@ _settled_first(
         *("__repr__", "__rmul__", "copy", "count", "index", "insert", "pop", "remove", "reverse", "sort"),
     ),
 )
+
+
+def guarded(value: Any) -> Any:
+    """A list or mapping with something undefined in it, as a template wrote it, read as a variable's is."""
+    if type(value) is list and any(isinstance(item, Undefined) for item in value):
+        return LazyList(value)
+    if type(value) is dict and any(isinstance(item, Undefined) for item in value.values()):
+        return LazyMap(value)
+    return value
 
 
 def check_defined(value: Any) -> None:

@@ -41,9 +41,19 @@ def render_scorecard(
     for host in document["hosts"]:
         _host(console, document, host, program)
     if len(document["hosts"]) > 1:
-        _overview(console, document["hosts"])
-        for line in duplicate_lines(document.get("duplicates", ())):
-            _line(console, [line])
+        _overview(console, document)
+    return _text_of(console)
+
+
+def render_class(document: Mapping[str, Any], *, tty: bool = False) -> str:
+    """A line for each host of a run, and where the rest is to be had: a class's scorecards fill a book."""
+    console = _console(WIDTH, tty and not os.environ.get("NO_COLOR"))
+    _overview(console, document)
+    first, run = document["hosts"][0]["host"], document["run"]
+    _line(console, [])
+    _line(
+        console, [f"labctl show {run} {_safe(first)} prints a VM's scorecard, labctl stats {run} the class."]
+    )
     return _text_of(console)
 
 
@@ -181,16 +191,20 @@ def _next(console: Console, host: Mapping[str, Any], program: str) -> None:
     _line(console, ["      ", _safe(f"{program} grade{where} --only {first['id']}")])
 
 
-def _overview(console: Console, hosts: Iterable[Mapping[str, Any]]) -> None:
-    rows = list(hosts)
+def _overview(console: Console, document: Mapping[str, Any]) -> None:
+    rows = document["hosts"]
     wide = max(len(_safe(host["host"])) for host in rows)
     for host in rows:
-        name = f"{_safe(host['host']):{wide}}"
+        parts: list[Any] = [f"{_safe(host['host']):{wide}}  "]
         if host["status"] == "graded":
-            _line(console, [f"{name}  {host['score']:g} of {host['max_score']:g}"])
+            parts.append(f"{host['score']:g} of {host['max_score']:g}")
         else:
-            error = _safe(host["error"] or "not judged")[:120]
-            _line(console, [f"{name}  ", ("ERROR ", _STYLES["error"]), error])
+            parts += [("ERROR ", _STYLES["error"]), _safe(host["error"] or "not judged")[:120]]
+        if host["restored"] is False:
+            parts.append(("  workers NOT as before", _STYLES["error"]))
+        _line(console, parts)
+    for line in duplicate_lines(document.get("duplicates", ())):
+        _line(console, [line])
 
 
 def _hint(console: Console, hint: str) -> None:

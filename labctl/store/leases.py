@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, insert, select, text, update
+from sqlalchemy import bindparam, delete, insert, select, text, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -27,6 +27,14 @@ class LeaseLost(HostError):
     """The lease ran out, and somebody else has taken it: what was seen since may be of their making."""
 
     cause = "lease-lost"
+
+
+# Made once, as a class repeats them.
+_TAKE = insert(leases)
+_THIS = (leases.c.lab == bindparam("of_lab"), leases.c.vm == bindparam("of_vm"))
+_FIND = select(leases).where(*_THIS).with_for_update()
+_REPLACE = update(leases).where(*_THIS)
+_RELEASE = delete(leases).where(*_THIS, leases.c.token == bindparam("of_token"))
 
 
 @dataclass(frozen=True)
@@ -51,19 +59,19 @@ def take(connection: Connection, lab: str, vm: str, run: str, seconds: float) ->
         "since": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "expires": now + seconds,
     }
-    this = and_(leases.c.lab == lab, leases.c.vm == vm)
+    this = {"of_lab": lab, "of_vm": vm}
     found = None
     while found is None:
         try:
             with connection.begin_nested():
-                connection.execute(insert(leases).values(lab=lab, vm=vm, **mine))
+                connection.execute(_TAKE, {"lab": lab, "vm": vm, **mine})
         except IntegrityError:
             # There is one; with PostgreSQL it may be given back before we look, and then it is our turn.
-            found = connection.execute(select(leases).where(this).with_for_update()).one_or_none()
+            found = connection.execute(_FIND, this).one_or_none()
         else:
             return lease
     if found.expires < now or has_ended(found.holder):
-        connection.execute(update(leases).where(this).values(**mine))
+        connection.execute(_REPLACE, {**this, **mine})
         return lease
     raise Held(
         f"it is being graded since {found.since} by {described(found.holder)} (run {found.run})",
@@ -73,8 +81,8 @@ def take(connection: Connection, lab: str, vm: str, run: str, seconds: float) ->
 
 def release(connection: Connection, lease: Lease) -> bool:
     """Give the lease back; False when it was not ours any more."""
-    this = and_(leases.c.lab == lease.lab, leases.c.vm == lease.vm, leases.c.token == lease.token)
-    return connection.execute(delete(leases).where(this)).rowcount == 1
+    this = {"of_lab": lease.lab, "of_vm": lease.vm, "of_token": lease.token}
+    return connection.execute(_RELEASE, this).rowcount == 1
 
 
 def _wait(found: Any, now: float) -> str:

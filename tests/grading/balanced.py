@@ -172,7 +172,7 @@ def running(program: Path, first: int) -> set[int]:
     return found
 
 
-def wait_for(condition: object, what: str, seconds: float = 20.0) -> None:
+def wait_for(condition: object, what: str, seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while not condition():  # type: ignore[operator]
         assert time.monotonic() < until, f"{what}: not within {seconds:.0f} s"

@@ -170,9 +170,9 @@ def test_the_agent_killed_with_workers_down(lab: Balanced, count: int) -> None:
         arm(victim, lab)
         crash_directly(lab, count)
         os.kill(victim.hello.pid, signal.SIGKILL)
-        wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the agent died", 15)
+        wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the agent died")
     with start_agent(local_host(), Deadline.after(20)) as again:
-        wait_for(lambda: facts(again, lab) == before, "the same as before", 5)
+        wait_for(lambda: facts(again, lab) == before, "the same as before")
 
 
 def test_the_lease_runs_out(lab: Balanced, agent: Agent) -> None:
@@ -180,7 +180,7 @@ def test_the_lease_runs_out(lab: Balanced, agent: Agent) -> None:
     before = facts(agent, lab)
     watcher = arm(agent, lab, lease=1.0)
     crash_directly(lab, 6)
-    wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the lease", 15)
+    wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the lease")
     wait_for(lambda: gone(watcher), "the watcher ends")
     renewed = agent.call_one(Op("services.renew", {}), Deadline.after(5))
     assert renewed == {"failed": True, "msg": "the undo is not armed any more"}

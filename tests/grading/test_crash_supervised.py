@@ -129,7 +129,7 @@ def test_a_loop_that_was_waited_out_goes_on_when_the_grader_is_gone(
         assert holders(lab.ports) == workers
     assert all(loop in lineage(pid) for pid in holders(lab.ports))
     with start_agent(local_host(), Deadline.after(20)) as again:
-        wait_for(lambda: facts(again, lab) == before, "the same as before", 5)
+        wait_for(lambda: facts(again, lab) == before, "the same as before")
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ GROWN: dict[str, tuple[str, ...]] = {
         ),
         *("{number} | string", "{text} | truncate(3)", "{text} | center(9)", "{text} | indent(2)"),
         *("{text} | urlencode", "{text} | wordwrap(3)", "{text} | strftime(0, utc=true)"),
-        *("'%Y-%m-%d' | strftime({number}, utc=true)", "{text} | urlsplit('path')", "{text}[1:3]"),
+        *("'%Y-%m-%d' | strftime({number}, utc=true)", "{text} | string | urlsplit('path')", "{text}[1:3]"),
         *("'http://u:p@h.org:80/a/b?q=1#f' | urlsplit('{part}')", "{text} | mandatory", "{text} * 2"),
         *("{text} | regex_search('{pattern}', ignorecase=true)", "{text} | to_datetime | string"),
         *("{list} | first | string", "{text} | extract({map}) | string", "{map}.items()"),
@@ -87,7 +87,7 @@ GROWN: dict[str, tuple[str, ...]] = {
         ),
         *(
             "{text} | password_hash('{scheme}', '{salt}', rounds={rounds})",
-            "{any} | password_hash('sha512', {text}, rounds=1000)",
+            "{any} | password_hash('sha512', {text} ~ 'salt', rounds=1000)",
             "{text} | password_hash({text}, 'saltsalt', rounds=1000)",
         ),
         *(
@@ -275,7 +275,7 @@ GROWN: dict[str, tuple[str, ...]] = {
             "{text} | split",
             "{text} | split('a')",
             "{text} | split(',', 1)",
-            "{text} | splitext",
+            "{text} | splitext | list",
             "{list}[1:]",
         ),
         *(
@@ -294,7 +294,7 @@ GROWN: dict[str, tuple[str, ...]] = {
             "range({small}) | list",
             "range(1, 6, 2) | list",
         ),
-        *("{list} | shuffle(seed='{word}')", "{list} | combinations(2)", "{list} | permutations(2)"),
+        *("{list} | list | shuffle(seed='{word}')", "{list} | combinations(2)", "{list} | permutations(2)"),
         *("{maps} | subelements('list')", "{maps} | subelements('list', skip_missing=true)", "{list} * 2"),
         *(
             "{list} | map('extract', {map})",
@@ -345,7 +345,11 @@ GROWN: dict[str, tuple[str, ...]] = {
         *("{maps} | items2dict", "{map} | to_json | from_json", "{map} | to_yaml | from_yaml", "dict({map})"),
         *("{maps} | rekey_on_member('name')", "{maps} | rekey_on_member('name', duplicates='overwrite')"),
         *("{undefined} | default({map})", "{map} if {truth} else {map}", "dict({list} | zip({list}))"),
-        *("{{'x': {any}, 'y': {any}}}", "{text} | urlsplit", "'http://u:p@h.org:80/a?q#f' | urlsplit"),
+        *(
+            "{{'x': {any}, 'y': {any}}}",
+            "{text} | string | urlsplit",
+            "'http://u:p@h.org:80/a?q#f' | urlsplit",
+        ),
         *("'{{\"a\": [1, 2.5, null, true]}}' | from_json", "'a: yes\\nb: [1, 0x10, 1_0]' | from_yaml"),
         *("{text} | from_json", "{text} | from_yaml", "{map} | default({{}})", "{maps} | last", "dict(a=1)"),
     ),
@@ -374,7 +378,7 @@ GROWN: dict[str, tuple[str, ...]] = {
         *("{undefined} | default(omit)", "[{undefined} | default(omit), 1]", "{{'a': omit, 'b': {any}}}"),
         *("{text} | to_datetime", "{truth} | ternary({any}, {any}, {any})", "none | ternary(1, 2, {any})"),
         *("{any} | from_yaml", "{any} | mandatory", "lookup('vars', '{name}')", "query('vars', '{name}')"),
-        *("lookup('vars', 'nowhere', default={text})", "{list} | random(seed={number})", "(1, {any})"),
+        *("lookup('vars', 'nowhere', default='{word}')", "{list} | random(seed={number})", "(1, {any})"),
         *("{text} | d({any})", "{any} | list", "{any} | first", "range(3)", "{list} | min", "{list} | max"),
     ),
     "result": (

@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -54,7 +56,10 @@ class Pair:
     def ansible_series(
         self, playbooks: Sequence[Path], hosts: Sequence[str], *options: str, timeout: float = 300
     ) -> dict[str, list[Outcome]]:
-        """The same of several playbooks, one after the other."""
+        """The same of several playbooks, one after the other.
+
+        ``timeout`` is the whole run's, in seconds.
+        """
         record = self.scratch / "record.jsonl"
         record.unlink(missing_ok=True)
         settings = {
@@ -63,18 +68,21 @@ class Pair:
             "ANSIBLE_HOME": str(self.scratch / "ansible"),
             "ANSIBLE_PIPELINING": "1",
             "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
+            # an emulated VM takes a while to let anybody in
+            "ANSIBLE_TIMEOUT": "60",
             "LABCTL_ORACLE_RECORD": str(record),
             "LC_ALL": "C.UTF-8",
             **self.here,
         }
-        done = subprocess.run(
-            [ANSIBLE, "-i", self.box.inventory_path, "--limit", ",".join(hosts), *options, *playbooks],
-            env={**os.environ, **settings},
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        with connections() as sockets:
+            done = subprocess.run(
+                [ANSIBLE, "-i", self.box.inventory_path, "--limit", ",".join(hosts), *options, *playbooks],
+                env={**os.environ, **settings, "ANSIBLE_SSH_CONTROL_PATH_DIR": str(sockets)},
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+                check=False,
+            )
         assert done.returncode == (2 if self.failing else 0), done.stdout + done.stderr
         lines = [json.loads(line) for line in record.read_text().splitlines()]
         return {
@@ -145,6 +153,22 @@ class Pair:
         )
         assert done.status == 0, done.stderr
         return dict(json.loads(done.stdout))
+
+
+@contextmanager
+def connections() -> Iterator[Path]:
+    """Where ansible-playbook keeps its connections open from task to task; at the end they are closed.
+
+    A VM that has gone back to a snapshot does not know them: the next run would wait for an answer.
+    """
+    with tempfile.TemporaryDirectory(prefix="labctl-cp-") as folder:
+        try:
+            yield Path(folder)
+        finally:
+            for socket in Path(folder).iterdir():
+                subprocess.run(
+                    ["ssh", "-O", "exit", "-S", socket, "whom"], capture_output=True, timeout=30, check=False
+                )
 
 
 def outcomes(document: dict[str, Any]) -> dict[str, list[Outcome]]:

@@ -85,6 +85,7 @@ def test_new_templates_render_to_the_same_value(random: expressions.Random, dept
             "{{ [d] | map(attribute='nothing') }}",
         ),
         *("{{ 1 + }}", "{% if %}", "{{ 'x' ", "{{ d.'x' }}", "{% nothing %}"),
+        *("{{ lookup('nowhere') }}", "{{ query('a.b.c', 'x') }}"),
         *("{{ 'x' | from_json }}", "{{ 1 / 0 }}", "{{ 'x' | regex_search('(') }}", "{{ 'x' | int + 'y' }}"),
     ],
 )

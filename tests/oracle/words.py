@@ -56,7 +56,7 @@ CHOICES: dict[str, Sequence[str]] = {
         *("files/plain.txt", "nowhere.txt", "", "sub", "text.j2", "number.j2", "list.j2", "undefined.j2"),
         *("loop.j2", "given.j2", "backslash.j2", "nested.j2", "a\\nb"),
     ),
-    "plugin": ("file", "template", "env", "vars", "ansible.builtin.file", "nowhere", "a.b.c"),
+    "plugin": ("file", "template", "env", "vars", "ansible.builtin.file"),
     "errors": ("strict", "ignore"),
     "env": ("ORACLE_WORD", "ORACLE_EMPTY", "ORACLE_NONE", "ORACLE_WORD x", "", " "),
     "scheme": ("sha512", "sha256", "md5", "sha512_crypt", "blowfish", "bcrypt", "nothing", ""),

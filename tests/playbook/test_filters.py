@@ -18,7 +18,15 @@ from labctl.errors import PlaybookError
         ("{{ '192.0.2.7' | ansible.utils.ipaddr('revdns') }}", "7.2.0.192.in-addr.arpa."),
         ("{{ '2001:db8::1' | ansible.utils.ipwrap }}", "[2001:db8::1]"),
         ("{{ ['10.0.0.1', '::1', 'x'] | ansible.utils.ipv4 }}", ["10.0.0.1"]),
+        # blanks are borne behind a prefix length only
+        ("{{ '10.0.0.1/24 ' | ansible.utils.ipaddr('network') }}", "10.0.0.0"),
+        ("{{ '10.0.0.1 ' | ansible.utils.ipaddr('host') }}", False),
         ("{{ 'x' | ansible.builtin.upper }}", "X"),
+        ("{{ {}.get('ports', range(3)) }}", [0, 1, 2]),
+        ("{{ range(3) | to_json }}", "[0, 1, 2]"),
+        ("{{ [[1, 2]] | first | join }}{{ omit | quote }}", "12'<<Omit>>'"),
+        ("{{ true | ternary('x', lookup('file', 'nowhere')) }}", "x"),
+        ("{{ [undef()] | zip([1]) | default('d') }}", "d"),
     ],
 )
 def test_the_answer_is_known(template: str, expected: object) -> None:
@@ -35,6 +43,12 @@ def test_a_salted_password_has_one_hash_and_an_unsalted_one_another_each_time() 
     assert render(salted) == render(salted)
     fresh = "{{ 'x' | password_hash('sha256', rounds=1000) }}"
     assert render(fresh) != render(fresh)
+
+
+@pytest.mark.parametrize("value", ["none", "{}", "1.5"])
+def test_what_is_no_address_of_any_kind_is_an_error(value: str) -> None:
+    with pytest.raises(PlaybookError, match="an address"):
+        render("{{ " + value + " | ansible.utils.ipaddr }}")
 
 
 def test_a_hash_that_nobody_knows_is_an_error() -> None:

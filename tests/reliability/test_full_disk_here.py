@@ -78,7 +78,7 @@ def test_a_full_disk_in_the_middle_of_a_class(course: Course, small: Path, seed:
     open_store(course.url, create=True).close()
     ballast = small / "ballast"
     free = 512 * 1024 - sum(one.stat().st_size for one in small.iterdir())
-    ballast.write_bytes(bytes(free - random.Random(seed).randrange(24, 64) * 1024))
+    ballast.write_bytes(bytes(free - random.Random(seed).randrange(16, 48) * 1024))
     done = labctl(*course.grade("all", "--json", "--forks", "4"))
     broken_off_and_resumed(course, done, ballast.unlink)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from labctl.report.grade_console import render_scorecard
+from labctl.report.grade_console import render_class, render_scorecard
 from labctl.report.progress_console import ended_line, lost_line, status_line
 
 
@@ -97,6 +97,19 @@ def test_a_vm_that_was_not_reached() -> None:
     text = render_scorecard(a_run(host, a_host(a_check("pass"))))
     assert "ERROR unreachable: no route" in text
     assert "student1  2 of 2" in text
+
+
+def test_a_class_is_a_line_each_and_says_where_the_rest_is() -> None:
+    lost = a_host(host="\x1b[2Jeve", status="error", score=None, error="unreachable: no route")
+    broken = a_host(a_check("fail"), host="bob", restored=False)
+    text = render_class(a_run(a_host(a_check("pass")), lost, broken))
+    lines = text.splitlines()
+    assert lines[0].split() == ["student1", "2", "of", "2"]
+    assert "\x1b" not in text
+    assert lines[1].endswith("eve  ERROR unreachable: no route")
+    assert lines[2].split() == ["bob", "0", "of", "2", "workers", "NOT", "as", "before"]
+    assert "labctl show r student1" in lines[-1]
+    assert "labctl stats r" in lines[-1]
 
 
 def test_workers_not_restored_are_shouted_about() -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Undefined
 from jinja2.exceptions import TemplateError, UndefinedError
 
+from labctl.errors import PlaybookError
 from labctl.playbook.filters import (
     addresses,
     data,
@@ -29,7 +30,7 @@ from labctl.playbook.filters import (
     undefined,
 )
 from labctl.playbook.lookups import LookupFailed
-from labctl.playbook.values import Broken, Missing, parts_must_be_defined
+from labctl.playbook.values import Broken, Missing, guarded, parts_must_be_defined
 
 FILTERS: dict[str, Callable[..., Any]] = {
     **addresses.FILTERS,
@@ -86,18 +87,18 @@ def undefined_through(
                 return value
     before = parts_must_be_defined.set(strict)
     try:
-        result = function(*args, **options)
+        result = function(*map(guarded, args), **{word: guarded(value) for word, value in options.items()})
         # what .items() and its like give is a list to a playbook, as what a generator gives
         if isinstance(result, Iterator | ItemsView | KeysView | ValuesView):
             result = list(result)
     except UndefinedError as err:
         return Missing(hint=err.message)
+    except PlaybookError as err:
+        return Broken(err)
     except _FAILURES as err:
         return next((part for part in _parts(args) if isinstance(part, Undefined)), Broken(err))
     finally:
         parts_must_be_defined.reset(before)
-    if strict and isinstance(result, list):
-        return next((item for item in result if isinstance(item, Undefined)), result)
     return result
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import UnionType
 from typing import Any
 
 from labctl.playbook.filters.common import FilterArgumentError
@@ -51,16 +52,20 @@ class _Parsed:
 def _parse(value: Any, version: Any = False) -> _Parsed | None:
     if value is True or not value:
         return None
+    text = str(value)
+    if "/" in text:
+        # behind a prefix length, and only there, Ansible bears blanks
+        text = text.rstrip()
     try:
-        if str(value).isdigit():
-            number = int(value)
+        if text.isdigit():
+            number = int(text)
             kind = ipaddress.IPv6Address if version == 6 else ipaddress.ip_address
             found: Any = ipaddress.ip_interface(kind(number))
             return _Parsed(str(found), found.ip, found.network, True)
-        found = ipaddress.ip_interface(str(value))
+        found = ipaddress.ip_interface(text)
     except ValueError:
         return None
-    return _Parsed(str(value), found.ip, found.network, "/" not in str(value))
+    return _Parsed(text, found.ip, found.network, "/" not in text)
 
 
 def _network_only(answer: Callable[[_Parsed], Any]) -> Callable[[_Parsed], Any]:
@@ -249,10 +254,21 @@ def ipwrap(value: Any, query: str = "") -> Any:
     return f"[{parsed.address}]" if parsed.bare else f"[{parsed.address}]/{parsed.prefix}"
 
 
+def _takes(kinds: type | UnionType, answer: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter of these alone, as in Ansible: what is None or a mapping was meant to be something else."""
+
+    def asked(value: Any, *args: Any, **options: Any) -> Any:
+        if not isinstance(value, kinds):
+            raise FilterArgumentError(f"an address or a list of them is wanted, not {value!r}")
+        return answer(value, *args, **options)
+
+    return asked
+
+
 FILTERS: dict[str, Callable[..., Any]] = {
-    "ipaddr": ipaddr,
+    "ipaddr": _takes(str | int | list, ipaddr),
     "ipsubnet": ipsubnet,
-    "ipv4": lambda value, query="": ipaddr(value, query, 4, "ipv4"),
-    "ipv6": lambda value, query="": ipaddr(value, query, 6, "ipv6"),
-    "ipwrap": ipwrap,
+    "ipv4": _takes(str | int | list, lambda value, query="": ipaddr(value, query, 4, "ipv4")),
+    "ipv6": _takes(str | int | list, lambda value, query="": ipaddr(value, query, 6, "ipv6")),
+    "ipwrap": _takes(str | bool | list, ipwrap),
 }

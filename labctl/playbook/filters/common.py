@@ -1,4 +1,4 @@
-"""What the filters share: text of a value, regular expressions, the errors they raise."""
+"""What the filters share: regular expressions, what is a list, the errors they raise."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from typing import Any
 
 from jinja2.exceptions import FilterArgumentError
 
-from labctl.playbook import values
-
-__all__ = ["FilterArgumentError", "as_text", "compiled", "is_list"]
+__all__ = ["FilterArgumentError", "compiled", "is_list"]
 
 
 def compiled(pattern: Any, *, ignorecase: bool = False, multiline: bool = False) -> re.Pattern[str]:
@@ -20,11 +18,6 @@ def compiled(pattern: Any, *, ignorecase: bool = False, multiline: bool = False)
         return re.compile(pattern, flags)
     except re.error as err:
         raise FilterArgumentError(f"{pattern!r} is not a regular expression: {err}") from err
-
-
-def as_text(value: Any) -> str:
-    """Any value as the text that a filter works on."""
-    return str(value) if isinstance(value, tuple) else values.as_text(value)
 
 
 def is_list(value: Any) -> bool:

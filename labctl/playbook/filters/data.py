@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, Undefined, pass_environment
 
 from labctl.playbook.filters.common import FilterArgumentError, is_list
-from labctl.playbook.values import Broken
+from labctl.playbook.values import Broken, Omit
 
 _LIST_MERGES: dict[str, Callable[[list[Any], list[Any]], list[Any]]] = {
     "replace": lambda _low, high: high,
@@ -134,6 +134,8 @@ def type_debug(value: Any) -> str:
     """The name of the type as Python has it; what labctl's own containers stand for."""
     if isinstance(value, Undefined):
         return "CapturedExceptionMarker" if isinstance(value, Broken) else "UndefinedMarker"
+    if isinstance(value, Omit):
+        return "_OmitType"
     own = next((kind for kind in (dict, list, str) if isinstance(value, kind)), type(value))
     return own.__name__
 

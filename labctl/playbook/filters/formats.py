@@ -32,7 +32,7 @@ def _with_word_keys(value: Any) -> Any:
     """Keys become words before they are sorted, as in Ansible: words and numbers have no order."""
     if isinstance(value, dict):
         return {_word(key): _with_word_keys(item) for key, item in value.items()}
-    return [_with_word_keys(item) for item in value] if isinstance(value, list | tuple) else value
+    return [_with_word_keys(item) for item in value] if isinstance(value, list | tuple | range) else value
 
 
 def _word(key: Any) -> str:

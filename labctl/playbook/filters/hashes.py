@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from labctl.playbook.filters.common import FilterArgumentError, as_text
+from labctl.playbook.filters.common import FilterArgumentError
 
 _SCHEMES = {"md5": "md5_crypt", "blowfish": "bcrypt", "sha256": "sha256_crypt", "sha512": "sha512_crypt"}
 # What Ansible asks for when the playbook says nothing: those of crypt(3), not the library's own.
@@ -19,7 +19,7 @@ def digest(value: Any, hashtype: str = "sha1") -> str:
         made = hashlib.new(hashtype, usedforsecurity=False)
     except ValueError as err:
         raise FilterArgumentError(f"hash: no algorithm {hashtype!r}") from err
-    made.update(as_text(value).encode("utf-8", "surrogateescape"))
+    made.update(str(value).encode("utf-8", "surrogateescape"))
     return made.hexdigest()
 
 

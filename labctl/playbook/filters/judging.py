@@ -9,7 +9,7 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from labctl.documents import Secret
-from labctl.playbook.filters.common import FilterArgumentError, as_text
+from labctl.playbook.filters.common import FilterArgumentError
 from labctl.playbook.schema import FALSE, TRUE
 from labctl.playbook.values import plain
 from labctl.vault import HEADER
@@ -91,7 +91,7 @@ def version(
     if operator not in _OPERATORS:
         raise FilterArgumentError(f"version: no comparison {operator!r}")
     try:
-        first, second = kinds[kind](as_text(value)), kinds[kind](as_text(version))
+        first, second = kinds[kind](str(value)), kinds[kind](str(version))
         # The order is asked for even where only equality counts: numbers and words have none.
         order = 0 if first == second else -1 if first < second else 1
         return _OPERATORS[operator](order, 0)
@@ -127,7 +127,8 @@ def is_timedout(value: Any) -> bool:
 
 
 def truthy(value: Any, convert_bool: bool = False) -> bool:
-    word = str(plain(value)).lower().strip() if convert_bool else ""
+    # an undefined part is an error, except in a tuple, which Ansible does not read
+    word = str(plain(value)).lower().strip() if convert_bool and not isinstance(value, tuple) else ""
     if isinstance(value, str) and word in TRUE | FALSE:
         return word in TRUE
     return bool(value)

@@ -30,6 +30,8 @@ def commonpath(value: Any) -> str:
 
 def urlsplit_filter(value: str, query: str = "", alias: str = "urlsplit") -> Any:
     """A URL's parts as a mapping, or the one that ``query`` names."""
+    if not isinstance(value, str):
+        raise FilterArgumentError(f"{alias}: an address is text, not {value!r}")
     parts = urlsplit(value)
     found = {name: getattr(parts, name) for name in _URL_PARTS}
     if not query:

@@ -41,10 +41,19 @@ def _numbers(*lists: Iterable[Any]) -> bool:
     return all(isinstance(item, int | float) for items in lists for item in items)
 
 
+def _joined(first: Any, second: Any) -> Any:
+    """Both, one after the other. What cannot be in a set Ansible adds list to list, and a tuple is none."""
+    try:
+        set(first).update(second)
+    except TypeError:
+        return first + second
+    return [*first, *second]
+
+
 def union(first: Any, second: Any) -> list[Any]:
     if _numbers(first, second):
         return list(set(first) | set(second))
-    return _distinct([*first, *second])
+    return _distinct(_joined(first, second))
 
 
 def intersect(first: Any, second: Any) -> list[Any]:
@@ -63,7 +72,7 @@ def symmetric_difference(first: Any, second: Any) -> list[Any]:
     if _numbers(first, second):
         return list(set(first) ^ set(second))
     both = [item for item in first if item in second]
-    return [item for item in _distinct([*first, *second]) if item not in both]
+    return [item for item in _distinct(_joined(first, second)) if item not in both]
 
 
 def is_subset(value: Any, other: Any) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from labctl.playbook.filters.common import FilterArgumentError, as_text, compiled
+from labctl.playbook.filters.common import FilterArgumentError, compiled
 
 # A pattern comes from the playbook, but may meet text from a VM: this bounds what it is run over.
 _MATCH_LIMIT = 1 << 20
@@ -20,7 +20,7 @@ _NAMESPACE = uuid.UUID("361E6D51-FAEC-444A-9079-341386DA8E2E")
 
 
 def _subject(value: Any) -> str:
-    return as_text(value)[:_MATCH_LIMIT]
+    return str(value)[:_MATCH_LIMIT]
 
 
 def regex_replace(
@@ -74,26 +74,26 @@ def regex_findall(value: Any, regex: str, multiline: bool = False, ignorecase: b
 
 def regex_escape(value: Any, re_type: str = "python") -> str:
     if re_type == "python":
-        return re.escape(as_text(value))
+        return re.escape(str(value))
     if re_type == "posix_basic":
-        return re.sub(r"([\].\[^$*\\])", r"\\\1", as_text(value))
+        return re.sub(r"([\].\[^$*\\])", r"\\\1", str(value))
     raise FilterArgumentError(f"regex_escape: re_type is python or posix_basic, not {re_type!r}")
 
 
 def quote(value: Any) -> str:
-    return shlex.quote("" if value is None else as_text(value))
+    return shlex.quote("" if value is None else str(value))
 
 
 def b64encode(value: Any, encoding: str = "utf-8", urlsafe: bool = False) -> str:
     encode = base64.urlsafe_b64encode if urlsafe else base64.b64encode
-    return encode(as_text(value).encode(encoding, "surrogateescape")).decode("ascii")
+    return encode(str(value).encode(encoding, "surrogateescape")).decode("ascii")
 
 
 def b64decode(value: Any, encoding: str = "utf-8", urlsafe: bool = False) -> str:
     decode = base64.urlsafe_b64decode if urlsafe else base64.b64decode
     try:
         # As Ansible: what is no UTF-8 stays recoverable instead of being an error.
-        return decode(as_text(value).encode("utf-8", "surrogateescape")).decode(encoding, "surrogateescape")
+        return decode(str(value).encode("utf-8", "surrogateescape")).decode(encoding, "surrogateescape")
     except ValueError as err:
         raise FilterArgumentError(f"b64decode: {err}") from err
 
@@ -149,7 +149,7 @@ def to_datetime(value: str, format: str = "%Y-%m-%d %H:%M:%S") -> datetime:
 
 
 def to_uuid(value: Any, namespace: Any = _NAMESPACE) -> str:
-    return str(uuid.uuid5(uuid.UUID(str(namespace)), as_text(value)))
+    return str(uuid.uuid5(uuid.UUID(str(namespace)), str(value)))
 
 
 def is_match(value: Any = "", pattern: str = "", ignorecase: bool = False, multiline: bool = False) -> bool:
