@@ -162,12 +162,16 @@ class LazyList(list[Any]):
             self[index]
 
 
+#: These read both containers; others compare part by part, if there are any.
+_OF_TWO = {"__add__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__", "__or__", "__ror__"}
+
+
 def _settled_first(kind: type, names: Sequence[str]) -> None:
     """These methods of ``dict`` and ``list`` look at every part: all are rendered first."""
     for name in names:
 
         def whole(self: Any, *args: Any, _name: str = name, **options: Any) -> Any:
-            for one in (self, *args):
+            for one in (self, *args) if _name in _OF_TWO else (self,):
                 if isinstance(one, LazyMap | LazyList):
                     one.settle()
             return getattr(super(kind, self), _name)(*args, **options)
