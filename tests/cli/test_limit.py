@@ -109,6 +109,15 @@ def test_grade_keeps_those_that_it_could_not_judge(course: Course) -> None:
     assert [host["host"] for host in json.loads(done.stdout)["hosts"]] == ["gone"]
 
 
+@pytest.mark.parametrize("command", ["setup", "reset", "grade"])
+def test_nobody_to_work_on_is_said(course: Course, command: str) -> None:
+    (course.root / "i.yml").write_text("all: {children: {students: {hosts: {}}}}\n")
+    for word in ("all", "students"):
+        done = course.run(command, word)
+        assert done.returncode == 2
+        assert f"{word} names no VM: the inventory {course.root}/i.yml has none there" in done.stderr
+
+
 def test_a_vm_of_no_inventory_is_kept_so_that_it_can_be_reached_again(course: Course) -> None:
     done = course.run("setup", "joe@127.0.0.1:2", "--json")
     assert done.returncode == 3
