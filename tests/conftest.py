@@ -68,18 +68,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                         reason="makes containers, or files and processes of other users: sudo make test"
                     )
                 )
-    late = {item.path for item in items} - {item.path for item in items if _takes_long(item)}
-    items.sort(key=lambda item: (not _shares_vms(item), item.path in late))
+    items.sort(key=lambda item: not _shares_vms(item))
 
 
 def _shares_vms(item: pytest.Item) -> bool:
     return _scope(item.nodeid.partition("::")[0]) == "vms"
-
-
-def _takes_long(item: pytest.Item) -> bool:
-    """What is given a quarter of an hour begins early: at the end the other worker would wait for it."""
-    limit = item.get_closest_marker("timeout")
-    return limit is not None and limit.args[0] >= 900
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
