@@ -39,7 +39,7 @@ def agent(lab: Balanced) -> Iterator[Agent]:
     with start_agent(local_host(), Deadline.after(20)) as started:
         yield started
     # it ends shortly after its agent, and must not meet the next test's workers, which have the same ports
-    wait_for(lambda: not watched(lab), "the watcher has ended", 20)
+    wait_for(lambda: not watched(lab), "the watcher has ended")
 
 
 def arguments(lab: Balanced, down_within: float = 10.0) -> dict[str, object]:
@@ -215,7 +215,7 @@ def test_renewing_keeps_the_watcher_waiting_and_the_limit_ends_it(lab: Balanced,
         time.sleep(0.6)
         assert agent.call_one(Op("services.renew", {}), Deadline.after(5)) == {"renewed": True}
         assert len(listening(lab.ports)) == 5
-    wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the limit", 10)
+    wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the limit")
 
 
 def test_workers_that_nothing_happened_to_are_left_alone(lab: Balanced, agent: Agent) -> None:
