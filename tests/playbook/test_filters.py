@@ -23,6 +23,7 @@ from labctl.errors import PlaybookError
         ("{{ '10.0.0.1 ' | ansible.utils.ipaddr('host') }}", False),
         ("{{ 'x' | ansible.builtin.upper }}", "X"),
         ("{{ {}.get('ports', range(3)) }}", [0, 1, 2]),
+        ("{{ '<a' | escape | comment('xml') }}", "<!--\n -\n - &lt;a\n -\n-->"),
         ("{{ range(3) | to_json }}", "[0, 1, 2]"),
         ("{{ [[1, 2]] | first | join }}{{ omit | quote }}", "12'<<Omit>>'"),
         ("{{ true | ternary('x', lookup('file', 'nowhere')) }}", "x"),

@@ -126,7 +126,8 @@ def comment(
     head = f"{beginning}{newline}" if beginning else ""
     if prefix:
         head += (prefix if prefix == newline else f"{prefix}{newline}") * int(prefix_count)
-    body = decoration + text.replace(newline, newline + decoration)
+    # escaped text is text like any other here, and gets no signs of ours escaped
+    body = decoration + str.replace(text, newline, newline + decoration)
     # A line that holds the decoration alone has no blanks at its end.
     body = body.replace(decoration + newline, bare + newline)
     return head + body + (newline + postfix) * postfix_count + (f"{newline}{end}" if end else "")
