@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import resource
 import threading
 import time
 from collections import deque
@@ -16,8 +17,12 @@ from labctl.inventory import Host
 R = TypeVar("R")
 
 #: Once each, 50 containers, experiment included, beside other work on the same two cores: 142 s by 25 at a
-#: time, 123 s by 50. Each VM took two file descriptors of the 1,024 that a process may have.
+#: time, 123 s by 50.
 DEFAULT_FORKS = 50
+#: At most, of one host at a time: its connection, its agent's start, what is asked of it from outside.
+_DESCRIPTORS = 16
+#: What else this process has open.
+_OTHERS = 128
 #: What the names of the threads that work on hosts begin with.
 THREAD_NAME = "host"
 #: How often this thread looks at the clock, and lets Ctrl-C through, in seconds.
@@ -46,6 +51,7 @@ def fan_out(
     host is begun and the interrupt is raised again once those under way have ended, or after
     ``patience`` seconds. Threads that are left behind do not keep the process from ending.
     """
+    _make_room(min(forks, len(hosts)))
     results: dict[str, R | HostError] = {}
     waiting = deque(hosts)
     # by thread, as two hosts may have the same name
@@ -92,6 +98,19 @@ def fan_out(
             thread.join(None if until is None else max(0.0, until - time.monotonic()))
         raise
     return {host.name: results[host.name] for host in hosts}
+
+
+def _make_room(forks: int) -> None:
+    """As many file descriptors as ``forks`` hosts may take, as far as this process is allowed to: many start
+    with 1,024.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = forks * _DESCRIPTORS + _OTHERS
+    if soft == resource.RLIM_INFINITY or wanted <= soft:
+        return
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard)
+    )
 
 
 def _late(running: dict[threading.Thread, tuple[Host, float]], limit: float | None) -> list[threading.Thread]:

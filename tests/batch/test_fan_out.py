@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import resource
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -80,6 +84,29 @@ def test_an_interrupt_begins_no_further_host() -> None:
         fan_out(HOSTS, work, forks=1, on_done=interrupted)
     # The second may have been under way; the rest were never begun.
     assert len(begun) <= 3
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[int]:
+    """How many this process may have open: many start so, and may have more if they ask."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+    yield 128
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_many_at_once_have_room_for_what_they_open(few_descriptors: int) -> None:
+    hosts = [Host(f"h{n}") for n in range(few_descriptors)]
+    together = threading.Barrier(len(hosts))
+
+    def work(_: Host) -> str:
+        with ExitStack() as kept:
+            for end in socket.socketpair():
+                kept.enter_context(end)
+            together.wait(60)
+        return "open"
+
+    assert set(fan_out(hosts, work, forks=len(hosts)).values()) == {"open"}
 
 
 def test_no_hosts_is_no_work() -> None:
