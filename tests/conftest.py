@@ -28,15 +28,17 @@ settings.load_profile("labctl")
 
 _ROOT = Path(__file__).parent.parent
 _SHARES_VMS = re.compile(r"\b(?:machines: Machines|bare: Machines|provisioned: Machines|sandbox: Sandbox)\b")
+#: Experiments on this machine itself: another that is under way is what they would see.
+_ON_THIS_MACHINE = re.compile(r"^(?:from|import) balanced\b", re.MULTILINE)
 _FAILED_BEFORE = pytest.StashKey[set[Path]]()
 # What a test starts inherits this word, whatever it does with its session and its parents.
 _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 
 
 class _ByFile(LoadScopeScheduling):
-    """A worker takes the tests of a file, or all that share the two VMs, which boot once and come first.
+    """A worker takes the tests of a file, all experiments on this machine, or all that share the two VMs.
 
-    Emulated, those take longer than anything else.
+    Those boot once and come first: emulated, they take longer than anything else.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -51,7 +53,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 @cache
 def _scope(file: str) -> str:
     text = (_ROOT / file).read_text(encoding="utf-8")
-    return "vms" if _SHARES_VMS.search(text) else file
+    if _SHARES_VMS.search(text):
+        return "vms"
+    return "this machine" if _ON_THIS_MACHINE.search(text) else file
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

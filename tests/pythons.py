@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 
@@ -14,3 +15,8 @@ def interpreter(name: str) -> str | None:
         if subprocess.run([one, "-c", ""], capture_output=True, check=False).returncode == 0:
             return one
     return None
+
+
+def here(*versions: str) -> list[str]:
+    """Those of these that are here, and our own, which shows the same promises where none is."""
+    return [*filter(None, (interpreter(f"python{version}") for version in versions)), sys.executable]

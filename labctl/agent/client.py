@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 import struct
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from labctl.agent import bundle
+from labctl.agent.remote.wire import COMPRESSED
 from labctl.connect import Connection, Retry, Stream, open_connection
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, HostError, PythonMissing, SudoRefused
@@ -20,6 +22,8 @@ from labctl.inventory import Host
 MAX_FRAME = 5 << 20
 #: What a login shell may print before the agent's marker.
 MAX_NOISE = 64 << 10
+#: A call larger than this travels compressed.
+_LARGE = 1 << 10
 #: Added to an op's own deadline before the controller gives the whole call up.
 GRACE = 5.0
 
@@ -72,7 +76,8 @@ class OpResult:
 class Hello:
     """Who answered. ``user`` is the login user, also when the agent itself runs as root.
 
-    ``unsettled``: another run's experiment may be under way on the VM, or its boot.
+    ``unsettled``: another run's experiment may be under way on the VM, or its boot. ``magic`` says which
+    compiled code its Python reads.
     """
 
     python: str
@@ -83,21 +88,32 @@ class Hello:
     pid: int
     unsettled: bool = False
     machine_id: str = ""
+    magic: str = ""
 
 
 class Agent:
     """A running agent. Not for use by several threads at once.
 
-    ``connections`` and ``round_trips`` count what it cost; the start is one round trip.
+    ``connections`` and ``round_trips`` count what it cost: the start is one round trip, and a first call that
+    went with it none.
     """
 
-    def __init__(self, connection: Connection, stream: Stream, hello: Hello) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        stream: Stream,
+        hello: Hello,
+        has: frozenset[str] = frozenset(),
+        begun: Sequence[Op] = (),
+    ) -> None:
         self.connection = connection
         self.hello = hello
         self.connections = 1
         self.round_trips = 1
         self._stream = stream
-        self._number = 0
+        self._has = bundle.core() | has
+        self._begun = begun
+        self._number = 1 if begun else 0
 
     @property
     def host(self) -> Host:
@@ -107,16 +123,18 @@ class Agent:
         """Send ``ops`` in one round trip and yield each result as it comes, in order of completion.
 
         Up to ``parallel`` isolated ops run at a time. Every op gets exactly one result. The call is
-        sent when the first result is asked for. Raises :class:`AgentFault` when the agent ends or
-        breaks its protocol, :class:`DeadlineExceeded` at ``deadline``.
+        sent when the first result is asked for, unless it went with the start. Raises :class:`AgentFault`
+        when the agent ends or breaks its protocol, :class:`DeadlineExceeded` at ``deadline``.
         """
         if not ops:
             return
-        self._number += 1
-        self.round_trips += 1
-        call = {"call": self._number, "ops": [vars(op) for op in ops], "parallel": parallel}
-        body = json.dumps(call, ensure_ascii=True).encode("ascii")
-        self._stream.write(struct.pack(">I", len(body)) + body, deadline)
+        if self._begun:
+            assert ops == self._begun, "another call went with the start"
+            self._begun = ()
+        else:
+            self._number += 1
+            self.round_trips += 1
+            self._stream.write(self._modules(ops) + _call(self._number, ops, parallel), deadline)
         missing = set(range(len(ops)))
         while True:
             frame = _read_frame(self._stream, deadline, self.host)
@@ -131,6 +149,14 @@ class Agent:
             yield result
         if missing:
             raise _protocol_error(self.host, f"no result for {len(missing)} of {len(ops)} ops")
+
+    def _modules(self, ops: Sequence[Op]) -> bytes:
+        """A frame with what ``ops`` need of the agent and it has not been sent yet; b"" when it has all."""
+        lacking = bundle.needed(_named(ops)) - self._has
+        if not lacking:
+            return b""
+        self._has |= lacking
+        return bundle.frame(lacking, self.hello.magic)
 
     def call_one(self, op: Op, deadline: Deadline) -> Mapping[str, Any]:
         """Run one op and return its value. Raises :class:`AgentFault` when it has none."""
@@ -173,31 +199,50 @@ def start_agent(host: Host, deadline: Deadline, become: bool = True, retry: Retr
     return retry.begin(once, deadline) if retry and not host.is_local else once(deadline)
 
 
-def start_agent_on(connection: Connection, deadline: Deadline, become: bool = True) -> Agent:
+def start_agent_on(
+    connection: Connection, deadline: Deadline, become: bool = True, first: Sequence[Op] = ()
+) -> Agent:
     """Start the agent over a connection that is open already, and stays open when this fails.
 
+    ``first`` are the ops of its first call, done one at a time: it goes with the start, and costs no round
+    trip of its own.
     Raises the :class:`HostError` that says why the agent could not start.
     """
-    stream, hello = _start(connection, deadline, become)
-    return Agent(connection, stream, hello)
-
-
-def _start(connection: Connection, deadline: Deadline, become: bool) -> tuple[Stream, Hello]:
     host = connection.host
     nonce = secrets.token_hex(8)
     command, payload = bundle.start_command(host.python, nonce, sudo=become and not connection.is_root)
+    early = bundle.needed(_named(first)) - bundle.core()
+    sent = [payload]
+    if first:
+        # as for our own Python, which most have: another holds the call back until it has its modules
+        sent.append(bundle.frame(early, bundle.MAGIC) + _call(1, first))
     stream = connection.execute(command, deadline)
     try:
-        return stream, _greet(stream, host, payload, nonce, deadline)
+        hello = _greet(stream, host, sent, nonce, deadline)
+        if first and hello.magic != bundle.MAGIC:
+            stream.write(bundle.frame(early, hello.magic), deadline)
     except BaseException:
         stream.close()
         raise
+    return Agent(connection, stream, hello, early, first)
 
 
-def _greet(stream: Stream, host: Host, payload: bytes, nonce: str, deadline: Deadline) -> Hello:
-    """Send the agent's sources and read its hello."""
+def _call(number: int, ops: Sequence[Op], parallel: int = 1) -> bytes:
+    """The frame of a call."""
+    call = {"call": number, "ops": [vars(op) for op in ops], "parallel": parallel}
+    body = json.dumps(call, ensure_ascii=True).encode("ascii")
+    if len(body) < _LARGE:
+        return struct.pack(">I", len(body)) + body
+    body = zlib.compress(body, 6)
+    return struct.pack(">I", len(body) | COMPRESSED) + body
+
+
+def _greet(stream: Stream, host: Host, sent: Sequence[bytes], nonce: str, deadline: Deadline) -> Hello:
+    """Send the agent's modules and read its hello."""
     try:
-        stream.write(payload, deadline)
+        # one by one: SSH hands on what is written together when all of it has come
+        for part in sent:
+            stream.write(part, deadline)
         _skip_to(stream, bundle.marker(nonce), deadline)
     except (EOFError, AgentFault) as err:
         raise _why_no_start(stream, host, deadline) from err
@@ -212,6 +257,7 @@ def _greet(stream: Stream, host: Host, payload: bytes, nonce: str, deadline: Dea
             pid=int(frame["pid"]),
             unsettled=frame["unsettled"] is True,
             machine_id=str(frame.get("machine_id") or "")[:64],
+            magic=str(frame.get("magic") or "")[:16],
         )
     except (KeyError, TypeError, ValueError) as err:
         raise _protocol_error(host, "a malformed hello") from err
@@ -277,6 +323,14 @@ def _read_frame(stream: Stream, deadline: Deadline, host: Host) -> Mapping[str, 
     if not isinstance(frame, dict):
         raise _protocol_error(host, "JSON that is not an object")
     return frame
+
+
+def _named(ops: Sequence[Op]) -> Iterator[str]:
+    """The agent's modules that ops name: their own, and that of a loop's rounds."""
+    for op in ops:
+        yield op.name
+        if op.name == "modules.series":
+            yield str(op.args["module"])
 
 
 def _exactly(stream: Stream, count: int, deadline: Deadline) -> bytes:

@@ -100,9 +100,7 @@ def _known(
     """What words of a rubric's names stand for, where that is the same for all of these VMs that have it."""
     from labctl.cli.context import Setting
 
-    hosts = Setting.current(inventory, course).inventory.select([vms])
-    if not hosts:
-        raise RequestError("there is no VM whose names could be filled in", hint="give an inventory: -i FILE")
+    hosts = Setting.current(inventory, course).inventory.some([vms])
     known = {}
     for word, one in names.items():
         values = {str(host.value(one["variable"]) or "").rstrip(".") for host in hosts} - {""}

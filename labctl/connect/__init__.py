@@ -1,10 +1,12 @@
-"""Connections to VMs. The only room that imports fabric and paramiko."""
+"""Connections to VMs. The only room that imports paramiko."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from labctl.connect import loading
+from labctl.connect.carrier import open_carrier
 from labctl.connect.hops import kept_hops
 from labctl.connect.retry import Retry
 from labctl.connect.route import Server, check, route_to
@@ -40,10 +42,22 @@ def open_connection(host: Host, deadline: Deadline, retry: Retry | None = None) 
         from labctl.connect.local import LocalConnection
 
         return LocalConnection(host)
-    # fabric and paramiko take a good part of the start-up time: only those who need them pay.
+    return (retry or Retry(tries=1)).connect(lambda: _connect(host, deadline), deadline)
+
+
+def _connect(host: Host, deadline: Deadline) -> Connection:
+    """paramiko takes a good part of the start-up time: only those who need it pay, and while the VM's first
+    answers are on their way.
+    """
+    loading.begin()
+    server = route_to(host)
+    deadline.check(f"connecting to {server.where}")
+    # by a jump host it is its login that opens the way
+    carrier = None if server.jump else open_carrier(server, deadline)
+    loading.wait()
     from labctl.connect.ssh import connect
 
-    return (retry or Retry(tries=1)).connect(lambda: connect(host, deadline), deadline)
+    return connect(host, server, deadline, carrier)
 
 
 def check_configuration(hosts: Sequence[Host]) -> None:

@@ -1,4 +1,7 @@
-"""What carries the bytes to an SSH server: TCP, a program (ProxyCommand), or a channel of a jump host."""
+"""What carries the bytes to an SSH server: TCP, a program (ProxyCommand), or a channel of a jump host.
+
+paramiko is imported only for jump hosts: on a direct way the server is asked before paramiko is there.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,8 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any
-
-import paramiko
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 from labctl.connect.hops import LogIn, through
 from labctl.connect.route import Server
@@ -20,18 +21,22 @@ from labctl.connect.stream import STDERR_TAIL
 from labctl.deadline import Deadline
 from labctl.errors import DeadlineExceeded, Unreachable
 
+if TYPE_CHECKING:
+    import paramiko
+
 #: Reasons of RFC 4254 for not opening a channel.
 _PROHIBITED, _CONNECT_FAILED = 1, 2
 
 
 @dataclass(frozen=True)
 class Carrier:
-    """``sock`` is for paramiko. ``shut`` ends all waits on it, from any thread; ``said`` is the last line
-    of what its program wrote to stderr, when it is a program."""
+    """``sock`` is for paramiko. ``shut`` ends all waits on it, from any thread, ``close`` takes it away;
+    ``said`` is the last line of what its program wrote to stderr, when it is a program."""
 
     sock: Any
     shut: Callable[[], None]
     said: Callable[[], str] = str
+    close: Callable[[], None] = field(default=lambda: None)
 
 
 class _PromptSocket(socket.socket):
@@ -50,18 +55,22 @@ class _PromptSocket(socket.socket):
         return data
 
 
-def open_carrier(server: Server, deadline: Deadline, stack: ExitStack, log_in: LogIn) -> Carrier:
-    """Open the way to ``server``; ``stack`` closes it. ``log_in`` is for the jump host on it.
+def open_carrier(server: Server, deadline: Deadline, log_in: LogIn | None = None) -> Carrier:
+    """Open the way to ``server``. ``log_in`` is for the jump host on it, when there is one.
 
     Raises :class:`Unreachable`, :class:`DeadlineExceeded`, or what the jump host's login raises.
     """
-    if server.jump:
-        return _channel(server, server.jump, deadline, stack, log_in)
-    if server.proxy_command:
-        return _program(server, stack)
-    sock = _tcp(server, deadline)
-    stack.callback(sock.close)
-    return Carrier(sock, lambda: _shut(sock))
+    with ExitStack() as stack:
+        if server.jump:
+            assert log_in is not None
+            carrier = _channel(server, server.jump, deadline, stack, log_in)
+        elif server.proxy_command:
+            carrier = _program(server, stack)
+        else:
+            sock = _tcp(server, deadline)
+            stack.callback(sock.close)
+            carrier = Carrier(sock, lambda: _shut(sock))
+        return replace(carrier, close=stack.pop_all().close)
 
 
 def _tcp(server: Server, deadline: Deadline) -> _PromptSocket:
@@ -87,6 +96,8 @@ def _tcp(server: Server, deadline: Deadline) -> _PromptSocket:
 
 def _channel(server: Server, jump: Server, deadline: Deadline, stack: ExitStack, log_in: LogIn) -> Carrier:
     """A direct-tcpip channel of the jump host, as ``ssh -W`` makes one."""
+    import paramiko
+
     transport = stack.enter_context(through(jump, deadline, log_in))
     timeout = min(server.connect_timeout, deadline.remaining())
     try:
@@ -164,6 +175,8 @@ def _shut(sock: socket.socket) -> None:
 
 def close_channel(channel: paramiko.Channel) -> None:
     """Close it, also when its connection has ended before, or is being ended by another thread."""
+    import paramiko
+
     try:
         channel.close()
     except (EOFError, OSError, paramiko.SSHException):

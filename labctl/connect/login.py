@@ -1,9 +1,8 @@
 """Logging in to one SSH server, the VM's or a jump host's.
 
-fabric accepts any host key, reads no known_hosts and waits for ever by default; paramiko asks the
-user what a server asks of it, and its own timeouts do not bound a server that drips bytes. Here:
-the host key is checked against the known_hosts in force before anything else, a few public keys are
-offered, nobody is asked anything, the agent is never forwarded, and one absolute deadline ends it all.
+paramiko's own timeouts do not bound a server that drips bytes, and it asks the user what a server asks of
+it. Here: the host key is checked against the known_hosts in force before anything else, a few public keys
+are offered, nobody is asked anything, no agent is forwarded, and one absolute deadline ends it all.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import fabric
 import paramiko
 from paramiko.auth_strategy import AuthFailure
 
@@ -66,58 +64,62 @@ class Login:
         self._stack.close()
 
 
-def log_in(server: Server, deadline: Deadline) -> Login:
-    """Connect to ``server`` by its jump hosts, and authenticate.
+def log_in(server: Server, deadline: Deadline, carrier: Carrier | None = None) -> Login:
+    """Connect to ``server`` by its jump hosts, and authenticate. ``carrier`` is the way there when it is open
+    already: it is the login's from now on.
 
     Raises the :class:`HostError` that says what went wrong, and at which of them.
     """
-    deadline.check(f"connecting to {server.where}")
     with ExitStack() as stack, ExitStack() as until_in:
-        carrier = open_carrier(server, deadline, stack, log_in)
+        if carrier is None:
+            deadline.check(f"connecting to {server.where}")
+            carrier = open_carrier(server, deadline, log_in)
+        stack.callback(carrier.close)
         offers = offers_for(server, deadline, until_in)
         # Whatever the server does, at the deadline its carrier is shut and every wait on it ends.
         guard = threading.Timer(max(deadline.remaining(), 0.0), carrier.shut)
         guard.daemon = True
         until_in.callback(guard.cancel)
         guard.start()
-        connection = _fabric_connection(server, carrier.sock, offers, deadline)
-        stack.callback(connection.client.close)
+        client = _client(server)
+        stack.callback(client.close)
         stack.callback(carrier.shut)  # first: it wakes paramiko's thread, which would wait on what is closed
         try:
-            connection.open()
+            _begin(client, server, carrier.sock, offers, deadline)
         except Exception as err:
             raise _explain(err, server, offers, carrier, deadline) from err
+        transport: Any = client.get_transport()
         # A VM that rebooted knows nothing of the connection, and says so when something is sent to it.
-        connection.transport.set_keepalive(KEEPALIVE)
-        if not connection.transport.is_authenticated():
+        transport.set_keepalive(KEEPALIVE)
+        if not transport.is_authenticated():
             raise AuthRefused(f"{_user(server)} wants more than a key", hint="it took: " + offers.names)
-        return Login(server, connection.transport, stack.pop_all())
+        return Login(server, transport, stack.pop_all())
 
 
-def _fabric_connection(server: Server, sock: Any, offers: Offers, deadline: Deadline) -> fabric.Connection:
+def _client(server: Server) -> paramiko.SSHClient:
+    """It knows the server's keys that are on record, and takes no other."""
+    client = paramiko.SSHClient()
+    client.set_missing_host_key_policy(_OnlyKnownHosts())
+    for key in known_keys(server):
+        client.get_host_keys().add(record_name(server), key.get_name(), key)
+    return client
+
+
+def _begin(client: paramiko.SSHClient, server: Server, sock: Any, offers: Offers, deadline: Deadline) -> None:
     # Later than the guard, which is the one that ends it: then it is the deadline that has passed.
     timeout = max(deadline.remaining(), 0.0) + 1.0
-    connection = fabric.Connection(
+    client.connect(
         # With the socket given, name and port say only which line of known_hosts to look for.
         server.host_key_alias or server.address,
-        user=server.user,
         port=22 if server.host_key_alias else server.port,
-        # A Config of its own for each connection: one shared by threads breaks now and then.
-        config=fabric.Config(overrides={"load_ssh_configs": False}, lazy=True),
-        connect_timeout=timeout,
-        forward_agent=False,
-        connect_kwargs={
-            "sock": sock,
-            "auth_strategy": InOrder(server.user, offers),
-            "banner_timeout": timeout,
-            "auth_timeout": timeout,
-            "transport_factory": Transport,
-        },
+        username=server.user,
+        sock=sock,
+        timeout=timeout,
+        banner_timeout=timeout,
+        auth_timeout=timeout,
+        auth_strategy=InOrder(server.user, offers),
+        transport_factory=Transport,
     )
-    connection.client.set_missing_host_key_policy(_OnlyKnownHosts())
-    for key in known_keys(server):
-        connection.client.get_host_keys().add(record_name(server), key.get_name(), key)
-    return connection
 
 
 def record_name(server: Server) -> str:

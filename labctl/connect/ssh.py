@@ -6,21 +6,21 @@ import time
 
 import paramiko
 
-from labctl.connect.carrier import close_channel
+from labctl.connect.carrier import Carrier, close_channel
 from labctl.connect.login import Login, log_in
-from labctl.connect.route import route_to
+from labctl.connect.route import Server
 from labctl.connect.stream import STDERR_TAIL, Stream
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, DeadlineExceeded
 from labctl.inventory import Host
 
 
-def connect(host: Host, deadline: Deadline) -> SshConnection:
-    """Connect and authenticate, by the jump hosts that ssh's configuration or the inventory names.
+def connect(host: Host, server: Server, deadline: Deadline, carrier: Carrier | None = None) -> SshConnection:
+    """Log in to ``server``, which is the host's; ``carrier`` as for :func:`log_in`.
 
     Raises the :class:`HostError` that says what went wrong, and where on the way.
     """
-    return SshConnection(host, log_in(route_to(host), deadline))
+    return SshConnection(host, log_in(server, deadline, carrier))
 
 
 class SshConnection:

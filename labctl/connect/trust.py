@@ -90,7 +90,8 @@ def record(shown: Shown) -> None:
 def _ask(server: Server, deadline: Deadline) -> paramiko.PKey:
     deadline.check(f"connecting to {server.where}")
     with ExitStack() as stack:
-        carrier = open_carrier(server, deadline, stack, log_in)
+        carrier = open_carrier(server, deadline, log_in)
+        stack.callback(carrier.close)
         # Whatever the server does, at the deadline its carrier is shut and every wait on it ends.
         guard = threading.Timer(max(deadline.remaining(), 0.0), carrier.shut)
         guard.daemon = True

@@ -13,7 +13,7 @@ from typing import Any
 
 from labctl.documents import Verbatim
 from labctl.errors import InventoryError, UnknownHost
-from labctl.inventory.patterns import matching
+from labctl.inventory.patterns import matching, nobody
 from labctl.inventory.vars_files import Layers, VarsDirectory
 
 _DIRECT = re.compile(r"^(?P<user>[^@\s:]+)@(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:@/]+)(?::(?P<port>\d{1,5}))?$")
@@ -163,6 +163,13 @@ class Inventory:
                 names |= matching(pattern, self.hosts, groups, self.name)
         chosen = [host for name, host in self.hosts.items() if name in names]
         return tuple(chosen + [host for host in direct if host.name not in names])
+
+    def some(self, patterns: Sequence[str]) -> tuple[Host, ...]:
+        """As :meth:`select`, for work that needs somebody: raises :class:`UnknownHost` for nobody too."""
+        hosts = self.select(patterns)
+        if not hosts:
+            raise nobody(patterns, self.name)
+        return hosts
 
     def named_by(self, pattern: str) -> set[str]:
         """The names of the hosts of a play's ``hosts``: a part that names nothing is passed over."""

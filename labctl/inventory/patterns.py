@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from labctl.documents import nearest
 from labctl.errors import UnknownHost
@@ -18,6 +18,7 @@ from labctl.inventory.names import is_one_host
 _SUBSCRIPT = re.compile(r"(?P<term>.+)\[(?:(?P<index>-?\d+)|(?P<first>\d+)[:-](?P<last>\d*))\]")
 _JOINED = re.compile(r"(?:[^\s:\[\]]|\[[^\]]*\])+")
 _GLOB = ".?*["
+_NO_INVENTORY = "give one with -i FILE, name the VM as user@host, or start the sandbox: labctl sandbox up"
 
 Groups = Mapping[str, tuple[str, ...]]
 
@@ -103,12 +104,17 @@ def _named(term: str, hosts: tuple[str, ...], groups: Groups) -> list[str]:
     return found
 
 
+def nobody(patterns: Sequence[str], inventory: str) -> UnknownHost:
+    """The error for patterns whose names are all known, and that come to no host."""
+    named = " ".join(patterns)
+    if not inventory:
+        return UnknownHost(f"{named} names no VM: there is no inventory", hint=_NO_INVENTORY)
+    return UnknownHost(f"{named} names no VM in {inventory}", hint="labctl hosts list shows what there is")
+
+
 def _unknown(term: str, hosts: tuple[str, ...], groups: Groups, inventory: str) -> UnknownHost:
     if not hosts:
-        return UnknownHost(
-            f"no host or group is called {term!r}: there is no inventory",
-            hint="give one with -i FILE, name the VM as user@host, or start the sandbox: labctl sandbox up",
-        )
+        return UnknownHost(f"no host or group is called {term!r}: there is no inventory", hint=_NO_INVENTORY)
     near = nearest(term, [*hosts, *groups])
     where = f" in {inventory}" if inventory else ""
     hint = f"did you mean {near}?" if near else "labctl hosts list shows what there is"

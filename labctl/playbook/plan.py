@@ -25,7 +25,7 @@ their failure counts, when those before them have succeeded.
 Before anything connects, the same walk is made for every host with nothing sent (``preflight``):
 an undefined variable or a bad value that no VM's answer is needed to find is found then.
 
-Cost of lab7.yml that changes nothing: connect, start of the agent, one call.
+Cost of lab7.yml that changes nothing: connect, start of the agent, and one call, which goes with the start.
 
 Rejected: finding dependencies with ``jinja2.meta`` (it does not see through variables that hold
 templates); sending conditions to the VM to be judged there (it needs Jinja on the VM, and shows a
@@ -34,13 +34,13 @@ student the playbook's logic); a call per task (a round trip each).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from labctl.agent import Agent, Op, OpResult
 from labctl.deadline import Deadline
-from labctl.playbook.prepare import LOGIN_USER, Prepared
+from labctl.playbook.prepare import Prepared
 
 #: Given the VM when the sum of its ops' own deadlines is over, for the link.
 _SLACK = 15.0
@@ -71,7 +71,7 @@ class Batch:
 
 def send(
     entries: list[Prepared],
-    agent_of: Callable[[], Agent],
+    agent_of: Callable[[Sequence[Op]], Agent],
     deadline: Deadline,
     *,
     facts: bool = False,
@@ -90,8 +90,7 @@ def send(
         for entry in entries:
             yield entry, None
         return
-    agent = agent_of()
-    ops = [_as_user(op, agent) for op in ops]
+    agent = agent_of(ops)
     limit = deadline.sooner(sum(op.deadline for op in ops) + _SLACK)
     done = 0
     stopped = False
@@ -108,17 +107,6 @@ def send(
     if not stopped:
         for entry in entries[done:]:
             yield entry, None
-
-
-def _as_user(op: Op, agent: Agent) -> Op:
-    """The login user's name, now that it is known. An agent without root is that user already."""
-    if op.user is None:
-        return op
-    login = agent.hello.user
-    if op.user == LOGIN_USER:
-        same = agent.hello.uid != 0 or login in ("", "root")
-        return replace(op, user=None if same else login)
-    return op
 
 
 def values_of(prepared: Prepared, result: OpResult | None) -> list[Mapping[str, Any]]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from labctl.agent import Op
+from labctl.agent import LOGIN_USER, Op
 from labctl.errors import PlaybookError
 from labctl.playbook.actions import here, include_vars, send
 from labctl.playbook.model import Included, Source, Task
@@ -14,9 +14,6 @@ from labctl.playbook.result import masked
 from labctl.playbook.schema import BadValue, complete, to_bool
 from labctl.playbook.values import OMIT
 from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
-
-#: Stands for "the user we logged in as", who is known once the agent has said hello.
-LOGIN_USER = "\0login"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from labctl.agent import OpResult
@@ -61,4 +60,4 @@ def _by(session: Session, entries: list[Prepared], *, facts: bool = False) -> Se
     if entries and entries[0].task.module.where == "link":
         return [(entries[0], link.perform(entries[0], session))]
     root = any(entry.needs_root for entry in entries)
-    return plan.send(entries, partial(session.agent, root=root), session.deadline, facts=facts)
+    return plan.send(entries, lambda ops: session.agent(root=root, first=ops), session.deadline, facts=facts)

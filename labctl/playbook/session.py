@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from labctl.agent import Agent, start_agent_on
+from labctl.agent import Agent, Op, start_agent_on
 from labctl.connect import Connection, Retry, open_connection
 from labctl.deadline import Deadline
 from labctl.errors import PythonMissing
@@ -47,26 +47,31 @@ class Session:
             self._connections += 1
         return self._connection
 
-    def agent(self, deadline: Deadline | None = None, *, root: bool = False) -> Agent:
-        """The agent, as root when ``root`` or an earlier task asks for it. Raises HostError."""
+    def agent(
+        self, deadline: Deadline | None = None, *, root: bool = False, first: Sequence[Op] = ()
+    ) -> Agent:
+        """The agent, as root when ``root`` or an earlier task asks for it. One that is started for this has
+        ``first`` for its first call. Raises HostError.
+        """
         self.become = self.become or root
         if self._agent is not None and root and not self._rooted:
             self.drop()
         if self._agent is None:
             connection = self.connection(deadline)
-            self._agent = self._start(connection, (deadline or self.deadline).sooner(_START_SECONDS))
+            limit = (deadline or self.deadline).sooner(_START_SECONDS)
+            self._agent = self._start(connection, limit, first)
             self._rooted = self.become or self._agent.hello.uid == 0
         return self._agent
 
-    def _start(self, connection: Connection, deadline: Deadline) -> Agent:
+    def _start(self, connection: Connection, deadline: Deadline, first: Sequence[Op]) -> Agent:
         try:
-            return start_agent_on(connection, deadline, become=self.become)
+            return start_agent_on(connection, deadline, self.become, first)
         except PythonMissing:
             if not self.may_install:
                 raise
         install_python(connection, self.deadline)
         self._round_trips += 2
-        return start_agent_on(connection, self.deadline.sooner(_START_SECONDS), become=self.become)
+        return start_agent_on(connection, self.deadline.sooner(_START_SECONDS), self.become, first)
 
     def asked(self) -> None:
         """Count a round trip that was not the agent's."""

@@ -50,6 +50,19 @@ _STAGES = (
     ("labctl: setting", "setting the machine up"),
     ("labctl: writing", "writing the disk"),
 )
+# An ordinary user's build has namespaces of its own. Root's gets them here: what it mounts ends with it, and
+# it ends with labctl, however that ends.
+_ALONE = (
+    "setpriv",
+    "--pdeathsig",
+    "KILL",
+    "unshare",
+    "--mount",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--mount-proc",
+)
 _FIRST_FD = 50
 _TAIL = 15
 
@@ -114,6 +127,7 @@ def command(directory: Path, *, root: bool) -> list[str]:
             "mmdebstrap is missing", hint="labctl doctor says what else is; apt-get install mmdebstrap"
         )
     argv = [
+        *(_ALONE if root else ()),
         program,
         "--variant=apt",
         f"--mode={'root' if root else 'unshare'}",
@@ -238,9 +252,10 @@ def _telling(log: list[str]) -> list[str]:
 
 
 def _interrupt(build: subprocess.Popen[str]) -> None:
-    """Stop a build so that it can take its mounts and files away; the whole session if it will not."""
+    """Stop a build so that it can take its mounts and files away; at once if it will not."""
     with contextlib.suppress(ProcessLookupError):
-        build.terminate()
+        # the whole session: unshare waits for what it started and does not hear the signal
+        os.killpg(build.pid, signal.SIGTERM)
         try:
             build.wait(10)
         except subprocess.TimeoutExpired:

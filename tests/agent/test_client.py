@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import struct
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from labctl.agent import Agent, Op, OpResult, start_agent
 from labctl.agent import client as client_module
@@ -29,15 +29,13 @@ def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
     """An agent that has the ops of tests/agent/ops besides its own."""
     from labctl.agent import bundle
 
-    packed, loader = bundle._packed()
-    import zlib
+    own = bundle._file
 
-    document = json.loads(zlib.decompress(packed))
-    document["package_names"].append("labctl_agent.tests")
-    document["sources"]["labctl_agent.tests"] = ""
-    for path in OPS.glob("*.py"):
-        document["sources"][f"labctl_agent.tests.{path.stem}"] = path.read_text()
-    monkeypatch.setattr(bundle, "_packed", lambda: (zlib.compress(json.dumps(document).encode()), loader))
+    def file(name: str) -> Path:
+        package, _, op = name.partition(".")
+        return OPS / f"{op or '__init__'}.py" if package == "tests" else own(name)
+
+    monkeypatch.setattr(bundle, "_file", file)
     with start_agent(local_host(), Deadline.after(10)) as running:
         yield running
 
@@ -100,7 +98,7 @@ def test_shared_ops_run_in_as_many_processes_as_at_a_time_and_none_is_left(agent
     # one that has not begun yet may be slower than another with all of them
     assert 1 <= len(set(pids(found))) <= 3
     assert {one.value["parent"] for one in found if one.value} == {agent.hello.pid}
-    wait_for(lambda: not any(alive(pid) for pid in pids(found) if pid))
+    wait_for(lambda: not any(alive(pid) for pid in pids(found) if pid), "the children end")
 
 
 def test_one_that_is_not_shared_has_its_process_to_itself(agent: Agent) -> None:
@@ -204,10 +202,10 @@ def test_the_end_of_the_connection_ends_the_agent_and_its_children(agent: Agent)
     import threading
 
     threading.Thread(target=lambda: list(_quiet(stream)), daemon=True).start()
-    wait_for(lambda: len(children_named("labctl-sleeper")) == 1)
+    wait_for(lambda: len(children_named("labctl-sleeper")) == 1, "the op runs")
     agent._stream._process.stdin.close()  # type: ignore[attr-defined]
-    wait_for(lambda: not children_named("labctl-sleeper"))
-    wait_for(lambda: not alive(agent.hello.pid))
+    wait_for(lambda: not children_named("labctl-sleeper"), "the op ends")
+    wait_for(lambda: not alive(agent.hello.pid), "the agent ends")
 
 
 @pytest.mark.root
@@ -357,10 +355,3 @@ def alive(pid: int) -> bool:
         return "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
         return False
-
-
-def wait_for(condition: object, seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < until, "it did not happen in time"
-        time.sleep(0.05)

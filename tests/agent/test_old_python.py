@@ -10,21 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pythons import interpreter
+from pythons import here
 
 from labctl.agent import Op, remote, start_agent
+from labctl.agent.remote.probes.trouble import trouble
 from labctl.deadline import Deadline
 from labctl.inventory import local_host
 
 Ask = Callable[[str, dict[str, Any]], dict[str, Any]]
 
 
-@pytest.fixture(scope="module", params=["3.8", "3.9"])
+@pytest.fixture(scope="module", params=here("3.8", "3.9"))
 def python(request: pytest.FixtureRequest) -> str:
-    found = interpreter(f"python{request.param}")
-    if found is None:
-        pytest.skip(f"there is no Python {request.param} here")
-    return found
+    return str(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +40,18 @@ def silent() -> Iterator[int]:
     with tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(tcp.getsockname())
         yield tcp.getsockname()[1]
+
+
+def test_late_is_what_the_version_calls_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OldTimeout(OSError):
+        """As socket.timeout was until 3.10."""
+
+    monkeypatch.setattr(socket, "timeout", OldTimeout)
+    assert [trouble(err) for err in (OldTimeout("timed out"), TimeoutError(), OSError())] == [
+        "timeout",
+        "timeout",
+        "unreachable",
+    ]
 
 
 def test_every_file_of_the_agent_is_understood(python: str) -> None:

@@ -10,6 +10,7 @@ import time
 import pytest
 from by_hand import WAIT, by_hand, in_tmux
 from vms import LABCTL, STUDENT, Machines, environment, labctl
+from waiting import wait_for
 
 pytestmark = pytest.mark.vm
 
@@ -99,22 +100,16 @@ def test_killed_in_the_crash_experiment_the_vm_heals_itself(machines: Machines, 
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_until(lambda: listening(machines) < 6, 120)
+        wait_for(lambda: listening(machines) < 6, "workers end", 120)
     finally:
         grade.send_signal(signal.SIGKILL)
         grade.wait()
     killed = time.monotonic()
-    wait_until(lambda: listening(machines) == 6, 60)
-    wait_until(lambda: how_the_workers_run(machines) == before, 60 - (time.monotonic() - killed))
+    wait_for(lambda: listening(machines) == 6, "workers are back", 60)
+    left = 60 - (time.monotonic() - killed)
+    wait_for(lambda: how_the_workers_run(machines) == before, "they run as before", left)
     host = machines.grade("--no-disrupt", expected=0)
     assert host["score"] == host["max_score"]
-
-
-def wait_until(condition: object, seconds: float) -> None:
-    until = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < until, f"it did not happen within {seconds:.0f} s"
-        time.sleep(0.5)
 
 
 def test_a_vm_that_is_down_is_an_error_and_no_zero(machines: Machines) -> None:

@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from waiting import wait_for
 
 WORKERS = Path(__file__).with_name("workers.py")
 HAPROXY = "/usr/sbin/haproxy"
@@ -170,10 +171,3 @@ def running(program: Path, first: int) -> set[int]:
             if bytes(program) in words and str(first).encode() in words:
                 found.add(int(entry.name))
     return found
-
-
-def wait_for(condition: object, what: str, seconds: float = 60.0) -> None:
-    until = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < until, f"{what}: not within {seconds:.0f} s"
-        time.sleep(0.05)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from balanced import Balanced, balanced, wait_for
+from balanced import Balanced, balanced
 from balancers import TRIAL
+from waiting import wait_for
 
 from labctl.agent import Agent, start_agent
 from labctl.deadline import Deadline

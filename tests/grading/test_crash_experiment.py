@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from balanced import WORKERS, Balanced, balanced, holders, listening, wait_for
+from balanced import WORKERS, Balanced, balanced, holders, listening
+from waiting import wait_for
 
 from labctl.agent import Agent, Op, start_agent
 from labctl.deadline import Deadline

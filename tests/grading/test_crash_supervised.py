@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from balanced import WORKERS, Balanced, holders, listening, wait_for
+from balanced import WORKERS, Balanced, holders, listening
 from test_crash_experiment import agent, arm, crash_directly, facts, gone, lab, run, tmux, watched
+from waiting import wait_for
 
 from labctl.agent import Agent, Op, start_agent
 from labctl.deadline import Deadline

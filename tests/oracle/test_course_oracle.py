@@ -13,7 +13,7 @@ import pytest
 from pair import Outcome, Pair, changing, differences, listing, outcomes
 from vms import STAFF, STUDENT, Machines
 
-pytestmark = [pytest.mark.vm, pytest.mark.timeout(4000)]
+pytestmark = pytest.mark.vm
 
 COURSE = Path(__file__).parents[2] / "playbooks"
 SETUP = [COURSE / f"{name}.yml" for name in ("base", "staff", "lab7")]
@@ -31,6 +31,7 @@ def manifests(pair: Pair) -> dict[str, dict[str, Any]]:
     return {vm: pair.manifest(vm) for vm in VMS}
 
 
+@pytest.mark.timeout(900)
 def test_ansible_leaves_labctls_firewall_and_mounts_alone(provisioned: Machines, tmp_path: Path) -> None:
     """Of the course what containers have not; the soak runs all of it."""
     pair = Pair(provisioned.box, tmp_path)
@@ -40,6 +41,7 @@ def test_ansible_leaves_labctls_firewall_and_mounts_alone(provisioned: Machines,
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(4000)
 def test_the_lab_is_the_same_by_either_tool(machines: Machines, tmp_path: Path) -> None:
     pair = Pair(machines.box, tmp_path)
     machines.provisioned()

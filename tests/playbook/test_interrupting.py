@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from containers import Containers, containers, make_package
 from openssh import key_pair
 from playing import write
+from waiting import wait_for
 
 VMS = ("student1", "student2", "student3")
 
@@ -24,13 +25,6 @@ VMS = ("student1", "student2", "student3")
 def vms() -> Iterator[Containers]:
     with containers("int", students=3) as made:
         yield made
-
-
-def until(what: str, so: Callable[[], bool], seconds: float = 40) -> None:
-    end = time.monotonic() + seconds
-    while not so():
-        assert time.monotonic() < end, f"after {seconds} s still not: {what}"
-        time.sleep(0.2)
 
 
 def interrupt(
@@ -67,7 +61,7 @@ def test_a_command_under_way_is_ended_on_every_vm(vms: Containers, tmp_path: Pat
     )
     process = vms.begin(play, *VMS)
     for vm in VMS:
-        until(f"sleep runs on {vm}", lambda vm=vm: runs(vms, vm, "sleep 61"))
+        wait_for(lambda vm=vm: runs(vms, vm, "sleep 61"), f"sleep runs on {vm}")
     document, err, seconds = interrupt(process)
     assert seconds < 5
     assert {host["host"]: [task["status"] for task in host["tasks"]] for host in document["hosts"]} == {
@@ -75,7 +69,7 @@ def test_a_command_under_way_is_ended_on_every_vm(vms: Containers, tmp_path: Pat
     }
     assert all(f"changed    {vm}: command" in err for vm in VMS)
     for vm in VMS:
-        until(f"nothing left on {vm}", lambda vm=vm: not runs(vms, vm, "sleep 6.*"), seconds=3)
+        wait_for(lambda vm=vm: not runs(vms, vm, "sleep 6.*"), f"nothing left on {vm}", 3)
         assert vms.run("ps -eo args | grep -c '[p]ython3 -I -c' || true", vm).strip() == "0"
 
 
@@ -93,14 +87,14 @@ def test_an_installation_under_way_finishes_by_itself(vms: Containers, tmp_path:
     )
     process = vms.begin(play, *VMS)
     for vm in VMS:
-        until(f"installing on {vm}", lambda vm=vm: vms.box.run(vm, "test -e /run/begun").status == 0)
+        wait_for(lambda vm=vm: vms.box.run(vm, "test -e /run/begun").status == 0, f"installing on {vm}")
     document, _err, seconds = interrupt(process)
     assert seconds < 5
     assert [len(host["tasks"]) for host in document["hosts"]] == [1, 1, 1]
     for vm in VMS:
         vms.run("test ! -e /run/ended", vm)
     for vm in VMS:
-        until(f"installed on {vm}", lambda vm=vm: "ok installed" in vms.run("dpkg -s slow", vm), seconds=30)
+        wait_for(lambda vm=vm: "ok installed" in vms.run("dpkg -s slow", vm), f"installed on {vm}", 30)
         assert vms.run("sudo dpkg --audit; ls /run/ended", vm) == "/run/ended\n"
         vms.run("test ! -e /run/after", vm)
     hosts = vms.setup(play, *VMS)

@@ -17,7 +17,7 @@ from playing import run_module
 from programs import Programs
 
 from labctl.agent.remote.command import Finished
-from labctl.agent.remote.modules import mount, ufw, user
+from labctl.agent.remote.modules import mount, ufw, user, wait_for
 
 # -- mount ---------------------------------------------------------------------------------------
 
@@ -294,3 +294,13 @@ def test_waiting_for_ports_and_paths(tmp_path: Path) -> None:
         run_module("wait_for", {"port": port, "timeout": 9, "msg": "no server"}, seconds=1)["msg"]
         == "no server"
     )
+
+
+def test_wait_for_looks_often_at_first_and_then_as_seldom_as_it_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(wait_for.time, "sleep", pauses.append)
+    monkeypatch.setattr(wait_for.os.path, "exists", lambda _: len(pauses) == 7)
+    assert run_module("wait_for", {"path": str(tmp_path), "sleep": 1})["elapsed"] == 0
+    assert pauses == [0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0]

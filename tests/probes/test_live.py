@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import pytest
-from balanced import free_block, wait_for
+from balanced import free_block
+from waiting import wait_for
 
 from labctl.agent import Agent, start_agent
 from labctl.deadline import Deadline

@@ -18,6 +18,7 @@ from typing import Any
 
 from solved import Solved
 from vms import environment, lost
+from waiting import comes
 
 #: The promise: seconds from the cut until the workers are as they were.
 WITHIN = 60.0
@@ -118,7 +119,7 @@ def kill_labctl(_lab: Solved, grade: subprocess.Popen[str]) -> None:
 
 def kill_agent(lab: Solved, grade: subprocess.Popen[str]) -> None:
     """As soon as there is one. Not its watcher: that has another parent by then."""
-    until(lambda: _kill_agents(lab) > 0 or grade.poll() is not None, 60)
+    comes(lambda: _kill_agents(lab) > 0 or grade.poll() is not None, 60)
 
 
 def _kill_agents(lab: Solved) -> int:
@@ -164,9 +165,9 @@ def undisturbed(lab: Solved) -> tuple[float, float]:
     """Seconds from the start of a run until the first worker is gone, and from then until all are back."""
     began = time.monotonic()
     grade = begin(lab)
-    until(lambda: listening(lab.init) < 6, 60)
+    comes(lambda: listening(lab.init) < 6, 60)
     gone = time.monotonic()
-    until(lambda: listening(lab.init) == 6, 120)
+    comes(lambda: listening(lab.init) == 6, 120)
     back = time.monotonic()
     out, err = grade.communicate(timeout=120)
     assert grade.returncode == 0, lost(out) + err
@@ -185,13 +186,13 @@ def attempt(lab: Solved, trial: Trial, first: float) -> Outcome:
     try:
         if trial.moment < 0:
             time.sleep(max(0.0, first + trial.moment))
-        elif until(lambda: listening(lab.init) < 6 or grade.poll() is not None, 60):
+        elif comes(lambda: listening(lab.init) < 6 or grade.poll() is not None, 60):
             time.sleep(trial.moment)
         down, armed = 6 - listening(lab.init), watched(lab.init)
         CUTS[trial.cut](lab, grade)
         cut = time.monotonic()
         # as they were, and nobody is at work on them any more: then it stays so
-        whole = until(
+        whole = comes(
             lambda: not watched(lab.init) and listening(lab.init) == 6 and workers_of(lab.init) == before,
             WITHIN,
         )
@@ -229,15 +230,6 @@ def begin(lab: Solved) -> subprocess.Popen[str]:
     return subprocess.Popen(
         lab.argv(*_GRADE), env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-
-def until(condition: Callable[[], bool], seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def _difference(lab: Solved, before: list[tuple[Any, ...]]) -> list[str]:

@@ -27,9 +27,9 @@ from cuts import (
     listening,
     random_trials,
     undisturbed,
-    until,
 )
 from solved import Solved, solved
+from waiting import comes
 
 pytestmark = [
     pytest.mark.vm,
@@ -113,7 +113,7 @@ def test_a_run_begun_in_the_middle_of_another_waits_for_its_undo(
     lab.workers("tmux")
     first = begin(lab)
     try:
-        assert until(lambda: listening(lab.init) == 0, timing[0] + timing[1] + 30)
+        assert comes(lambda: listening(lab.init) == 0, timing[0] + timing[1] + 30)
         # it lives and says no more: the undo waits for its lease
         first.send_signal(signal.SIGSTOP)
         # another who grades, with results of their own: nothing but the VM tells that somebody is at it
@@ -133,7 +133,7 @@ def test_the_run_keeps_how_the_workers_ran_before_and_after(
     lab = labs[0]
     lab.workers("nohup")
     grade = begin(lab)
-    assert until(lambda: listening(lab.init) < 6, timing[0] + 60)
+    assert comes(lambda: listening(lab.init) < 6, timing[0] + 60)
     kill_agent(lab, grade)
     out, _ = grade.communicate(timeout=200)
     (host,) = json.loads(out)["hosts"]

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from waiting import wait_for
 
 from labctl.errors import SandboxError
 from labctl.sandbox import accel, image, paths, sources
@@ -77,6 +81,29 @@ def test_an_interrupted_build_is_not_taken_for_a_finished_one(
     _fake_mmdebstrap(home, monkeypatch, "echo whole >$LABCTL_DISK")
     assert image.ensure().disk.read_text() == "whole\n"
     assert not part.exists()
+
+
+@pytest.mark.root
+def test_a_build_that_is_killed_leaves_no_mounts_and_no_processes(home: Path) -> None:
+    """mmdebstrap mounts /proc and /sys where it builds: an rm of what a killed one left would go there."""
+    program = home / "mmdebstrap"
+    program.write_text('#!/bin/sh\nmkdir "$TMPDIR/proc"; mount -t tmpfs none "$TMPDIR/proc"; sleep 4321; :\n')
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{home}:{os.environ['PATH']}"}
+    argv = [sys.executable, "-c", "from labctl.sandbox import image; image.ensure()"]
+    build = subprocess.Popen(argv, env=environment)
+    part = paths.cache_dir() / f"image-{image.digest()}.part"
+    wait_for(lambda: (part / "proc").is_dir() and sleepers(), "the build sleeps")
+    assert str(part) not in Path("/proc/self/mountinfo").read_text()
+    build.kill()
+    build.wait(10)
+    wait_for(lambda: not sleepers(), "the build ends")
+
+
+def sleepers() -> list[str]:
+    return subprocess.run(
+        ["pgrep", "-f", "^sleep 4321"], capture_output=True, text=True, check=False
+    ).stdout.split()
 
 
 def test_images_of_older_recipes_are_removed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

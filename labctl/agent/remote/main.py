@@ -1,12 +1,15 @@
 """The agent's loop: read a call, run its ops, send each result as it is done.
 
-A frame is four bytes of length, big-endian, and that many bytes of ASCII JSON. The agent's first
-output is a marker with the controller's nonce, so that what a login shell prints before it cannot
-be taken for a frame.
+A frame is four bytes of length, big-endian, and that many bytes of ASCII JSON, compressed when the second
+highest bit of the length is set. With the highest bit set it brings modules that the calls after it need: the
+magic number of the Python that they were compiled for, or zeros when they are source, and then zlib's bytes.
+The agent's first output is a marker with the controller's nonce, so that what a login shell prints before it
+cannot be taken for a frame.
 """
 
 from __future__ import annotations
 
+import _frozen_importlib_external  # importlib.util has it too, and costs ten times as much
 import importlib
 import json
 import os
@@ -15,30 +18,40 @@ import struct
 import sys
 import threading
 import time
+import zlib
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 from . import child, command
 from .outcome import Context, Failed
 from .services import presence
+from .wire import COMPRESSED, LOGIN_USER, MODULES, SOURCE
 
 MAX_CALL = 64 << 20
+#: What modules begin with that this Python can read.
+READABLE = (SOURCE, _frozen_importlib_external.MAGIC_NUMBER)
 #: Seconds that a frame may wait for the next.
 TOGETHER = 0.05
 #: Bytes of frames that may wait; beyond that an op waits for the link.
 MOST_WAITING = 64 << 10
 
 
-def read_frame(source: BinaryIO) -> dict[str, Any] | None:
-    """The next frame, or None at the end of the stream."""
+def read_frame(source: BinaryIO) -> dict[str, Any] | bytes | None:
+    """The next frame: a call, or packed modules; None at the end of the stream."""
     head = source.read(4)
     if len(head) < 4:
         return None
-    (length,) = struct.unpack(">I", head)
+    (word,) = struct.unpack(">I", head)
+    length = word & ~(MODULES | COMPRESSED)
     if length > MAX_CALL:
         return None
     body = source.read(length)
     if len(body) < length:
         return None
+    if word & MODULES:
+        return body
+    if word & COMPRESSED:
+        body = zlib.decompress(body)
     frame: dict[str, Any] = json.loads(body.decode("ascii"))
     return frame
 
@@ -105,6 +118,19 @@ def _forked(op: dict[str, Any]) -> bool:
     return bool(op.get("isolated") or op.get("user"))
 
 
+def _by_name(op: dict[str, Any]) -> dict[str, Any]:
+    """An op for the login user as one for a name, or for nobody else."""
+    if op.get("user") != LOGIN_USER:
+        return op
+    name = login_user()
+    return dict(op, user=None if os.getuid() != 0 or name in ("", "root") else name)
+
+
+def login_user() -> str:
+    """Whoever logged in, also when the agent runs as root."""
+    return os.environ.get("SUDO_USER") or os.environ.get("USER") or ""
+
+
 def _shared(op: dict[str, Any]) -> bool:
     """A process that has become another user stays that user."""
     return bool(op.get("shared")) and not op.get("user")
@@ -119,11 +145,14 @@ def preload(name: str) -> None:
 
 
 def _crashed(err: BaseException) -> dict[str, Any]:
-    import traceback  # takes milliseconds, and nearly no run needs it
-
-    frames = traceback.extract_tb(err.__traceback__)
-    last = frames[-1] if frames else None
-    where = "%s:%s" % (os.path.basename(last.filename), last.lineno) if last else "?"
+    last = err.__traceback__
+    while last and last.tb_next:
+        last = last.tb_next
+    where = "?"
+    if last:
+        code = last.tb_frame.f_code
+        # modules that came compiled have no lines
+        where = "%s:%s" % (code.co_filename, last.tb_lineno or code.co_name)
     return {"error": {"kind": "crashed", "message": "%s: %s (%s)" % (type(err).__name__, err, where)}}
 
 
@@ -136,7 +165,7 @@ class Call:
 
     def __init__(self, frame: dict[str, Any], sender: Sender) -> None:
         self.number = frame["call"]
-        self.ops: list[dict[str, Any]] = frame["ops"]
+        self.ops: list[dict[str, Any]] = [_by_name(op) for op in frame["ops"]]
         self.parallel = max(1, int(frame.get("parallel") or 1))
         self.sender = sender
         self.running: dict[int, child.Child] = {}
@@ -224,8 +253,9 @@ def hello() -> dict[str, Any]:
     return {
         "t": "hello",
         "python": "%d.%d.%d" % sys.version_info[:3],
+        "magic": _frozen_importlib_external.MAGIC_NUMBER.hex(),
         "uid": os.getuid(),
-        "user": os.environ.get("SUDO_USER") or os.environ.get("USER") or "",
+        "user": login_user(),
         "hostname": os.uname().nodename,
         "boot_id": _word_in("/proc/sys/kernel/random/boot_id"),
         "machine_id": _word_in("/etc/machine-id"),
@@ -243,12 +273,18 @@ def _word_in(path: str) -> str:
 
 
 class Reader(threading.Thread):
-    """Reads calls ahead, so that the end of the connection is noticed while an op still runs."""
+    """Reads calls ahead, so that the end of the connection is noticed while an op still runs.
 
-    def __init__(self, source: BinaryIO) -> None:
+    ``learn`` is given the modules that come before the calls that need them. When those were compiled for
+    another Python, the calls wait for them to come once more.
+    """
+
+    def __init__(self, source: BinaryIO, learn: Callable[[bytes], None]) -> None:
         super().__init__(daemon=True)
         self.source = source
+        self.learn = learn
         self.calls: list[dict[str, Any]] = []
+        self.held: list[dict[str, Any]] | None = None
         self.arrived = threading.Semaphore(0)
         self.current: Call | None = None
 
@@ -257,15 +293,32 @@ class Reader(threading.Thread):
             frame = read_frame(self.source)
             if frame is None:
                 break
-            self.calls.append(frame)
-            self.arrived.release()
+            if isinstance(frame, bytes):
+                self.modules(frame)
+            elif self.held is not None:
+                self.held.append(frame)
+            else:
+                self.hand_on(frame)
         command.kill_running()
         for one in list(self.current.running.values()) if self.current else []:
             one.end(15)
         os._exit(0)
 
+    def modules(self, frame: bytes) -> None:
+        if frame[:4] not in READABLE:
+            self.held = self.held or []
+            return
+        self.learn(zlib.decompress(frame[4:]))
+        held, self.held = self.held, None
+        for call in held or []:
+            self.hand_on(call)
 
-def serve(marker: bytes) -> None:
+    def hand_on(self, call: dict[str, Any]) -> None:
+        self.calls.append(call)
+        self.arrived.release()
+
+
+def serve(marker: bytes, learn: Callable[[bytes], None]) -> None:
     """Answer calls until the connection ends."""
     source = sys.stdin.buffer
     private = os.dup(1)
@@ -280,7 +333,7 @@ def serve(marker: bytes) -> None:
     os.dup2(devnull, 2)
     os.umask(0o022)
     sender.start()
-    reader = Reader(source)
+    reader = Reader(source, learn)
     reader.start()
     while True:
         reader.arrived.acquire()

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from labctl.agent import Agent, Op, OpResult
+from labctl.agent import LOGIN_USER, Agent, Op, OpResult
 from labctl.connect import Connection
 from labctl.deadline import Deadline
 from labctl.errors import DeadlineExceeded
 from labctl.inventory import Host
-from labctl.playbook.prepare import LOGIN_USER, Prepared
+from labctl.playbook.prepare import Prepared
 
 #: What is kept of a raw command's output; the agent keeps as much of other commands.
 _OUTPUT = 1 << 20
@@ -30,7 +30,9 @@ class Link(Protocol):
 
     def connection(self, deadline: Deadline | None = None) -> Connection: ...
 
-    def agent(self, deadline: Deadline | None = None, *, root: bool = False) -> Agent: ...
+    def agent(
+        self, deadline: Deadline | None = None, *, root: bool = False, first: Sequence[Op] = ()
+    ) -> Agent: ...
 
     def asked(self) -> None: ...
 
@@ -77,19 +79,11 @@ def _module(name: str) -> Callable[[Mapping[str, Any], Link, How], Mapping[str, 
     }[name]
 
 
-def user_of(how: How, agent: Agent) -> str | None:
-    """The user for an op: the login user by name, None for whom the agent runs as."""
-    if how.user != LOGIN_USER:
-        return how.user
-    login = agent.hello.user
-    return None if agent.hello.uid != 0 or login in ("", "root") else login
-
-
 def ask(session: Link, op: Op, how: How) -> Mapping[str, Any]:
     """One op's value. Raises HostError; an op that gave none has failed."""
-    agent = session.agent(root=how.user != LOGIN_USER)
-    op = Op(op.name, op.args, deadline=op.deadline, user=user_of(how, agent))
-    (result,) = list(agent.call([op], how.deadline.sooner(op.deadline + 15.0)))
+    ops = [replace(op, user=how.user)]
+    agent = session.agent(root=how.user != LOGIN_USER, first=ops)
+    (result,) = list(agent.call(ops, how.deadline.sooner(op.deadline + 15.0)))
     if result.value is None:
         message = result.error.message if result.error else "no result"
         return {"failed": True, "changed": False, "msg": message, "_fault": True}

@@ -11,6 +11,10 @@ from typing import Any
 
 from ..outcome import Context, Failed
 
+#: Seconds until the second look; each pause is twice the one before, ``sleep`` at most. What was started a
+#: moment ago is most often there in a moment.
+FIRST_PAUSE = 0.05
+
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     started = time.monotonic()
@@ -36,6 +40,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     seen: list[re.Match[bytes]] = []
     reached, what = _condition(args, state, seen)
     until = started + min(timeout, ctx.remaining())
+    pause, longest = FIRST_PAUSE, float(args.get("sleep", 1))
     while True:
         if reached():
             result["elapsed"] = int(time.monotonic() - started)
@@ -46,7 +51,8 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
             raise Failed(
                 args.get("msg") or "after %.0f s still not so: %s" % (waited, what), elapsed=int(waited)
             )
-        time.sleep(min(float(args.get("sleep", 1)), left))
+        time.sleep(min(pause, longest, left))
+        pause *= 2
 
 
 def _groups(seen: list[re.Match[bytes]]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import socket
 from typing import Any
 
 from ..outcome import Context
-from . import cgroups, guard, panes, presence, processes, supervision
+from . import cgroups, guard, panes, processes, supervision
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -17,8 +17,8 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         return refused("an experiment is under way in this agent")
     ports = [int(port) for port in args["ports"]]
     try:
-        name = presence.claim(ports)
-    except presence.Taken:
+        name = guard.claim(ports)
+    except guard.Taken:
         return refused("another run's experiment is under way on this VM")
     with name:
         frozen = cgroups.make_frozen(ports)

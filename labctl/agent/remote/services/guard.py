@@ -17,9 +17,27 @@ import socket
 import time
 from typing import Any
 
-from . import cgroups, revive, supervision
+from . import cgroups, presence, revive, supervision
 
 RENEW, RESTORE = b"+", b"R"
+
+
+class Taken(Exception):
+    """Another run's watcher is at work on these ports."""
+
+
+def claim(ports: list[int]) -> socket.socket:
+    """The name that says that a watcher is at work on ``ports``, held until its last copy is closed.
+
+    Raises Taken.
+    """
+    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        name.bind("\0" + presence.NAME + "-".join(str(port) for port in sorted(ports)))
+    except OSError:
+        name.close()
+        raise Taken
+    return name
 
 
 class Guard:
@@ -76,7 +94,7 @@ armed: list[Guard] = []
 
 def arm(states: list[dict[str, Any]], frozen: str, lease: float, limit: float, name: socket.socket) -> Guard:
     """Start the watcher. ``lease`` and ``limit`` are seconds: between two renewals, and in all. ``name`` is
-    what ``presence.claim`` gave, ``frozen`` the cgroup for who is held, or "": the watcher's from now on. It
+    what ``claim`` gave, ``frozen`` the cgroup for who is held, or "": the watcher's from now on. It
     removes the group, so that who comes too late to be held is not held.
     """
     ours, theirs = socket.socketpair()

@@ -7,16 +7,10 @@ and cannot begin an experiment of their own.
 
 from __future__ import annotations
 
-import socket
-
 #: Seconds in which a boot may still be under way, on an emulated VM beside others too.
 BOOTING = 300.0
 #: Of the abstract socket, and then the ports.
 NAME = "labctl-undo-"
-
-
-class Taken(Exception):
-    """Another run's watcher is at work on these ports."""
 
 
 def at_work() -> bool:
@@ -35,17 +29,3 @@ def booted_lately() -> bool:
             return float(handle.read().split()[0]) < BOOTING
     except (OSError, ValueError, IndexError):
         return False
-
-
-def claim(ports: list[int]) -> socket.socket:
-    """The name that says that a watcher is at work on ``ports``, held until its last copy is closed.
-
-    Raises Taken.
-    """
-    name = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    try:
-        name.bind("\0" + NAME + "-".join(str(port) for port in sorted(ports)))
-    except OSError:
-        name.close()
-        raise Taken
-    return name

@@ -1,0 +1,50 @@
+"""Importing paramiko beside other work, and without what it imports for nothing."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+#: Where everything that needs paramiko is imported.
+_MODULE = "labctl.connect.ssh"
+
+
+def begin() -> None:
+    """Import it in a thread of its own, once."""
+    _thread()
+
+
+def wait() -> None:
+    """Until it is there."""
+    _thread().join()
+
+
+@cache
+def _thread() -> threading.Thread:
+    # not a daemon, as whoever begins it may be: a process that ends in the middle would tear it out of
+    # cryptography's own start, and crash
+    thread = threading.Thread(target=_load, name="loading", daemon=False)
+    thread.start()
+    return thread
+
+
+def _load() -> None:
+    sys.modules.setdefault("invoke", _Invoke("invoke"))
+    import_module(_MODULE)
+
+
+class _Invoke(ModuleType):
+    """invoke, when anybody uses it.
+
+    paramiko imports it, and with it asyncio, unittest and a YAML of its own, for a word in ssh's
+    configuration, which we have ssh itself read: a tenth of what a run with one VM takes.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if sys.modules.get("invoke") is self:
+            del sys.modules["invoke"]
+        return getattr(import_module("invoke"), name)

@@ -1,0 +1,1 @@
+"""Ops that agents of the tests have besides their own."""
