@@ -149,5 +149,6 @@ def test_a_vm_is_rebooted_and_found_again(bare: Machines, tmp_path: Path) -> Non
         "    - assert: {that: [before.stdout != after.stdout, done.rebooted]}\n"
     )
     (host,) = setup(STUDENT, "--playbook", str(playbook))
-    assert host["connections"] == 2
+    # one before and one after, and each look in which it answered and had not gone down yet
+    assert 2 <= host["connections"] <= 4
     assert [task["status"] for task in host["tasks"]] == ["changed", "changed", "changed", "ok"]
