@@ -11,6 +11,7 @@ import functools
 import importlib.util
 import marshal
 import re
+import secrets
 import shlex
 import struct
 import threading
@@ -35,28 +36,32 @@ MAGIC = importlib.util.MAGIC_NUMBER.hex()
 _lock = threading.Lock()
 
 
-def marker(nonce: str) -> bytes:
-    """What the agent writes before its first frame."""
-    return f"\x00labctl-agent:{nonce}\x00".encode("ascii")
-
-
-def start_command(python: str, nonce: str, sudo: bool) -> tuple[str, bytes]:
-    """The shell command that starts the agent, and the bytes to send to it first.
-
-    ``python -I`` ignores the environment, the user's site directory and the working directory: a
-    student's ``json.py`` must not be what the agent imports. ``-S`` leaves out the installed packages
-    too, which the agent does not need. ``sudo -n`` never asks.
+class Launch:
+    """One start of the agent by ``python``: the bytes that it reads first, and what it writes before its
+    first frame.
     """
-    first = packed(core())
-    code = zlib.compress(f"marker = {marker(nonce)!r}\n{_loader()}".encode(), 6)
-    boot = (
-        "import sys,zlib;r=sys.stdin.buffer.read;d=zlib.decompress;"
-        f"payload=d(r({len(first)}));exec(d(r({len(code)})))"
-    )
-    argv = [python, "-IS", "-c", boot]
-    if sudo:
-        argv = ["sudo", "-n", "--", *argv]
-    return "LC_ALL=C exec " + shlex.join(argv), first + code
+
+    def __init__(self, python: str, become: bool) -> None:
+        self.become = become
+        self.marker = f"\x00labctl-agent:{secrets.token_hex(8)}\x00".encode("ascii")
+        first = packed(core())
+        code = zlib.compress(f"marker = {self.marker!r}\n{_loader()}".encode(), 6)
+        self.payload = first + code
+        boot = (
+            "import sys,zlib;r=sys.stdin.buffer.read;d=zlib.decompress;"
+            f"payload=d(r({len(first)}));exec(d(r({len(code)})))"
+        )
+        self._argv = [python, "-IS", "-c", boot]
+
+    def command(self, is_root: bool) -> str:
+        """The shell command, for a login that is root already or is not.
+
+        ``python -I`` ignores the environment, the user's site directory and the working directory: a
+        student's ``json.py`` must not be what the agent imports. ``-S`` leaves out the installed packages
+        too, which the agent does not need. ``sudo -n`` never asks.
+        """
+        sudo = ["sudo", "-n", "--"] if self.become and not is_root else []
+        return "LC_ALL=C exec " + shlex.join([*sudo, *self._argv])
 
 
 @functools.cache

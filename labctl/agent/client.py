@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from labctl.agent import bundle
+from labctl.agent.bundle import Launch
 from labctl.agent.remote.wire import COMPRESSED
 from labctl.connect import Connection, Retry, Stream, open_connection
 from labctl.deadline import Deadline
@@ -189,9 +189,10 @@ def start_agent(host: Host, deadline: Deadline, become: bool = True, retry: Retr
     """
 
     def once(until: Deadline) -> Agent:
-        connection = open_connection(host, until, retry)
+        launch = Launch(host.python, become)
+        connection = open_connection(host, until, retry, launch.command)
         try:
-            return start_agent_on(connection, until, become)
+            return start_agent_on(connection, until, launch)
         except BaseException:
             connection.close()
             raise
@@ -200,25 +201,24 @@ def start_agent(host: Host, deadline: Deadline, become: bool = True, retry: Retr
 
 
 def start_agent_on(
-    connection: Connection, deadline: Deadline, become: bool = True, first: Sequence[Op] = ()
+    connection: Connection, deadline: Deadline, launch: Launch, first: Sequence[Op] = ()
 ) -> Agent:
-    """Start the agent over a connection that is open already, and stays open when this fails.
+    """Start the agent over a connection that is open already, perhaps with this very ``launch`` begun, and
+    stays open when this fails.
 
     ``first`` are the ops of its first call, done one at a time: it goes with the start, and costs no round
     trip of its own.
     Raises the :class:`HostError` that says why the agent could not start.
     """
     host = connection.host
-    nonce = secrets.token_hex(8)
-    command, payload = bundle.start_command(host.python, nonce, sudo=become and not connection.is_root)
     early = bundle.needed(_named(first)) - bundle.core()
-    sent = [payload]
+    sent = [launch.payload]
     if first:
         # as for our own Python, which most have: another holds the call back until it has its modules
         sent.append(bundle.frame(early, bundle.MAGIC) + _call(1, first))
-    stream = connection.execute(command, deadline)
+    stream = connection.execute(launch.command(connection.is_root), deadline)
     try:
-        hello = _greet(stream, host, sent, nonce, deadline)
+        hello = _greet(stream, host, sent, launch.marker, deadline)
         if first and hello.magic != bundle.MAGIC:
             stream.write(bundle.frame(early, hello.magic), deadline)
     except BaseException:
@@ -237,13 +237,13 @@ def _call(number: int, ops: Sequence[Op], parallel: int = 1) -> bytes:
     return struct.pack(">I", len(body) | COMPRESSED) + body
 
 
-def _greet(stream: Stream, host: Host, sent: Sequence[bytes], nonce: str, deadline: Deadline) -> Hello:
+def _greet(stream: Stream, host: Host, sent: Sequence[bytes], marker: bytes, deadline: Deadline) -> Hello:
     """Send the agent's modules and read its hello."""
     try:
         # one by one: SSH hands on what is written together when all of it has come
         for part in sent:
             stream.write(part, deadline)
-        _skip_to(stream, bundle.marker(nonce), deadline)
+        _skip_to(stream, marker, deadline)
     except (EOFError, AgentFault) as err:
         raise _why_no_start(stream, host, deadline) from err
     frame = _read_frame(stream, deadline, host)

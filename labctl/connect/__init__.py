@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from labctl.connect import loading
 from labctl.connect.carrier import open_carrier
 from labctl.connect.hops import kept_hops
-from labctl.connect.retry import Retry
+from labctl.connect.retry import NotInOneFlight, Retry
 from labctl.connect.route import Server, check, route_to
-from labctl.connect.stream import Connection, Stream
+from labctl.connect.stream import Command, Connection, Stream
 from labctl.deadline import Deadline
 from labctl.inventory import Host
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from labctl.connect.trust import Shown
 
 __all__ = [
+    "Command",
     "Connection",
     "Retry",
     "Server",
@@ -31,8 +32,12 @@ __all__ = [
 ]
 
 
-def open_connection(host: Host, deadline: Deadline, retry: Retry | None = None) -> Connection:
+def open_connection(
+    host: Host, deadline: Deadline, retry: Retry | None = None, command: Command | None = None
+) -> Connection:
     """Connect to ``host``: over SSH, or to this machine for a local host. Once, or as ``retry`` says.
+
+    ``command`` may be started while logging in: ``execute`` of the same then has it, without a round trip.
 
     Raises :class:`Unreachable`, :class:`HostKeyChanged`, :class:`HostKeyUnknown`,
     :class:`AuthRefused` or :class:`DeadlineExceeded`; :class:`RequestError` when ssh's configuration
@@ -42,10 +47,17 @@ def open_connection(host: Host, deadline: Deadline, retry: Retry | None = None) 
         from labctl.connect.local import LocalConnection
 
         return LocalConnection(host)
-    return (retry or Retry(tries=1)).connect(lambda: _connect(host, deadline), deadline)
+    return (retry or Retry(tries=1)).connect(lambda: _connect(host, deadline, command), deadline)
 
 
-def _connect(host: Host, deadline: Deadline) -> Connection:
+def _connect(host: Host, deadline: Deadline, command: Command | None) -> Connection:
+    try:
+        return _connect_once(host, deadline, command)
+    except NotInOneFlight:
+        return _connect_once(host, deadline, None)
+
+
+def _connect_once(host: Host, deadline: Deadline, command: Command | None) -> Connection:
     """paramiko takes a good part of the start-up time: only those who need it pay, and while the VM's first
     answers are on their way.
     """
@@ -57,7 +69,7 @@ def _connect(host: Host, deadline: Deadline) -> Connection:
     loading.wait()
     from labctl.connect.ssh import connect
 
-    return connect(host, server, deadline, carrier)
+    return connect(host, server, deadline, carrier, command(server.user == "root") if command else "")
 
 
 def check_configuration(hosts: Sequence[Host]) -> None:

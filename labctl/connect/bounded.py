@@ -75,7 +75,7 @@ class Transport(paramiko.Transport):
         agreed = event or threading.Event()
         super().start_client(agreed)
         if event is None:
-            self._wait(agreed, timeout)
+            self.wait_for(agreed, timeout)
             if not self.is_active():
                 raise self.get_exception() or paramiko.SSHException("Negotiation failed.")
 
@@ -85,11 +85,11 @@ class Transport(paramiko.Transport):
         answered = event or threading.Event()
         further = super().auth_publickey(username, key, answered)
         if event is None and self.auth_handler:
-            self._wait(answered, self.auth_timeout)
+            self.wait_for(answered, self.auth_timeout)
             further = self.auth_handler.wait_for_response(answered)
         return further
 
-    def _wait(self, event: threading.Event, timeout: float | None) -> None:
+    def wait_for(self, event: threading.Event, timeout: float | None) -> None:
         """Until it is set, the connection has ended, or the time is over."""
         until = time.monotonic() + (math.inf if timeout is None else timeout)
         while self.is_active() and (left := until - time.monotonic()) > 0:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from labctl.connect import known_hosts
 from labctl.connect.bounded import Transport
 from labctl.connect.carrier import Carrier, open_carrier
 from labctl.connect.keys import InOrder, Offers, offers_for
+from labctl.connect.program import OneFlight, Program
+from labctl.connect.retry import NotInOneFlight
 from labctl.connect.route import Server
 from labctl.deadline import Deadline
 from labctl.errors import (
@@ -53,20 +56,21 @@ class _Unknown(Exception):
 
 
 class Login:
-    """An authenticated connection, and all that has to be closed with it."""
+    """An authenticated connection, a program ``begun`` on it, and all that has to be closed with it."""
 
-    def __init__(self, server: Server, transport: Any, stack: ExitStack) -> None:
+    def __init__(self, server: Server, transport: Any, begun: Program | None, stack: ExitStack) -> None:
         self.server = server
         self.transport = transport
+        self.begun = begun
         self._stack = stack
 
     def close(self) -> None:
         self._stack.close()
 
 
-def log_in(server: Server, deadline: Deadline, carrier: Carrier | None = None) -> Login:
+def log_in(server: Server, deadline: Deadline, carrier: Carrier | None = None, command: str = "") -> Login:
     """Connect to ``server`` by its jump hosts, and authenticate. ``carrier`` is the way there when it is open
-    already: it is the login's from now on.
+    already: it is the login's from now on. ``command`` may be started on the way: see :class:`OneFlight`.
 
     Raises the :class:`HostError` that says what went wrong, and at which of them.
     """
@@ -84,16 +88,25 @@ def log_in(server: Server, deadline: Deadline, carrier: Carrier | None = None) -
         client = _client(server)
         stack.callback(client.close)
         stack.callback(carrier.shut)  # first: it wakes paramiko's thread, which would wait on what is closed
+        begun = None
         try:
-            _begin(client, server, carrier.sock, offers, deadline)
+            # of several keys the first is often refused
+            factory = partial(OneFlight, command=command) if command and len(offers.keys) == 1 else Transport
+            _begin(client, server, carrier.sock, offers, deadline, factory)
+            transport: Any = client.get_transport()
+            if isinstance(transport, OneFlight) and transport.is_authenticated():
+                begun = transport.started(max(deadline.remaining(), 0.0) + 1.0)
         except Exception as err:
-            raise _explain(err, server, offers, carrier, deadline) from err
-        transport: Any = client.get_transport()
+            why = _explain(err, server, offers, carrier, deadline)
+            transport = client.get_transport()
+            if isinstance(why, Unreachable) and isinstance(transport, OneFlight) and transport.begun:
+                why = NotInOneFlight(why.message)
+            raise why from err
         # A VM that rebooted knows nothing of the connection, and says so when something is sent to it.
         transport.set_keepalive(KEEPALIVE)
         if not transport.is_authenticated():
             raise AuthRefused(f"{_user(server)} wants more than a key", hint="it took: " + offers.names)
-        return Login(server, transport, stack.pop_all())
+        return Login(server, transport, begun, stack.pop_all())
 
 
 def _client(server: Server) -> paramiko.SSHClient:
@@ -105,7 +118,9 @@ def _client(server: Server) -> paramiko.SSHClient:
     return client
 
 
-def _begin(client: paramiko.SSHClient, server: Server, sock: Any, offers: Offers, deadline: Deadline) -> None:
+def _begin(
+    client: paramiko.SSHClient, server: Server, sock: Any, offers: Offers, deadline: Deadline, factory: Any
+) -> None:
     # Later than the guard, which is the one that ends it: then it is the deadline that has passed.
     timeout = max(deadline.remaining(), 0.0) + 1.0
     client.connect(
@@ -118,7 +133,7 @@ def _begin(client: paramiko.SSHClient, server: Server, sock: Any, offers: Offers
         banner_timeout=timeout,
         auth_timeout=timeout,
         auth_strategy=InOrder(server.user, offers),
-        transport_factory=Transport,
+        transport_factory=factory,
     )
 
 

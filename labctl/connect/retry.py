@@ -17,6 +17,10 @@ from labctl.errors import DeadlineExceeded, Unreachable
 T = TypeVar("T")
 
 
+class NotInOneFlight(Unreachable):
+    """The connection ended when the login and a program were asked for at once: perhaps for that."""
+
+
 @dataclass
 class Retry:
     """How often one host is tried, and what became of it. Not to be shared by hosts.

@@ -8,6 +8,7 @@ import paramiko
 
 from labctl.connect.carrier import Carrier, close_channel
 from labctl.connect.login import Login, log_in
+from labctl.connect.program import Program
 from labctl.connect.route import Server
 from labctl.connect.stream import STDERR_TAIL, Stream
 from labctl.deadline import Deadline
@@ -15,12 +16,14 @@ from labctl.errors import AgentFault, DeadlineExceeded
 from labctl.inventory import Host
 
 
-def connect(host: Host, server: Server, deadline: Deadline, carrier: Carrier | None = None) -> SshConnection:
-    """Log in to ``server``, which is the host's; ``carrier`` as for :func:`log_in`.
+def connect(
+    host: Host, server: Server, deadline: Deadline, carrier: Carrier | None = None, command: str = ""
+) -> SshConnection:
+    """Log in to ``server``, which is the host's; ``carrier`` and ``command`` as for :func:`log_in`.
 
     Raises the :class:`HostError` that says what went wrong, and where on the way.
     """
-    return SshConnection(host, log_in(server, deadline, carrier))
+    return SshConnection(host, log_in(server, deadline, carrier, command))
 
 
 class SshConnection:
@@ -29,6 +32,7 @@ class SshConnection:
     def __init__(self, host: Host, login: Login) -> None:
         self.host = host
         self._login = login
+        self._begun = login.begun
         # now: a connection that is closed does not know it any more
         self.host_key = str(login.transport.get_remote_server_key().fingerprint)
 
@@ -37,10 +41,11 @@ class SshConnection:
         return self._login.server.user == "root"
 
     def execute(self, command: str, deadline: Deadline) -> Stream:
+        begun, self._begun = self._begun, None
         try:
-            channel = self._login.transport.open_session(timeout=max(deadline.remaining(), 0.01))
-            channel.settimeout(max(deadline.remaining(), 0.01))
-            channel.exec_command(command)
+            if begun is None or begun.command != command:
+                begun = Program(self._login.transport, command)
+            channel = begun.channel(max(deadline.remaining(), 0.01))
         except (paramiko.SSHException, EOFError, OSError) as err:
             deadline.check(f"starting a program on {self.host.name}")
             raise AgentFault(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from labctl.deadline import Deadline
@@ -9,6 +10,8 @@ from labctl.inventory import Host
 
 #: How much of what a program says on stderr is kept: its end.
 STDERR_TAIL = 8 << 10
+#: The shell command to start, once it is known whether the login user is root.
+Command = Callable[[bool], str]
 
 
 class Stream(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 
-from labctl.agent import Agent, Op, start_agent_on
+from labctl.agent import Agent, Launch, Op, start_agent_on
 from labctl.connect import Connection, Retry, open_connection
 from labctl.deadline import Deadline
 from labctl.errors import PythonMissing
@@ -37,13 +37,16 @@ class Session:
         self._closed = threading.Event()
         self._closing = threading.Lock()
 
-    def connection(self, deadline: Deadline | None = None) -> Connection:
+    def connection(self, deadline: Deadline | None = None, launch: Launch | None = None) -> Connection:
         """The connection, also before there is an agent, and the one that it will be started over."""
         if self._connection is None:
             limit = (deadline or self.deadline).sooner(_START_SECONDS)
             # The first one may need a few tries; those that follow are a module's, which has its own.
             retry = None if self._connections else Retry(stop=self._closed)
-            self._connection = until_closed(lambda: open_connection(self.host, limit, retry), self._closed)
+            command = launch.command if launch else None
+            self._connection = until_closed(
+                lambda: open_connection(self.host, limit, retry, command), self._closed
+            )
             self._connections += 1
         return self._connection
 
@@ -57,21 +60,24 @@ class Session:
         if self._agent is not None and root and not self._rooted:
             self.drop()
         if self._agent is None:
-            connection = self.connection(deadline)
+            launch = Launch(self.host.python, self.become)
+            connection = self.connection(deadline, launch)
             limit = (deadline or self.deadline).sooner(_START_SECONDS)
-            self._agent = self._start(connection, limit, first)
+            self._agent = self._start(connection, limit, launch, first)
             self._rooted = self.become or self._agent.hello.uid == 0
         return self._agent
 
-    def _start(self, connection: Connection, deadline: Deadline, first: Sequence[Op]) -> Agent:
+    def _start(
+        self, connection: Connection, deadline: Deadline, launch: Launch, first: Sequence[Op]
+    ) -> Agent:
         try:
-            return start_agent_on(connection, deadline, self.become, first)
+            return start_agent_on(connection, deadline, launch, first)
         except PythonMissing:
             if not self.may_install:
                 raise
         install_python(connection, self.deadline)
         self._round_trips += 2
-        return start_agent_on(connection, self.deadline.sooner(_START_SECONDS), self.become, first)
+        return start_agent_on(connection, self.deadline.sooner(_START_SECONDS), launch, first)
 
     def asked(self) -> None:
         """Count a round trip that was not the agent's."""

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pythons import here
 
-from labctl.agent import LOGIN_USER, Op, bundle, remote, start_agent_on
+from labctl.agent import LOGIN_USER, Launch, Op, bundle, remote, start_agent_on
 from labctl.connect import open_connection
 from labctl.connect.local import LocalStream
 from labctl.deadline import Deadline
@@ -59,7 +59,7 @@ def test_an_op_takes_along_little_else() -> None:
     assert bundle.needed(["modules.ping"]) == {"", "modules", "modules.ping", "outcome"}
     assert bundle.needed(["modules.nothing"]) == frozenset()
     # the first of TCP's windows holds 14 kB: more would cost every start a round trip
-    assert len(bundle.start_command("python3", "nonce", sudo=True)[1]) < 14_000
+    assert len(Launch("python3", become=True).payload) < 14_000
 
 
 def test_compiled_code_tells_nothing_of_this_machine() -> None:
@@ -91,7 +91,9 @@ def test_modules_are_sent_once_and_in_the_form_that_its_python_reads(
     deadline = Deadline.after(20)
     host = local_host(ansible_python_interpreter=python)
     connection = open_connection(host, deadline)
-    with start_agent_on(connection, deadline, become=False, first=ops if known else ()) as agent:
+    with start_agent_on(
+        connection, deadline, Launch(host.python, become=False), ops if known else ()
+    ) as agent:
         ours = agent.hello.magic == bundle.MAGIC
         for _ in range(2):
             assert all(result.value for result in agent.call(ops, deadline))
@@ -107,7 +109,7 @@ def test_a_first_call_goes_with_the_start(written: list[bytes]) -> None:
     ops = [Op("modules.ping", {"data": "here" * 1000}), Op("modules.ping", {}, user=LOGIN_USER)]
     deadline = Deadline.after(20)
     connection = open_connection(local_host(), deadline)
-    with start_agent_on(connection, deadline, become=False, first=ops) as agent:
+    with start_agent_on(connection, deadline, Launch(sys.executable, become=False), ops) as agent:
         before = len(written)
         values = [result.value for result in agent.call(ops, deadline)]
         assert [value and value["ping"] for value in values] == ["here" * 1000, "pong"]

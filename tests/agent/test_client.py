@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 from waiting import wait_for
 
-from labctl.agent import Agent, Op, OpResult, start_agent
+from labctl.agent import Agent, Launch, Op, OpResult, start_agent
 from labctl.agent import client as client_module
-from labctl.agent.bundle import marker, start_command
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, DeadlineExceeded, PythonMissing
 from labctl.inventory import local_host
@@ -237,23 +236,22 @@ def test_nothing_is_written_and_the_directory_is_not_trusted(tmp_path: Path) -> 
     """A json.py or zlib.py where the agent is started is not imported."""
     for name in ("json", "zlib", "labctl_agent", "sitecustomize"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the working directory')")
-    command, payload = start_command(sys.executable, "abc", sudo=False)
+    launch = Launch(sys.executable, become=True)
     done = subprocess.run(
-        ["sh", "-c", command],
-        input=payload,
+        ["sh", "-c", launch.command(is_root=True)],
+        input=launch.payload,
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         timeout=20,
         check=False,
     )
-    assert done.stdout.startswith(marker("abc"))
+    assert done.stdout.startswith(launch.marker)
     assert sorted(path.suffix for path in tmp_path.rglob("*") if path.is_file()) == [".py"] * 4
 
 
 def test_sudo_never_asks() -> None:
-    command, _ = start_command("python3", "abc", sudo=True)
-    assert "sudo -n -- python3 -I" in command
+    assert "sudo -n -- python3 -I" in Launch("python3", become=True).command(is_root=False)
 
 
 class Script:
@@ -321,7 +319,7 @@ def test_a_hostile_agent_is_a_fault_of_its_host(name: str) -> None:
     [b"", b"Welcome to student1!\r\n", b"\x00labctl-agent:other\x00", b"\x00\x00\x00labctl", b"\xff" * 60000],
 )
 def test_what_the_login_shell_prints_is_skipped(noise: bytes) -> None:
-    wanted = marker("n0nce")
+    wanted = Launch("python3", become=False).marker
     stream = Script(noise + wanted + b"rest")
     client_module._skip_to(stream, wanted, Deadline.after(5))
     assert stream.data == b"rest"
@@ -329,7 +327,7 @@ def test_what_the_login_shell_prints_is_skipped(noise: bytes) -> None:
 
 def test_endless_noise_is_not_read_for_ever() -> None:
     with pytest.raises(EOFError):
-        client_module._skip_to(Script(b"x" * (1 << 20)), marker("n"), Deadline.after(5))
+        client_module._skip_to(Script(b"x" * (1 << 20)), b"wanted", Deadline.after(5))
 
 
 def _quiet(stream: Iterator[OpResult]) -> Iterator[OpResult]:

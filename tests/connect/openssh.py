@@ -60,8 +60,10 @@ def key_pair(path: Path, passphrase: str = "", kind: str = "ed25519") -> str:
 
 
 @contextmanager
-def sshd(authorized: str, *settings: str) -> Iterator[Sshd]:
-    """Serve on 127.0.0.1 for who has the key ``authorized``. ``settings`` are lines for sshd_config."""
+def sshd(authorized: str, *settings: str, user: str = USER) -> Iterator[Sshd]:
+    """Serve on 127.0.0.1 for who has the key ``authorized``. ``settings`` are lines for sshd_config.
+    ``user`` is it that logs in: the one of this test has a shell.
+    """
     assert SSHD, "there is no sshd here: make machine-tests installs it"
     # Not pytest's directory: that one is closed to the user that sshd runs as.
     with tempfile.TemporaryDirectory(prefix="labctl-sshd-") as name:
@@ -84,11 +86,13 @@ def sshd(authorized: str, *settings: str) -> Iterator[Sshd]:
         (directory / "config").write_text("\n".join(lines) + "\n")
         for path in (directory, *directory.iterdir()):
             if os.geteuid() == 0:
-                shutil.chown(path, USER)
+                shutil.chown(path, user)
+        if user == "root":
+            Path("/run/sshd").mkdir(exist_ok=True)
         log = directory / "log"
         with log.open("wb") as out:
             process = subprocess.Popen(
-                [*_AS_USER, SSHD, "-D", "-e", "-f", str(directory / "config")],
+                [*(_AS_USER if user == USER else []), SSHD, "-D", "-e", "-f", str(directory / "config")],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,

@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import paramiko
 
@@ -26,14 +27,15 @@ class Seen:
 
 
 #: What a server does once it is logged in to; the others do not get that far.
-AFTER_LOGIN = ("mute", "torrent", "window", "errors", "bomb", "frame", "escapes")
+AFTER_LOGIN = ("mute", "torrent", "window", "errors", "bomb", "frame", "escapes", "unanswered")
 
 
 class _Server(paramiko.ServerInterface):
-    def __init__(self, accepted: paramiko.PKey | None, seen: Seen, mode: str) -> None:
+    def __init__(self, accepted: paramiko.PKey | None, seen: Seen, mode: str, stop: threading.Event) -> None:
         self.accepted = accepted
         self.seen = seen
         self.mode = mode
+        self.stop = stop
 
     def get_allowed_auths(self, username: str) -> str:
         return "publickey,keyboard-interactive,password"
@@ -55,6 +57,8 @@ class _Server(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if self.mode == "unanswered":
+            self.stop.wait(30)
         self.seen.commands.append(command.decode())
         work = _misuse if self.mode in AFTER_LOGIN else _run
         threading.Thread(target=work, args=(channel, command, self.mode), daemon=True).start()
@@ -162,7 +166,8 @@ def ssh_server(
     (a banner without end); line (one line without end); packet (a packet of 2 GiB); closed (closes at
     once). After a login: mute (never answers); torrent (stdout without end); window (without regard to the
     window); errors (stderr so); bomb (JSON 4 million deep); frame (a frame of 4 GiB); escapes (a hello of
-    terminal escapes).
+    terminal escapes); unanswered (never says whether a program was started). numbered: good, takes itself
+    for OpenSSH, and numbers its channels otherwise.
     """
     seen = Seen()
     listener = socket.create_server(("127.0.0.1", 0))
@@ -191,12 +196,17 @@ def ssh_server(
                 continue
             seen.connections += 1
             sockets.append(client)
-            if mode == "good" or mode in AFTER_LOGIN:
-                transport = paramiko.Transport(client)
+            if mode in ("good", "numbered") or mode in AFTER_LOGIN:
+                transport: Any = paramiko.Transport(client)
+                if mode == "numbered":
+                    transport.local_version = "SSH-2.0-OpenSSH_9.2"
+                    transport._channel_counter = 5
                 transport.add_server_key(host_key)
                 transports.append(transport)
                 try:
-                    transport.start_server(server=_Server(accepted, seen, mode), event=threading.Event())
+                    transport.start_server(
+                        server=_Server(accepted, seen, mode, stop), event=threading.Event()
+                    )
                 except (paramiko.SSHException, EOFError):
                     continue
             else:
