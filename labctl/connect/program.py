@@ -118,7 +118,7 @@ class OneFlight(Transport):
             raise paramiko.SSHException("the connection ended while logging in") from err
 
     def started(self, timeout: float) -> Program | None:
-        """What was begun, if it was, and runs. Raises TimeoutError, or SSHException when the connection ended."""
+        """What was begun and runs, if it was. Raises TimeoutError; SSHException when the connection ended."""
         if self.begun:
             try:
                 self.begun.channel(timeout)
