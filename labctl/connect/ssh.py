@@ -41,11 +41,11 @@ class SshConnection:
         return self._login.server.user == "root"
 
     def execute(self, command: str, deadline: Deadline) -> Stream:
-        begun, self._begun = self._begun, None
+        program, self._begun = self._begun, None
         try:
-            if begun is None or begun.command != command:
-                begun = Program(self._login.transport, command)
-            channel = begun.channel(max(deadline.remaining(), 0.01))
+            if program is None or program.command != command:
+                program = Program(self._login.transport, command)
+            channel = program.channel(max(deadline.remaining(), 0.01))
         except (paramiko.SSHException, EOFError, OSError) as err:
             deadline.check(f"starting a program on {self.host.name}")
             raise AgentFault(
