@@ -77,9 +77,9 @@ def held(lab: Balanced) -> list[int]:
     return found
 
 
-def groups_of_ours() -> list[Path]:
-    """The cgroups in which processes are held."""
-    return list(Path("/sys/fs/cgroup").glob("**/labctl-held-*"))
+def groups(lab: Balanced) -> list[Path]:
+    """The cgroups in which processes of this lab are held: containers may hold others meanwhile."""
+    return list(Path("/sys/fs/cgroup").glob(f"**/labctl-held-{lab.first}-*"))
 
 
 @pytest.mark.parametrize("loop", ["loop", "program", "each-its-own"], indirect=True)
@@ -100,7 +100,7 @@ def judged_and_left_as_it_was(lab: Balanced, agent: Agent, loop: int) -> None:
     assert report.up.reached
     assert facts(agent, lab) == before
     assert all(loop in lineage(pid) for pid in holders(lab.ports))
-    assert (held(lab), groups_of_ours()) == ([], [])
+    assert (held(lab), groups(lab)) == ([], [])
 
 
 def hold(agent: Agent) -> list[int]:
@@ -175,7 +175,7 @@ def test_a_loop_at_a_prompt_goes_on_when_the_grader_is_gone(lab: Balanced, promp
         crash_directly(lab, 6)
         os.kill(victim.hello.pid, signal.SIGKILL)
         wait_for(lambda: gone(watcher), "the watcher ends")
-    assert (held(lab), groups_of_ours()) == ([], [])
+    assert (held(lab), groups(lab)) == ([], [])
     with start_agent(local_host(), Deadline.after(20)) as again:
         wait_for(lambda: facts(again, lab) == before, "the same as before")
 
@@ -188,13 +188,13 @@ def test_who_was_left_held_is_let_go_of_by_the_next_experiment(lab: Balanced, lo
         (root,) = hold(victim)
         os.kill(watcher, signal.SIGKILL)
         wait_for(lambda: not watched(lab), "the watcher is gone")
-    assert held(lab) == [root]
+    assert (held(lab), len(groups(lab))) == ([root], 1)
     with start_agent(local_host(), Deadline.after(20)) as again:
         arm(again, lab)
         assert held(lab) == []
         crash_directly(lab, 6)
         assert again.call_one(Op("services.restore", {}), Deadline.after(30))["back"]
-    assert (held(lab), groups_of_ours()) == ([], [])
+    assert (held(lab), groups(lab)) == ([], [])
     assert all(loop in lineage(pid) for pid in holders(lab.ports))
 
 
