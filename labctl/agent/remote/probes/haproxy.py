@@ -14,6 +14,8 @@ from .bind import argv_of
 CONFIG = "/etc/haproxy/haproxy.cfg"
 TEXT_CAP = 131072
 SOCKET = "/run/haproxy/admin.sock"
+#: Seconds for its answer: who is slow to give one is not somebody who has none to give.
+PATIENCE = 10.0
 
 
 def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -38,7 +40,7 @@ def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         "text": text[:TEXT_CAP],
         "valid": check.rc == 0,
         "message": (check.out + check.err).strip()[:2000],
-        "state": ask_socket(text, "show stat\n", min(3.0, ctx.remaining())),
+        "state": ask_socket(text, "show stat\n", min(PATIENCE, ctx.remaining() / 2)),
     }
 
 
