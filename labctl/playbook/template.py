@@ -7,13 +7,13 @@ one expression keeps the expression's type (``"{{ 5 }}"`` is a number), as in an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import FileSystemLoader, Template, nodes, pass_context
+from jinja2 import FileSystemLoader, Template, Undefined, nodes, pass_context
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.lexer import Lexer
@@ -26,7 +26,7 @@ from jinja2.utils import missing
 from labctl import vault
 from labctl.documents import Map, Seq, Verbatim
 from labctl.errors import Place, PlaybookError
-from labctl.playbook.filters import filters_for, tests_for, undefined_through
+from labctl.playbook.filters import FAILURES, filters_for, tests_for, undefined_through
 from labctl.playbook.lookups import LookupFailed, look_up
 from labctl.playbook.template_errors import (
     check_names,
@@ -36,7 +36,17 @@ from labctl.playbook.template_errors import (
     syntax_error,
     text_place,
 )
-from labctl.playbook.values import OMIT, Missing, as_text, check_parts_defined, finished
+from labctl.playbook.values import (
+    OMIT,
+    Broken,
+    Missing,
+    Used,
+    as_text,
+    check_parts_defined,
+    finished,
+    given,
+    guarded,
+)
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
@@ -100,19 +110,33 @@ class _Environment(SandboxedEnvironment):
         """Jinja's chain of two mappings is slow to go through, which each rendering does."""
         return super().make_globals(d) if d else self.globals
 
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """As Jinja's, and for a filter that reads a list's or mapping's parts through it no undefined one."""
+        return given(super().getitem(obj, argument))
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return given(super().getattr(obj, attribute))
+
     def call(self, context: Context, called: Any, /, *args: Any, **options: Any) -> Any:
-        """What is called with something undefined, or fails for that, is undefined itself."""
+        """What has no value has none when it is called; what fails has none either, and fails its user."""
+        if isinstance(called, Undefined):
+            return called
+        call = partial(super().call, context, called)
         if isinstance(called, Macro):
-            return super().call(context, called, *args, **options)
-        is_lookup = called is _lookup or called is _query
-        result = undefined_through(
-            partial(super().call, context, called),
-            args,
-            options,
-            strict=not is_lookup,
-            takes_undefined=is_lookup,
-        )
+            return _called_macro(call, args, options)
+        direct = called in (_lookup, _query, _undef)
+        result = undefined_through(call, args, options, strict=not direct, takes_undefined=direct)
         return list(result) if isinstance(result, range) and called is not self.globals["range"] else result
+
+
+def _called_macro(call: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """What a macro gives; if it failed, a value that fails its user at the macro's own line."""
+    try:
+        return call(*map(guarded, args), **{word: guarded(value) for word, value in options.items()})
+    except Used as err:
+        return err.value._after(err)
+    except (PlaybookError, *FAILURES) as err:
+        return Broken(err)
 
 
 class _StringLexer(Lexer):
@@ -151,7 +175,9 @@ def _now(utc: bool = False, fmt: str | None = None) -> Any:
     return now.strftime(fmt) if fmt else now
 
 
-def _undef(hint: str | None = None) -> Missing:
+def _undef(hint: Any = None) -> Missing:
+    if not isinstance(hint, str | None):
+        raise TypeError("undef takes a text that says what is missing")
     return Missing(hint or "Mandatory variable has not been overridden")
 
 

@@ -96,6 +96,103 @@ def test_a_mistake_is_of_the_same_kind(template: str) -> None:
     assert ours == templars.by_ansible(template, variables)
 
 
+#: Something undefined, what could not be made, and both of them called, looked into and handed on.
+NO_VALUE = (
+    *(
+        "(tt | combine(m)).get('zz', bad)",
+        "m.get('zz', bad)",
+        "nowhere.get(bad)",
+        "nowhere(bad)",
+        "bad(nowhere)",
+    ),
+    *(
+        "bad.get(nowhere)",
+        "m.nope(bad)",
+        "none.x(bad)",
+        "m[bad]",
+        "m[nowhere]",
+        "l[bad]",
+        "l[nowhere]",
+        "l[1.5]",
+    ),
+    *(
+        "nowhere[bad]",
+        "bad[nowhere]",
+        "nowhere == bad",
+        "bad == nowhere",
+        "nowhere < bad",
+        "bad in [nowhere]",
+    ),
+    *(
+        "[nowhere] == [bad]",
+        "nowhere ~ bad",
+        "[bad, nowhere] | last",
+        "[bad, nowhere] | join",
+        "undef(nowhere)",
+    ),
+    *(
+        "undef(1)",
+        "lookup('vars', 'm', default=bad)",
+        "lookup('vars', [nowhere])",
+        "lookup('env', 'X', default=bad)",
+    ),
+    *(
+        "nowhere | default(1, nowhere)",
+        "m | default(1, nowhere)",
+        "m | mandatory(bad)",
+        "nowhere | mandatory(bad)",
+    ),
+    *(
+        "[nowhere] | unique(case_sensitive=false)",
+        "[{'a': bad}] | sort(attribute='a')",
+        "[{'a': bad}] | first",
+    ),
+    *("[{'a': nowhere}] | groupby('a')", "[{'a': nowhere}] | combine", "[{}] | sort(attribute='a')"),
+    *("[{'a': nowhere}] | map(attribute='a') | first", "[([nowhere],)] | flatten", "(nowhere,) | first"),
+    *(
+        "[nowhere] | human_readable",
+        "[nowhere] | human_to_bytes",
+        "[nowhere] | urlsplit",
+        "[nowhere] | dict2items",
+    ),
+    *(
+        "{'a': nowhere} | items2dict",
+        "[nowhere] is failed",
+        "[nowhere] is version('1')",
+        "[1] is version('1')",
+    ),
+    *("[nowhere] | shuffle", "[1, 2] | shuffle(seed=[1])", "reads | join", "reads | to_json"),
+    *(
+        "m | ansible.utils.ipaddr",
+        "{'a': nowhere} | ansible.utils.ipaddr",
+        "[nowhere] | ansible.utils.ipaddr",
+    ),
+)
+MACRO = "{% macro m(a) %}{{ a }}{% endmacro %}"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        *(f"{{{{ ({expression}) | type_debug }}}}" for expression in NO_VALUE),
+        *(f"{{{{ ({expression}) is defined }}}}" for expression in NO_VALUE),
+        *(MACRO + "{{ m(nowhere) | default('d') }}", MACRO + "{{ m(bad) is defined }}"),
+        *(MACRO + "{{ m(1, 2, 3) | type_debug }}", MACRO + "x{{ m(bad) }}", MACRO + "x{{ m(nowhere) }}"),
+        "{% set x = bad %}{{ nowhere.get(x) is defined }}",
+    ],
+)
+def test_what_has_no_value_is_handed_on_alike(template: str) -> None:
+    variables = {
+        "bad": "{{ none | list }}",
+        "m": {"a": 1},
+        "l": [1, 2],
+        "lu": ["{{ nowhere }}", 1],
+        "reads": ["{{ lu[0] | default('d') }}"],
+        "tt": {"n": 1, "broken": "{{ nowhere }}"},
+    }
+    assert templars.by_labctl(template, variables) == templars.by_ansible(template, variables)
+
+
 MARKS = string.ascii_letters + "{}%#-+ \n'\"\\|.()[]0"
 
 

@@ -213,3 +213,23 @@ def test_a_condition_must_be_true_or_false(value: Any) -> None:
     made = scope({"x": value})
     with pytest.raises(PlaybookError, match="not true or false"):
         made.templar.truth("x", PLACE, made)
+
+
+@pytest.mark.parametrize("wrong", ["nowhere", "none | list", "[1, nowhere] | join"])
+@pytest.mark.parametrize("use", ["{{ m() }}", "{{ m() | upper }}", "{% set x = m() %}\n{{ x }}"])
+def test_a_mistake_in_a_macro_is_told_at_the_macro_s_line(tmp_path: Path, wrong: str, use: str) -> None:
+    text = "first\n{% macro m() %}\n  {{ " + wrong + " }}\n{% endmacro %}\n" + use + "\n"
+    (tmp_path / "t.j2").write_text(text)
+    made = scope({}, directory=tmp_path)
+    with pytest.raises(PlaybookError) as caught:
+        made.templar.render_file(tmp_path / "t.j2", made)
+    assert caught.value.place is not None
+    assert (caught.value.place.path, caught.value.place.line) == (tmp_path / "t.j2", 3)
+
+
+def test_a_variable_that_cannot_be_made_is_told_at_its_own_place(tmp_path: Path) -> None:
+    made = scope({"bad": "{{ none | list }}"})
+    with pytest.raises(PlaybookError) as caught:
+        made.templar.render("{{ [bad | default('d')] | join }}", PLACE, made)
+    assert caught.value.place is not None
+    assert caught.value.place.path != PLACE.path

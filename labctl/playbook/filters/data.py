@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment, Undefined, pass_environment
 
-from labctl.playbook.filters.common import FilterArgumentError, is_list
+from labctl.playbook.filters.common import FilterArgumentError, is_list, shown
 from labctl.playbook.values import Broken, Omit
 
 _LIST_MERGES: dict[str, Callable[[list[Any], list[Any]], list[Any]]] = {
@@ -60,13 +60,13 @@ def _merged(
 
 def dict2items(value: Any, key_name: str = "key", value_name: str = "value") -> list[dict[str, Any]]:
     if not isinstance(value, Mapping):
-        raise FilterArgumentError(f"dict2items takes a mapping, not {value!r}")
+        raise FilterArgumentError(f"dict2items takes a mapping, not {shown(value)}")
     return [{key_name: key, value_name: value[key]} for key in value]
 
 
 def items2dict(value: Any, key_name: str = "key", value_name: str = "value") -> dict[Any, Any]:
     if not is_list(value):
-        raise FilterArgumentError(f"items2dict takes a list, not {value!r}")
+        raise FilterArgumentError(f"items2dict takes a list, not {shown(value)}")
     return {item[key_name]: item[value_name] for item in value}
 
 

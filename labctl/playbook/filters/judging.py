@@ -8,8 +8,10 @@ from functools import total_ordering
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
+from jinja2.exceptions import UndefinedError
+
 from labctl.documents import Secret
-from labctl.playbook.filters.common import FilterArgumentError
+from labctl.playbook.filters.common import FilterArgumentError, shown
 from labctl.playbook.schema import FALSE, TRUE
 from labctl.playbook.values import plain
 from labctl.vault import HEADER
@@ -95,13 +97,15 @@ def version(
         # The order is asked for even where only equality counts: numbers and words have none.
         order = 0 if first == second else -1 if first < second else 1
         return _OPERATORS[operator](order, 0)
-    except (ValueError, TypeError) as err:
-        raise FilterArgumentError(f"version: {value!r} and {version!r} cannot be compared: {err}") from err
+    except (ValueError, TypeError, UndefinedError) as err:
+        raise FilterArgumentError(
+            f"version: {shown(value)} and {shown(version)} cannot be compared: {err}"
+        ) from err
 
 
 def _result(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise FilterArgumentError(f"the test {name!r} takes a registered result, not {value!r}")
+        raise FilterArgumentError(f"the test {name!r} takes a registered result, not {shown(value)}")
     return value
 
 
