@@ -42,6 +42,7 @@ from labctl.playbook.values import (
     Missing,
     Used,
     as_text,
+    check_defined,
     check_parts_defined,
     finished,
     given,
@@ -53,6 +54,8 @@ if TYPE_CHECKING:
 
 # The scope travels through Jinja under a name that no template can write.
 SCOPE = " scope"
+# And so does it that a variable is made: what is undefined in a list or mapping may stay so.
+_VARIABLE = " variable"
 
 _RENDER_ERRORS = (
     TemplateError,
@@ -67,12 +70,10 @@ _RENDER_ERRORS = (
 
 
 @pass_context
-def _defined(_context: Context, value: Any) -> Any:
-    """Called by compiled templates for every output: an undefined one fails at its own line.
-
-    (It takes the context so that Jinja does not call it when it compiles.)
-    """
-    check_parts_defined(value)
+def _defined(context: Context, value: Any) -> Any:
+    """Called by compiled templates for every output: an undefined one fails at its own line."""
+    check = check_defined if _VARIABLE in context.parent else check_parts_defined
+    check(value)
     return value
 
 
@@ -216,9 +217,23 @@ class Templar:
 
     def render_text(self, source: str, place: Place, scope: Scope) -> Any:
         """One template string; the native value when it is a single expression."""
+        return self._render_text(source, place, scope, {SCOPE: scope}, finished)
+
+    def variable(self, value: Any, place: Place, scope: Scope) -> Any:
+        """A variable, or a part that is no container, for the templates that read it.
+
+        Not finished: a tuple stays one, and what is undefined in a list is so for whom it is read by.
+        """
+        if not isinstance(value, str) or not is_template(value):
+            return value
+        return self._render_text(value, place, scope, {SCOPE: scope, _VARIABLE: True}, lambda made: made)
+
+    def _render_text(
+        self, source: str, place: Place, scope: Scope, names: dict[str, Any], finish: Callable[[Any], Any]
+    ) -> Any:
         template = self._compile(source, place)
         try:
-            rendered = finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
+            rendered = finish(_concat(template.root_render_func(template.new_context(names))))
         except _RENDER_ERRORS as err:
             fail(err, source, place, scope)
         return _same_end(source, rendered)

@@ -138,7 +138,7 @@ class Scope:
                 value, self, lambda index: self._part(f"{name}[{index}]", value[index], where(index))
             )
         try:
-            return self.templar.render(value, place, self)
+            return self.templar.variable(value, place, self)
         except PlaybookError as err:
             if isinstance(err.__cause__, UndefinedError):
                 # `default` and `is defined` must see a variable made of an undefined one as undefined.

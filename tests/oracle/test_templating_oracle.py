@@ -161,6 +161,7 @@ NO_VALUE = (
         "[nowhere] is version('1')",
         "[1] is version('1')",
     ),
+    *("(1, nowhere) is truthy(true)", "([1], nowhere) is truthy(true)", "[[nowhere]] is truthy(true)"),
     *("[nowhere] | shuffle", "[1, 2] | shuffle(seed=[1])", "reads | join", "reads | to_json"),
     *(
         "m | ansible.utils.ipaddr",
@@ -168,6 +169,24 @@ NO_VALUE = (
         "[nowhere] | ansible.utils.ipaddr",
     ),
 )
+#: Variables whose templates give what no finished value holds, and how they are read.
+MADE = {
+    "[nowhere, 1]": (
+        "v[1]",
+        "v[0] is defined",
+        "v | length",
+        "v | select('defined')",
+        "v ~ ''",
+        "v | default(3)",
+    ),
+    "{'a': nowhere, 'b': 2}": ("v.b", "v.a | default(3)", "v.keys()", "v is defined", "v | to_json", "v"),
+    "{'a': omit, 'b': 1}": ("v", "v | length", "v.a | type_debug", "v | dict2items", "v | to_json", "v ~ ''"),
+    "range(3)": ("v | list", "v[1]", "v | type_debug", "v", "lookup('vars', 'v') | type_debug"),
+    "(1, 2)": ("v + (3,)", "v + [3]", "v ~ 'x'", "v"),
+    "[none | list, 2]": ("v[1]", "v[0] is defined", "v is defined", "v | default(3)"),
+    "{'a': 1}.get": ("v('a')", "v('b', 2)", "v"),
+    "'<' | escape": ("v | type_debug", "v + '<'"),
+}
 MACRO = "{% macro m(a) %}{{ a }}{% endmacro %}"
 
 
@@ -191,6 +210,13 @@ def test_what_has_no_value_is_handed_on_alike(template: str) -> None:
         "tt": {"n": 1, "broken": "{{ nowhere }}"},
     }
     assert templars.by_labctl(template, variables) == templars.by_ansible(template, variables)
+
+
+@pytest.mark.parametrize(("made", "read"), [(made, one) for made, read in MADE.items() for one in read])
+def test_a_variable_is_to_other_templates_what_its_own_gives(made: str, read: str) -> None:
+    variables = {"v": f"{{{{ {made} }}}}"}
+    ours, theirs = (by(f"{{{{ {read} }}}}", variables) for by in (templars.by_labctl, templars.by_ansible))
+    assert ours == theirs
 
 
 MARKS = string.ascii_letters + "{}%#-+ \n'\"\\|.()[]0"

@@ -136,7 +136,8 @@ def type_debug(value: Any) -> str:
         return "CapturedExceptionMarker" if isinstance(value, Broken) else "UndefinedMarker"
     if isinstance(value, Omit):
         return "_OmitType"
-    own = next((kind for kind in (dict, list, str) if isinstance(value, kind)), type(value))
+    kinds = () if hasattr(value, "__html__") else (dict, list, str)
+    own = next((kind for kind in kinds if isinstance(value, kind)), type(value))
     return own.__name__
 
 
