@@ -226,7 +226,7 @@ class Templar:
         """
         if not isinstance(value, str) or not is_template(value):
             return value
-        return self._render_text(value, place, scope, {SCOPE: scope, _VARIABLE: True}, lambda made: made)
+        return self._render_text(value, place, scope, {SCOPE: scope, _VARIABLE: True}, guarded)
 
     def _render_text(
         self, source: str, place: Place, scope: Scope, names: dict[str, Any], finish: Callable[[Any], Any]
@@ -265,20 +265,26 @@ class Templar:
         self, path: Path, scope: Scope, *, trim_blocks: bool = True, lstrip_blocks: bool = False
     ) -> str:
         """A template file as text; errors are at the template's own line."""
-        source, rendered = self._render_file(path, scope, trim_blocks, lstrip_blocks)
+        template = self.load_file(path, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
+        source, rendered = self._render_file(template, path, scope, {SCOPE: scope}, finished)
         return str(_same_end(source, "" if rendered is None else str(rendered)))
 
     def value_of_file(self, path: Path, scope: Scope, *, trim_blocks: bool = True) -> Any:
-        """The same for the lookup: the native value when the template gives a single one."""
-        source, rendered = self._render_file(path, scope, trim_blocks, False)
-        return _same_end(source, rendered)
+        """The same for the lookup, as a variable: the native value when the template gives a single one."""
+        template = self.load_file(path, trim_blocks=trim_blocks)
+        names = {SCOPE: scope, _VARIABLE: True}
+        return _same_end(*self._render_file(template, path, scope, names, guarded))
 
     def _render_file(
-        self, path: Path, scope: Scope, trim_blocks: bool, lstrip_blocks: bool
+        self,
+        template: Template,
+        path: Path,
+        scope: Scope,
+        names: dict[str, Any],
+        finish: Callable[[Any], Any],
     ) -> tuple[str, Any]:
-        template = self.load_file(path, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
         try:
-            rendered = finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
+            rendered = finish(_concat(template.root_render_func(template.new_context(names))))
         except _RENDER_ERRORS as err:
             fail_in_file(err, path, scope)
         return vault.read_file(path, PlaybookError).decode("utf-8"), rendered

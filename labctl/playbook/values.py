@@ -220,30 +220,36 @@ class LazyList(list[Any]):
 _OF_TWO = {"__add__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__", "__or__", "__ror__"}
 
 
-def _settled_first(kind: type, names: Sequence[str]) -> None:
-    """These methods of ``dict`` and ``list`` look at every part: all are rendered first."""
+def _settled_first(kind: type, names: Sequence[str], *, read: bool = True) -> None:
+    """These methods of ``dict`` and ``list`` are for rendered parts: all are first.
+
+    ``read``: they look at them as well, so none may be undefined where that matters.
+    """
     for name in names:
 
         def whole(self: Any, *args: Any, _name: str = name, **options: Any) -> Any:
-            for one in (self, *args) if _name in _OF_TWO else (self,):
-                if isinstance(one, LazyMap | LazyList):
-                    one.settle()
-            return getattr(super(kind, self), _name)(*args, **options)
+            reader = parts_must_be_defined.set(parts_must_be_defined.get() and read)
+            try:
+                for one in (self, *args) if _name in _OF_TWO else (self,):
+                    if isinstance(one, LazyMap | LazyList):
+                        one.settle()
+                return getattr(super(kind, self), _name)(*args, **options)
+            finally:
+                parts_must_be_defined.reset(reader)
 
         setattr(kind, name, whole)
 
 
-_settled_first(
-    LazyMap,
-    ("__eq__", "__ne__", "__or__", "__ror__", "__repr__", "copy", "items", "pop", "popitem", "values"),
-)
+_settled_first(LazyMap, ("__eq__", "__ne__", "__or__", "__ror__", "__repr__", "items", "values"))
+_settled_first(LazyMap, ("copy", "pop", "popitem"), read=False)
 _settled_first(
     LazyList,
     (
         *("__add__", "__contains__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__mul__", "__ne__"),
-        *("__repr__", "__rmul__", "copy", "count", "index", "insert", "pop", "remove", "reverse", "sort"),
+        *("__repr__", "__rmul__", "count", "index", "remove", "sort"),
     ),
 )
+_settled_first(LazyList, ("copy", "insert", "pop", "reverse"), read=False)
 
 
 def guarded(value: Any) -> Any:

@@ -172,20 +172,30 @@ NO_VALUE = (
 #: Variables whose templates give what no finished value holds, and how they are read.
 MADE = {
     "[nowhere, 1]": (
-        "v[1]",
-        "v[0] is defined",
-        "v | length",
-        "v | select('defined')",
-        "v ~ ''",
-        "v | default(3)",
+        *("v[1]", "v[0] is defined", "v | length", "v | select('defined')", "v ~ ''", "v | default(3)"),
+        *("v.pop()", "v.pop(0) | default(3)", "v.copy() | length", "v.index(1) is defined", "v.reverse()"),
     ),
-    "{'a': nowhere, 'b': 2}": ("v.b", "v.a | default(3)", "v.keys()", "v is defined", "v | to_json", "v"),
+    "{'a': nowhere, 'b': 2}": (
+        *(
+            "v.b",
+            "v.a | default(3)",
+            "v.keys()",
+            "v is defined",
+            "v | to_json",
+            "v",
+            "v.values() | default(3)",
+        ),
+        *("(v.items() | list) is defined", "v.pop('b')", "v.popitem()", "v.copy() | length"),
+    ),
     "{'a': omit, 'b': 1}": ("v", "v | length", "v.a | type_debug", "v | dict2items", "v | to_json", "v ~ ''"),
     "range(3)": ("v | list", "v[1]", "v | type_debug", "v", "lookup('vars', 'v') | type_debug"),
     "(1, 2)": ("v + (3,)", "v + [3]", "v ~ 'x'", "v"),
     "[none | list, 2]": ("v[1]", "v[0] is defined", "v is defined", "v | default(3)"),
     "{'a': 1}.get": ("v('a')", "v('b', 2)", "v"),
     "'<' | escape": ("v | type_debug", "v + '<'"),
+    "[{'a': 1}] | groupby('a')": ("v[0] | type_debug", "v", "v ~ ''"),
+    "lookup('template', 'list.j2')": ("v[1]", "v[0] is defined", "v | length"),
+    "query('template', 'list.j2', errors='ignore')": ("v | length", "v", "v | flatten | length"),
 }
 MACRO = "{% macro m(a) %}{{ a }}{% endmacro %}"
 
@@ -214,7 +224,7 @@ def test_what_has_no_value_is_handed_on_alike(template: str) -> None:
 
 @pytest.mark.parametrize(("made", "read"), [(made, one) for made, read in MADE.items() for one in read])
 def test_a_variable_is_to_other_templates_what_its_own_gives(made: str, read: str) -> None:
-    variables = {"v": f"{{{{ {made} }}}}"}
+    variables = {"v": f"{{{{ {made} }}}}", "l1": ["{{ nowhere }}", "{# wrong"]}
     ours, theirs = (by(f"{{{{ {read} }}}}", variables) for by in (templars.by_labctl, templars.by_ansible))
     assert ours == theirs
 

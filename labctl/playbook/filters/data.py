@@ -138,7 +138,7 @@ def type_debug(value: Any) -> str:
         return "_OmitType"
     kinds = () if hasattr(value, "__html__") else (dict, list, str)
     own = next((kind for kind in kinds if isinstance(value, kind)), type(value))
-    return own.__name__
+    return own.__name__.removeprefix("_")  # Jinja's _GroupTuple is Ansible's without
 
 
 FILTERS: dict[str, Callable[..., Any]] = {
