@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.template import Templar
 from labctl.playbook.values import OMIT
-from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
+from labctl.playbook.variables import HostVars, Layer, NeedsFacts, NeedsResult, Scope
 
 PLACE = Place(Path("play.yml"), 3, 9, "        x")
 
@@ -167,6 +167,21 @@ def test_a_vm_cannot_choose_a_file_of_the_controller(tmp_path: Path) -> None:
     for text in ("{{ lookup('file', said.stdout) }}", "{{ lookup('template', said.stdout) }}"):
         with pytest.raises(PlaybookError, match="may not choose a file"):
             made.templar.render(text, PLACE, made)
+
+
+@pytest.mark.parametrize("read", ["said.stdout", "copy", "map.path", "again.path", "list[0]", "list | first"])
+@pytest.mark.parametrize("through", ["{{ lookup('file', hostvars.two.%s) }}", "{{ lookup('file', own) }}"])
+def test_nor_can_another_one_that_hostvars_tells_of(tmp_path: Path, read: str, through: str) -> None:
+    (tmp_path / "secret").write_text("s3cret")
+    said = "{{ said.stdout }}"
+    variables = {"copy": said, "map": {"path": said}, "again": "{{ map }}", "list": [said]}
+    two = scope(variables, {"said": {"stdout": str(tmp_path / "secret")}}, tmp_path)
+    magic = Layer("magic", {"hostvars": HostVars(["two"], lambda _name: two)}, "final")
+    one = scope({"own": "{{ hostvars.two." + read + " }}"}, directory=tmp_path).with_layer(magic)
+    for _again in range(2):
+        with pytest.raises(PlaybookError, match="may not choose a file"):
+            one.templar.render(through.replace("%s", read), PLACE, one)
+        one.touched = False
 
 
 def test_a_looked_up_template_has_its_value_and_may_be_undefined(tmp_path: Path) -> None:
