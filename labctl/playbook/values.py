@@ -208,8 +208,7 @@ class LazyList(list[Any]):
         return (self[index] for index in range(len(self) - 1, -1, -1))
 
     def __radd__(self, other: Any) -> list[Any]:
-        self.settle()
-        return [*other, *self] if isinstance(other, list) else NotImplemented
+        return [*other, *self.copy()] if isinstance(other, list) else NotImplemented
 
     def settle(self) -> None:
         for index in range(len(self)):
@@ -245,11 +244,11 @@ _settled_first(LazyMap, ("copy", "pop", "popitem"), read=False)
 _settled_first(
     LazyList,
     (
-        *("__add__", "__contains__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__mul__", "__ne__"),
-        *("__repr__", "__rmul__", "count", "index", "remove", "sort"),
+        *("__contains__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__", "__repr__"),
+        *("count", "index", "remove", "sort"),
     ),
 )
-_settled_first(LazyList, ("copy", "insert", "pop", "reverse"), read=False)
+_settled_first(LazyList, ("__add__", "__mul__", "__rmul__", "copy", "insert", "pop", "reverse"), read=False)
 
 
 def guarded(value: Any) -> Any:

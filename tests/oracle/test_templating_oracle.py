@@ -187,6 +187,10 @@ MADE = {
         ),
         *("(v.items() | list) is defined", "v.pop('b')", "v.popitem()", "v.copy() | length"),
     ),
+    "{'a': [none | list, nowhere]}": tuple(
+        f"v | combine({{'a': [1], 'b': 2}}, list_merge='{merge}') | type_debug"
+        for merge in ("replace", "keep", "append", "prepend", "append_rp", "prepend_rp")
+    ),
     "{'a': omit, 'b': 1}": ("v", "v | length", "v.a | type_debug", "v | dict2items", "v | to_json", "v ~ ''"),
     "range(3)": ("v | list", "v[1]", "v | type_debug", "v", "lookup('vars', 'v') | type_debug"),
     "(1, 2)": ("v + (3,)", "v + [3]", "v ~ 'x'", "v"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from jinja2 import Environment, Undefined, pass_environment
@@ -14,10 +14,10 @@ from labctl.playbook.values import Broken, Omit
 _LIST_MERGES: dict[str, Callable[[list[Any], list[Any]], list[Any]]] = {
     "replace": lambda _low, high: high,
     "keep": lambda low, _high: low,
-    "append": lambda low, high: [*low, *high],
-    "prepend": lambda low, high: [*high, *low],
-    "append_rp": lambda low, high: [*(item for item in low if item not in high), *high],
-    "prepend_rp": lambda low, high: [*high, *(item for item in low if item not in high)],
+    "append": lambda low, high: low + high,
+    "prepend": lambda low, high: high + low,
+    "append_rp": lambda low, high: [item for item in low if item not in high] + high,
+    "prepend_rp": lambda low, high: high + [item for item in low if item not in high],
 }
 
 
@@ -51,8 +51,8 @@ def _merged(
         old = merged.get(key)
         if recursive and isinstance(old, MutableMapping) and isinstance(value, MutableMapping):
             merged[key] = _merged(old, value, recursive, lists)
-        elif isinstance(old, MutableSequence) and isinstance(value, MutableSequence):
-            merged[key] = lists(list(old), list(value))
+        elif isinstance(old, list) and isinstance(value, list):
+            merged[key] = lists(old, value)
         else:
             merged[key] = value
     return merged
