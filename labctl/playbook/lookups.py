@@ -156,4 +156,8 @@ def _found(lookup: Lookup, scope: Scope, terms: Sequence[Any], options: Mapping[
     for term in terms:
         if not isinstance(term, str):
             raise LookupFailed(f"a lookup takes text, not {type(term).__name__}")
+    default = options.get("default")
+    not_data = not isinstance(default, Undefined) and (callable(default) or hasattr(default, "__html__"))
+    if not_data or isinstance(default, range):
+        raise LookupFailed(f"{type(default).__name__} is no type of a default")
     return lookup.find(scope, terms, options)

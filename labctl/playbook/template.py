@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import FileSystemLoader, Template, Undefined, nodes, pass_context
+from jinja2.compiler import Frame
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.lexer import Lexer
@@ -89,6 +90,31 @@ class _Codegen(NativeCodeGenerator):
         constants = list(group)
         return repr(constants[0]) if len(constants) == 1 else repr("".join(map(str, constants)))
 
+    # A list or mapping that a template writes is guarded, so that what is in it need not be searched when
+    # something is done with all of it. The exception is one whose own method is called: Ansible's rule.
+
+    def visit_List(self, node: nodes.List, frame: Frame) -> None:
+        self.write("environment.guarded(")
+        super().visit_List(node, frame)
+        self.write(")")
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
+        self.write("environment.guarded(")
+        super().visit_Dict(node, frame)
+        self.write(")")
+
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
+        literal = node.node
+        if not isinstance(literal, nodes.List | nodes.Dict):
+            super().visit_Getattr(node, frame)
+            return
+        self.write("environment.getattr(")
+        if isinstance(literal, nodes.List):
+            super().visit_List(literal, frame)
+        else:
+            super().visit_Dict(literal, frame)
+        self.write(f", {node.attr!r})")
+
 
 class _Context(Context):
     def resolve_or_missing(self, key: str) -> Any:
@@ -106,6 +132,7 @@ class _Environment(SandboxedEnvironment):
     code_generator_class = _Codegen
     context_class = _Context
     concat = staticmethod(_concat)
+    guarded = staticmethod(guarded)
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """Jinja's chain of two mappings is slow to go through, which each rendering does."""

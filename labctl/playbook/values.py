@@ -252,21 +252,15 @@ _settled_first(LazyList, ("__add__", "__mul__", "__rmul__", "copy", "insert", "p
 
 
 def guarded(value: Any) -> Any:
-    """A list or mapping with something undefined in it, as a template wrote it, read as a variable's is."""
-    if not _holds_undefined(value):
-        return value
-    if type(value) is dict:
-        return LazyMap({key: guarded(item) for key, item in value.items()})
-    # a tuple's own items are read unguarded in Ansible, what is in them is not
-    return (LazyList if type(value) is list else tuple)([guarded(item) for item in value])
+    """A list or mapping with something undefined in it, as a template made it, read as a variable's is.
 
-
-def _holds_undefined(value: Any) -> bool:
-    if type(value) is dict:
-        value = value.values()
-    elif type(value) not in (list, tuple):
-        return False
-    return any(isinstance(item, Undefined) or _holds_undefined(item) for item in value)
+    What is in its lists and mappings was guarded when they were made: data may be large.
+    """
+    if type(value) is list and any(isinstance(item, Undefined) for item in value):
+        return LazyList(value)
+    if type(value) is dict and any(isinstance(item, Undefined) for item in value.values()):
+        return LazyMap(value)
+    return value
 
 
 def check_defined(value: Any) -> None:

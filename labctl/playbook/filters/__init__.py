@@ -96,7 +96,7 @@ def undefined_through(
         return Broken(err)
     finally:
         parts_must_be_defined.reset(before)
-    return result
+    return result if strict else guarded(result)
 
 
 def _wrapped(name: str, function: Callable[..., Any], *, truth: bool) -> Callable[..., Any]:
