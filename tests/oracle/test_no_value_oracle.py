@@ -123,6 +123,7 @@ MADE = """\
 {'a': [none | list, nowhere]} -> v | combine({'a': [1], 'b': 2}, list_merge='prepend') | type_debug
 {'a': [none | list, nowhere]} -> v | combine({'a': [1], 'b': 2}, list_merge='append_rp') | type_debug
 {'a': [none | list, nowhere]} -> v | combine({'a': [1], 'b': 2}, list_merge='prepend_rp') | type_debug
+[omit, 1] -> dict(v | zip([1, 2]))
 {'a': omit, 'b': 1} -> v
 {'a': omit, 'b': 1} -> v | length
 {'a': omit, 'b': 1} -> v.a | type_debug
