@@ -123,6 +123,12 @@ MADE = """\
 {'a': [none | list, nowhere]} -> v | combine({'a': [1], 'b': 2}, list_merge='prepend') | type_debug
 {'a': [none | list, nowhere]} -> v | combine({'a': [1], 'b': 2}, list_merge='append_rp') | type_debug
 {'a': [none | list, nowhere]} -> v | combine({'a': [1], 'b': 2}, list_merge='prepend_rp') | type_debug
+{'a': [none | list], 'k': 1} -> v | combine({'a': [], 'b': 2}, {'a': 1, 'c': 3}) | to_json
+{'a': [1, 3], 'k': 1} -> v | combine({'a': [3, 2]}, {'a': [1, 2]}, list_merge='append_rp')
+{'a': [1, 3], 'k': 1} -> v | combine({'a': [3, 2]}, {'a': [1, 2]}, list_merge='prepend_rp')
+{'a': [1, 3], 'k': 1} -> v | combine({'a': [3, 2]}, {'a': [1, 2]}, list_merge='keep')
+{'a': {'b': {'c': 1}}} -> v | combine({'a': {'b': 1}}, {'a': {'b': {'d': 1}}}, recursive=true)
+[] -> v | combine(list_merge='nothing')
 [omit, 1] -> dict(v | zip([1, 2]))
 {'a': omit, 'b': 1} -> v
 {'a': omit, 'b': 1} -> v | length

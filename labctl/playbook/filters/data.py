@@ -24,17 +24,19 @@ _LIST_MERGES: dict[str, Callable[[list[Any], list[Any]], list[Any]]] = {
 def combine(*terms: Any, recursive: bool = False, list_merge: str = "replace") -> Any:
     """Later mappings win. ``list_merge``: replace, keep, append, prepend, append_rp, prepend_rp."""
     mappings = flatten(terms, levels=1)
-    if len(mappings) == 1:
-        return mappings[0]
+    if len(mappings) < 2:
+        return mappings[0] if mappings else {}
     if list_merge not in _LIST_MERGES:
         raise FilterArgumentError(f"combine: list_merge is {', '.join(_LIST_MERGES)}, not {list_merge!r}")
-    merged: Any = {}
     for mapping in mappings:
         if isinstance(mapping, Undefined):
             mapping._fail_with_undefined_error()
         if not isinstance(mapping, MutableMapping):
             raise FilterArgumentError(f"combine takes mappings, not {mapping!r}")
-        merged = _merged(merged, mapping, recursive, _LIST_MERGES[list_merge])
+    # from the last to the first, as Ansible does: which of them are compared shows in what they hold
+    merged = mappings[-1]
+    for mapping in reversed(mappings[:-1]):
+        merged = _merged(mapping, merged, recursive, _LIST_MERGES[list_merge])
     return merged
 
 
