@@ -104,10 +104,12 @@ class Lookup:
 
     find: Callable[[Scope, Sequence[str], Mapping[str, Any]], list[Any]]
     options: frozenset[str]
+    #: Of these an undefined one is a value like any other.
+    takes_undefined: frozenset[str] = frozenset()
 
 
 LOOKUPS: dict[str, Lookup] = {
-    "env": Lookup(_env, frozenset({"default"})),
+    "env": Lookup(_env, frozenset({"default"}), frozenset({"default"})),
     "file": Lookup(_file, frozenset({"lstrip", "rstrip"})),
     "template": Lookup(_template, frozenset({"trim_blocks"})),
     "vars": Lookup(_vars, frozenset({"default"})),
@@ -132,7 +134,8 @@ def look_up(
     unknown = sorted(set(given) - LOOKUPS[short].options)
     if unknown:
         raise LookupFailed(f"the option {unknown[0]!r} of the lookup {short!r} is not covered")
-    for value in (*terms, *(value for word, value in given.items() if word != "default")):
+    may_be_undefined = LOOKUPS[short].takes_undefined
+    for value in (*terms, *(value for word, value in given.items() if word not in may_be_undefined)):
         if isinstance(value, Undefined):
             return value
     try:
@@ -152,5 +155,9 @@ def look_up(
 def _found(lookup: Lookup, scope: Scope, terms: Sequence[Any], options: Mapping[str, Any]) -> list[Any]:
     for term in terms:
         if not isinstance(term, str):
-            raise LookupFailed(f"a lookup takes text, not {term!r}")
+            raise LookupFailed(f"a lookup takes text, not {type(term).__name__}")
+    default = options.get("default")
+    not_data = not isinstance(default, Undefined) and (callable(default) or hasattr(default, "__html__"))
+    if not_data or isinstance(default, range):
+        raise LookupFailed(f"{type(default).__name__} is no type of a default")
     return lookup.find(scope, terms, options)

@@ -7,13 +7,14 @@ one expression keeps the expression's type (``"{{ 5 }}"`` is a number), as in an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import FileSystemLoader, Template, nodes, pass_context
+from jinja2 import FileSystemLoader, Template, Undefined, nodes, pass_context
+from jinja2.compiler import Frame
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.lexer import Lexer
@@ -26,7 +27,7 @@ from jinja2.utils import missing
 from labctl import vault
 from labctl.documents import Map, Seq, Verbatim
 from labctl.errors import Place, PlaybookError
-from labctl.playbook.filters import filters_for, tests_for, undefined_through
+from labctl.playbook.filters import FAILURES, filters_for, tests_for, undefined_through
 from labctl.playbook.lookups import LookupFailed, look_up
 from labctl.playbook.template_errors import (
     check_names,
@@ -36,13 +37,26 @@ from labctl.playbook.template_errors import (
     syntax_error,
     text_place,
 )
-from labctl.playbook.values import OMIT, Missing, as_text, check_parts_defined, finished
+from labctl.playbook.values import (
+    OMIT,
+    Broken,
+    Missing,
+    Used,
+    as_text,
+    check_defined,
+    check_parts_defined,
+    finished,
+    given,
+    guarded,
+)
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
 
 # The scope travels through Jinja under a name that no template can write.
 SCOPE = " scope"
+# And so does it that a variable is made: what is undefined in a list or mapping may stay so.
+_VARIABLE = " variable"
 
 _RENDER_ERRORS = (
     TemplateError,
@@ -57,12 +71,10 @@ _RENDER_ERRORS = (
 
 
 @pass_context
-def _defined(_context: Context, value: Any) -> Any:
-    """Called by compiled templates for every output: an undefined one fails at its own line.
-
-    (It takes the context so that Jinja does not call it when it compiles.)
-    """
-    check_parts_defined(value)
+def _defined(context: Context, value: Any) -> Any:
+    """Called by compiled templates for every output: an undefined one fails at its own line."""
+    check = check_defined if _VARIABLE in context.parent else check_parts_defined
+    check(value)
     return value
 
 
@@ -77,6 +89,31 @@ class _Codegen(NativeCodeGenerator):
     def _output_const_repr(self, group: Iterable[Any]) -> str:
         constants = list(group)
         return repr(constants[0]) if len(constants) == 1 else repr("".join(map(str, constants)))
+
+    # A list or mapping that a template writes is guarded, so that what is in it need not be searched when
+    # something is done with all of it. The exception is one whose own method is called: Ansible's rule.
+
+    def visit_List(self, node: nodes.List, frame: Frame) -> None:
+        self.write("environment.guarded(")
+        super().visit_List(node, frame)
+        self.write(")")
+
+    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
+        self.write("environment.guarded(")
+        super().visit_Dict(node, frame)
+        self.write(")")
+
+    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
+        literal = node.node
+        if not isinstance(literal, nodes.List | nodes.Dict):
+            super().visit_Getattr(node, frame)
+            return
+        self.write("environment.getattr(")
+        if isinstance(literal, nodes.List):
+            super().visit_List(literal, frame)
+        else:
+            super().visit_Dict(literal, frame)
+        self.write(f", {node.attr!r})")
 
 
 class _Context(Context):
@@ -95,24 +132,39 @@ class _Environment(SandboxedEnvironment):
     code_generator_class = _Codegen
     context_class = _Context
     concat = staticmethod(_concat)
+    guarded = staticmethod(guarded)
 
     def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
         """Jinja's chain of two mappings is slow to go through, which each rendering does."""
         return super().make_globals(d) if d else self.globals
 
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """As Jinja's, and for a filter that reads a list's or mapping's parts through it no undefined one."""
+        return given(super().getitem(obj, argument))
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        return given(super().getattr(obj, attribute))
+
     def call(self, context: Context, called: Any, /, *args: Any, **options: Any) -> Any:
-        """What is called with something undefined, or fails for that, is undefined itself."""
+        """What has no value has none when it is called; what fails has none either, and fails its user."""
+        if isinstance(called, Undefined):
+            return called
+        call = partial(super().call, context, called)
         if isinstance(called, Macro):
-            return super().call(context, called, *args, **options)
-        is_lookup = called is _lookup or called is _query
-        result = undefined_through(
-            partial(super().call, context, called),
-            args,
-            options,
-            strict=not is_lookup,
-            takes_undefined=is_lookup,
-        )
+            return _called_macro(call, args, options)
+        direct = called in (_lookup, _query, _undef)
+        result = undefined_through(call, args, options, strict=not direct, takes_undefined=direct)
         return list(result) if isinstance(result, range) and called is not self.globals["range"] else result
+
+
+def _called_macro(call: Callable[..., Any], args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """What a macro gives; if it failed, a value that fails its user at the macro's own line."""
+    try:
+        return call(*map(guarded, args), **{word: guarded(value) for word, value in options.items()})
+    except Used as err:
+        return err.value._after(err)
+    except (PlaybookError, *FAILURES) as err:
+        return Broken(err)
 
 
 class _StringLexer(Lexer):
@@ -151,7 +203,9 @@ def _now(utc: bool = False, fmt: str | None = None) -> Any:
     return now.strftime(fmt) if fmt else now
 
 
-def _undef(hint: str | None = None) -> Missing:
+def _undef(hint: Any = None) -> Missing:
+    if not isinstance(hint, str | None):
+        raise TypeError("undef takes a text that says what is missing")
     return Missing(hint or "Mandatory variable has not been overridden")
 
 
@@ -190,9 +244,23 @@ class Templar:
 
     def render_text(self, source: str, place: Place, scope: Scope) -> Any:
         """One template string; the native value when it is a single expression."""
+        return self._render_text(source, place, scope, {SCOPE: scope}, finished)
+
+    def variable(self, value: Any, place: Place, scope: Scope) -> Any:
+        """A variable, or a part that is no container, for the templates that read it.
+
+        Not finished: a tuple stays one, and what is undefined in a list is so for whom it is read by.
+        """
+        if not isinstance(value, str) or not is_template(value):
+            return value
+        return self._render_text(value, place, scope, {SCOPE: scope, _VARIABLE: True}, guarded)
+
+    def _render_text(
+        self, source: str, place: Place, scope: Scope, names: dict[str, Any], finish: Callable[[Any], Any]
+    ) -> Any:
         template = self._compile(source, place)
         try:
-            rendered = finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
+            rendered = finish(_concat(template.root_render_func(template.new_context(names))))
         except _RENDER_ERRORS as err:
             fail(err, source, place, scope)
         return _same_end(source, rendered)
@@ -224,20 +292,26 @@ class Templar:
         self, path: Path, scope: Scope, *, trim_blocks: bool = True, lstrip_blocks: bool = False
     ) -> str:
         """A template file as text; errors are at the template's own line."""
-        source, rendered = self._render_file(path, scope, trim_blocks, lstrip_blocks)
+        template = self.load_file(path, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
+        source, rendered = self._render_file(template, path, scope, {SCOPE: scope}, finished)
         return str(_same_end(source, "" if rendered is None else str(rendered)))
 
     def value_of_file(self, path: Path, scope: Scope, *, trim_blocks: bool = True) -> Any:
-        """The same for the lookup: the native value when the template gives a single one."""
-        source, rendered = self._render_file(path, scope, trim_blocks, False)
-        return _same_end(source, rendered)
+        """The same for the lookup, as a variable: the native value when the template gives a single one."""
+        template = self.load_file(path, trim_blocks=trim_blocks)
+        names = {SCOPE: scope, _VARIABLE: True}
+        return _same_end(*self._render_file(template, path, scope, names, guarded))
 
     def _render_file(
-        self, path: Path, scope: Scope, trim_blocks: bool, lstrip_blocks: bool
+        self,
+        template: Template,
+        path: Path,
+        scope: Scope,
+        names: dict[str, Any],
+        finish: Callable[[Any], Any],
     ) -> tuple[str, Any]:
-        template = self.load_file(path, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
         try:
-            rendered = finished(_concat(template.root_render_func(template.new_context({SCOPE: scope}))))
+            rendered = finish(_concat(template.root_render_func(template.new_context(names))))
         except _RENDER_ERRORS as err:
             fail_in_file(err, path, scope)
         return vault.read_file(path, PlaybookError).decode("utf-8"), rendered

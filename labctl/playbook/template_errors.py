@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, NoReturn
 
 from jinja2 import nodes
-from jinja2.debug import rewrite_traceback_stack
 from jinja2.exceptions import TemplateError, TemplateNotFound, TemplateSyntaxError, UndefinedError
 
 from labctl.documents import nearest
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.lookups import LOOKUPS, LookupFailed
+from labctl.playbook.values import Used
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
@@ -104,30 +105,44 @@ def _message(err: BaseException, scope: Scope) -> tuple[str, str]:
 
 
 def fail(err: BaseException, source: str, place: Place, scope: Scope) -> NoReturn:
-    message, hint = _message(err, scope)
-    line = _deepest_line(err, {"<template>"})[1]
+    *_uses, origin = _chain(err)
+    message, hint = _message(origin, scope)
+    line = _deepest_line(err, in_file=False)[1]
     raise PlaybookError(
         f"{message} (in {_shown(source)})", hint=hint, place=text_place(source, place, line)
-    ) from err
+    ) from origin
 
 
 def fail_in_file(err: BaseException, path: Path, scope: Scope) -> NoReturn:
-    message, hint = _message(err, scope)
-    where, line = _deepest_line(err, None)
-    raise PlaybookError(message, hint=hint, place=file_place(Path(where) if where else path, line)) from err
+    *_uses, origin = _chain(err)
+    message, hint = _message(origin, scope)
+    where, line = _deepest_line(err, in_file=True)
+    raise PlaybookError(
+        message, hint=hint, place=file_place(Path(where) if where else path, line)
+    ) from origin
 
 
-def _deepest_line(err: BaseException, names: set[str] | None) -> tuple[str, int]:
-    """The innermost template frame of an exception being handled: its file name and line."""
+def _chain(err: BaseException) -> list[BaseException]:
+    """The error, what left behind the value whose use it was, and so on.
+
+    Raises the last one if it is told at its own place already.
+    """
+    chain = [err]
+    while isinstance(chain[-1], Used) and chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    if isinstance(chain[-1], PlaybookError):
+        raise chain[-1]
+    return chain
+
+
+def _deepest_line(err: BaseException, *, in_file: bool) -> tuple[str, int]:
+    """The innermost line of a template that an error went through, and the file that it is in."""
     if isinstance(err, TemplateSyntaxError):
         return err.filename or "", err.lineno
-    rewritten = rewrite_traceback_stack()
     found = ("", 1)
-    walk = rewritten.__traceback__
-    while walk is not None:
-        filename = walk.tb_frame.f_code.co_filename
-        ours = filename in names if names is not None else "__jinja_exception__" in walk.tb_frame.f_globals
-        if ours and (names is not None or filename != "<template>"):
-            found = (filename, walk.tb_lineno)
-        walk = walk.tb_next
+    for one in _chain(err):
+        for frame, number in walk_tb(one.__traceback__):
+            template = frame.f_globals.get("__jinja_template__")
+            if template is not None and (template.filename != "<template>") == in_file:
+                found = (template.filename, template.get_corresponding_lineno(number))
     return found

@@ -12,47 +12,98 @@ from contextvars import ContextVar
 from datetime import date, time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from jinja2 import StrictUndefined, Undefined
+from jinja2 import StrictUndefined, Undefined, UndefinedError
+from jinja2.utils import missing
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
 
 
-class Missing(StrictUndefined):
-    """An undefined value. Any part of it is undefined as well: ``missing.a[0] | default(1)`` is 1."""
+class Used(UndefinedError):
+    """Something was used that has no value. Whoever catches this may go on with ``value`` in its place."""
 
-    __slots__ = ()
+    def __init__(self, message: str | None, value: NoValue) -> None:
+        super().__init__(message)
+        self.value = value
+        self.__cause__ = value._made_by
+
+
+class NoValue(StrictUndefined):
+    """What has no value. Any part of it is itself: ``missing.a[0] | default(1)`` is 1.
+
+    Its own names begin with an underscore: all others are parts of it, which a template may ask for.
+    """
+
+    __slots__ = ("_made_by",)
+
+    def __init__(self, *args: Any, made_by: Exception | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        #: The error that left this behind, if any.
+        self._made_by = made_by
+
+    @property  # type: ignore[override]
+    def _undefined_exception(self) -> Callable[[str], Used]:
+        """What Jinja makes the error with, whatever was done to the value."""
+        return lambda message: Used(message, self)
+
+    @_undefined_exception.setter
+    def _undefined_exception(self, _kind: Any) -> None:
+        pass
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
         return self
 
-    def __getitem__(self, _key: Any) -> Missing:  # type: ignore[override]
+    def __getitem__(self, _key: Any) -> Any:
         return self
 
     def __repr__(self) -> str:
         # A list made into text shows what it holds: nothing undefined gets into a file that way.
         self._fail_with_undefined_error()
 
+    def _after(self, error: Exception) -> NoValue:
+        """The same, left behind by an error that knows the line."""
+        raise NotImplementedError
 
-class Broken(Missing):
+
+class Missing(NoValue):
+    """An undefined value."""
+
+    __slots__ = ()
+
+    def __init__(self, hint: str | None = None, obj: Any = missing, name: Any = None, **options: Any) -> None:
+        super().__init__(hint, obj, name, **options)
+        # What is looked for under an undefined name is not merely undefined: its user fails here and now.
+        if not isinstance(name, str | None):
+            repr(name)
+
+    def _after(self, error: Exception) -> Missing:
+        return Missing(self._undefined_hint, self._undefined_obj, self._undefined_name, made_by=error)
+
+
+class Broken(NoValue):
     """What could not be made, for another reason than an undefined name: whoever uses it fails so.
 
-    ``default`` and ``is defined`` are no way around it.
+    ``default`` and ``is defined`` are no way around it. (It is no kind of Missing: Python would ask a
+    subclass first what is to be made of two operands, and the first one decides.)
     """
 
     __slots__ = ()
 
     def __init__(self, error: Exception) -> None:
-        super().__init__(hint=str(error), exc=lambda _message: error)  # type: ignore[arg-type]
+        super().__init__(str(error), made_by=error)
+
+    def _after(self, error: Exception) -> Broken:
+        return Broken(error)
 
 
 #: Whether an undefined part of a variable is an error for whom it is read by: inside most filters.
 parts_must_be_defined: ContextVar[bool] = ContextVar("parts_must_be_defined", default=False)
 
 
-def _given(value: Any) -> Any:
+def given(value: Any) -> Any:
+    """A part of something, for whom it is read by."""
     if isinstance(value, Undefined) and parts_must_be_defined.get():
         value._fail_with_undefined_error()
     return value
@@ -84,12 +135,15 @@ class _Parts:
 
     def make(self, key: Any) -> Any:
         before, self.scope.touched = self.scope.touched, False
+        # whoever reads this is no matter for the templates in it
+        reader = parts_must_be_defined.set(False)
         try:
             value = self.render(key)
             self.waiting.discard(key)
             if self.scope.touched:
                 self.remote.add(key)
         finally:
+            parts_must_be_defined.reset(reader)
             self.scope.touched = self.scope.touched or before
         return value
 
@@ -109,7 +163,7 @@ class LazyMap(dict[Any, Any]):
     def __getitem__(self, key: Any) -> Any:
         if self._parts and key in self and not self._parts.ready(key):
             super().__setitem__(key, self._parts.make(key))
-        return _given(super().__getitem__(key))
+        return given(super().__getitem__(key))
 
     def get(self, key: Any, default: Any = None) -> Any:
         try:
@@ -145,7 +199,7 @@ class LazyList(list[Any]):
             index %= len(self)
             if self._parts and not self._parts.ready(index):
                 super().__setitem__(index, self._parts.make(index))
-        return _given(super().__getitem__(index))
+        return given(super().__getitem__(index))
 
     def __iter__(self) -> Iterator[Any]:
         return (self[index] for index in range(len(self)))
@@ -154,8 +208,7 @@ class LazyList(list[Any]):
         return (self[index] for index in range(len(self) - 1, -1, -1))
 
     def __radd__(self, other: Any) -> list[Any]:
-        self.settle()
-        return [*other, *self] if isinstance(other, list) else NotImplemented
+        return [*other, *self.copy()] if isinstance(other, list) else NotImplemented
 
     def settle(self) -> None:
         for index in range(len(self)):
@@ -166,34 +219,43 @@ class LazyList(list[Any]):
 _OF_TWO = {"__add__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__", "__or__", "__ror__"}
 
 
-def _settled_first(kind: type, names: Sequence[str]) -> None:
-    """These methods of ``dict`` and ``list`` look at every part: all are rendered first."""
+def _settled_first(kind: type, names: Sequence[str], *, read: bool = True) -> None:
+    """These methods of ``dict`` and ``list`` are for rendered parts: all are first.
+
+    ``read``: they look at them as well, so none may be undefined where that matters.
+    """
     for name in names:
 
         def whole(self: Any, *args: Any, _name: str = name, **options: Any) -> Any:
-            for one in (self, *args) if _name in _OF_TWO else (self,):
-                if isinstance(one, LazyMap | LazyList):
-                    one.settle()
-            return getattr(super(kind, self), _name)(*args, **options)
+            reader = parts_must_be_defined.set(parts_must_be_defined.get() and read)
+            try:
+                for one in (self, *args) if _name in _OF_TWO else (self,):
+                    if isinstance(one, LazyMap | LazyList):
+                        one.settle()
+                return getattr(super(kind, self), _name)(*args, **options)
+            finally:
+                parts_must_be_defined.reset(reader)
 
         setattr(kind, name, whole)
 
 
-_settled_first(
-    LazyMap,
-    ("__eq__", "__ne__", "__or__", "__ror__", "__repr__", "copy", "items", "pop", "popitem", "values"),
-)
+_settled_first(LazyMap, ("__eq__", "__ne__", "__or__", "__ror__", "__repr__", "items", "values"))
+_settled_first(LazyMap, ("copy", "pop", "popitem"), read=False)
 _settled_first(
     LazyList,
     (
-        *("__add__", "__contains__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__mul__", "__ne__"),
-        *("__repr__", "__rmul__", "copy", "count", "index", "insert", "pop", "remove", "reverse", "sort"),
+        *("__contains__", "__eq__", "__ge__", "__gt__", "__le__", "__lt__", "__ne__", "__repr__"),
+        *("count", "index", "remove", "sort"),
     ),
 )
+_settled_first(LazyList, ("__add__", "__mul__", "__rmul__", "copy", "insert", "pop", "reverse"), read=False)
 
 
 def guarded(value: Any) -> Any:
-    """A list or mapping with something undefined in it, as a template wrote it, read as a variable's is."""
+    """A list or mapping with something undefined in it, as a template made it, read as a variable's is.
+
+    What is in its lists and mappings was guarded when they were made: data may be large.
+    """
     if type(value) is list and any(isinstance(item, Undefined) for item in value):
         return LazyList(value)
     if type(value) is dict and any(isinstance(item, Undefined) for item in value.values()):

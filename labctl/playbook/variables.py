@@ -79,9 +79,22 @@ class Scope:
     def __init__(self, templar: Templar, layers: Sequence[Layer]) -> None:
         self.templar = templar
         self.layers = tuple(layers)
-        self.touched = False  # whether data that a VM had a part in was read since this was last cleared
+        self._touched = False
+        #: The scope whose ``hostvars`` this one is a part of: what is read here is read for it.
+        self.asking: Scope | None = None
         self._known: dict[str, tuple[Any, bool]] = {}
         self._open: list[str] = []
+
+    @property
+    def touched(self) -> bool:
+        """Whether data that a VM had a part in was read since this was last cleared."""
+        return self._touched
+
+    @touched.setter
+    def touched(self, touched: bool) -> None:
+        self._touched = touched
+        if touched and self.asking is not None:
+            self.asking.touched = True
 
     def with_layer(self, layer: Layer) -> Scope:
         """A scope with one more layer, the strongest."""
@@ -110,6 +123,8 @@ class Scope:
                 raise NeedsFacts(name)
             before, self.touched = self.touched, layer.kind == "remote"
             value = self._render(name, layer) if layer.kind == "source" else layer.values[name]
+            if isinstance(value, HostVars):
+                value = value.asked_by(self)
             self._known[name] = (value, self.touched)
             self.touched = self.touched or before
             return value
@@ -138,7 +153,7 @@ class Scope:
                 value, self, lambda index: self._part(f"{name}[{index}]", value[index], where(index))
             )
         try:
-            return self.templar.render(value, place, self)
+            return self.templar.variable(value, place, self)
         except PlaybookError as err:
             if isinstance(err.__cause__, UndefinedError):
                 # `default` and `is defined` must see a variable made of an undefined one as undefined.
@@ -154,16 +169,13 @@ def _place(layer: Layer, name: str) -> Place:
 class ScopeView(Mapping[str, Any]):
     """A scope as a mapping: what ``hostvars['name']`` is."""
 
-    def __init__(self, scope: Scope, asking: Scope | None = None) -> None:
+    def __init__(self, scope: Scope) -> None:
         self._scope = scope
-        self._asking = asking
 
     def __getitem__(self, name: str) -> Any:
         value = self._scope.lookup(name)
         if value is missing:
             raise KeyError(name)
-        if self._asking is not None and self._scope.touched:
-            self._asking.touched = True
         return value
 
     def __iter__(self) -> Iterator[str]:
@@ -179,14 +191,23 @@ class ScopeView(Mapping[str, Any]):
 class HostVars(Mapping[str, Any]):
     """``hostvars``: every host's variables, each made when it is asked for."""
 
-    def __init__(self, names: Collection[str], scope_of: Callable[[str], Scope]) -> None:
+    def __init__(
+        self, names: Collection[str], scope_of: Callable[[str], Scope], asking: Scope | None = None
+    ) -> None:
         self._names = names
         self._scope_of = scope_of
+        self._asking = asking
+
+    def asked_by(self, scope: Scope) -> HostVars:
+        """The same for a scope that is to know when what it read here is from a VM."""
+        return HostVars(self._names, self._scope_of, scope)
 
     def __getitem__(self, host: str) -> ScopeView:
         if host not in self._names:
             raise KeyError(host)
-        return ScopeView(self._scope_of(host))
+        scope = self._scope_of(host)
+        scope.asking = self._asking
+        return ScopeView(scope)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

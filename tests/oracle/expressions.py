@@ -108,4 +108,9 @@ def variables(choose: Choose) -> dict[str, Any]:
         ),
         "tu2": "{{ nowhere + 1 }}",
         "lu": ["{{ nowhere }}", 1],
+        "made": choose(
+            ("{{ [nowhere, n1] }}", "{{ (t1, lu) }}", "{{ range(3) }}", "{{ lm }}", "{{ [omit, 1] }}")
+        ),
+        "mm": choose(("{{ {'a': nowhere, 'b': t1} }}", "{{ m1 }}", "{{ {'a': [bad], 'k': omit} }}")),
+        "bad": choose(("{{ none1 | list }}", "{{ 1 + t1 }}", "{{ t1 | from_json }}", "{{ [lu] | join }}")),
     }

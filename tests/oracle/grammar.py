@@ -9,11 +9,11 @@ LEAVES: dict[str, tuple[str, ...]] = {
     "text": ("t1", "t2", "tpl", "'{word}'", "m1.name", "l1[0]", "deep.t", "tt.inner", "lm[0].name"),
     "number": ("n1", "n2", "f1", "0", "2", "-3", "10", "1.5", "deep.n", "tn", "l2[0]"),
     "truth": ("b1", "true", "false", "deep.b"),
-    "list": ("l1", "l2", "lx", "lt", "[]", "[1, 2, 3]", "['b', 'a', 'B']", "deep.l", "ll"),
+    "list": ("l1", "l2", "lx", "lt", "[]", "[1, 2, 3]", "['b', 'a', 'B']", "deep.l", "ll", "made"),
     "maps": ("lm", "[]", "[m1, m2]", "lm + [{{'name': 'z', 'n': 3}}]"),
-    "map": ("m1", "m2", "mt", "{{}}", "{{'a': 1, 'b': [1]}}", "deep", "lm[0]", "tt"),
+    "map": ("m1", "m2", "mt", "{{}}", "{{'a': 1, 'b': [1]}}", "deep", "lm[0]", "tt", "mm"),
     "undefined": ("nowhere", "m1.nowhere", "tu", "tt.broken", "nowhere.a.b", "l1[99]", "lu[0]"),
-    "any": ("none1", "none", "t1", "n1", "l2", "m1", "nowhere", "tpl", "tt", "b1"),
+    "any": ("none1", "none", "t1", "n1", "l2", "m1", "nowhere", "tpl", "tt", "b1", "bad"),
 }
 GROWN: dict[str, tuple[str, ...]] = {
     "text": (
@@ -362,6 +362,7 @@ GROWN: dict[str, tuple[str, ...]] = {
             "{undefined} | default",
         ),
         *("[] | first", "[] | last", "[] | max", "{undefined} + 1", "[{undefined}] | first", "undef('h')"),
+        *("{undefined}({any})", "{any}.nowhere({any})", "{undefined}.get({any})", "{any}[{undefined}]"),
         *("{undefined} | combine(m1)", "lu | last", "{map}.nowhere", "'k' | extract({{}})"),
     ),
     "any": (

@@ -11,6 +11,7 @@ os.environ.setdefault("ANSIBLE_DEPRECATION_WARNINGS", "false")
 os.environ.setdefault("ANSIBLE_LOCALHOST_WARNING", "false")
 
 import pytest
+from ansible._internal._templating._utils import Omit
 from ansible.errors import (
     AnsibleError,
     AnsibleTemplateSyntaxError,
@@ -70,7 +71,8 @@ def plain(value: Any) -> Any:
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             return (kind.__name__, repr(kind(value)))
-    return (type(value).__name__.removeprefix("_AnsibleTagged").lower(), str(value))
+    name = "omit" if value in (Omit, OMIT) else type(value).__name__.removeprefix("_AnsibleTagged")
+    return (name.lower(), str(value))
 
 
 def agree(ours: Any, theirs: Any) -> bool:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.template import Templar
 from labctl.playbook.values import OMIT
-from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
+from labctl.playbook.variables import HostVars, Layer, NeedsFacts, NeedsResult, Scope
 
 PLACE = Place(Path("play.yml"), 3, 9, "        x")
 
@@ -169,6 +169,21 @@ def test_a_vm_cannot_choose_a_file_of_the_controller(tmp_path: Path) -> None:
             made.templar.render(text, PLACE, made)
 
 
+@pytest.mark.parametrize("read", ["said.stdout", "copy", "map.path", "again.path", "list[0]", "list | first"])
+@pytest.mark.parametrize("through", ["{{ lookup('file', hostvars.two.%s) }}", "{{ lookup('file', own) }}"])
+def test_nor_can_another_one_that_hostvars_tells_of(tmp_path: Path, read: str, through: str) -> None:
+    (tmp_path / "secret").write_text("s3cret")
+    said = "{{ said.stdout }}"
+    variables = {"copy": said, "map": {"path": said}, "again": "{{ map }}", "list": [said]}
+    two = scope(variables, {"said": {"stdout": str(tmp_path / "secret")}}, tmp_path)
+    magic = Layer("magic", {"hostvars": HostVars(["two"], lambda _name: two)}, "final")
+    one = scope({"own": "{{ hostvars.two." + read + " }}"}, directory=tmp_path).with_layer(magic)
+    for _again in range(2):
+        with pytest.raises(PlaybookError, match="may not choose a file"):
+            one.templar.render(through.replace("%s", read), PLACE, one)
+        one.touched = False
+
+
 def test_a_looked_up_template_has_its_value_and_may_be_undefined(tmp_path: Path) -> None:
     (tmp_path / "list.j2").write_text("{{ [1, 2] }}")
     (tmp_path / "undefined.j2").write_text("{{ nowhere }}")
@@ -213,3 +228,23 @@ def test_a_condition_must_be_true_or_false(value: Any) -> None:
     made = scope({"x": value})
     with pytest.raises(PlaybookError, match="not true or false"):
         made.templar.truth("x", PLACE, made)
+
+
+@pytest.mark.parametrize("wrong", ["nowhere", "none | list", "[1, nowhere] | join"])
+@pytest.mark.parametrize("use", ["{{ m() }}", "{{ m() | upper }}", "{% set x = m() %}\n{{ x }}"])
+def test_a_mistake_in_a_macro_is_told_at_the_macro_s_line(tmp_path: Path, wrong: str, use: str) -> None:
+    text = "first\n{% macro m() %}\n  {{ " + wrong + " }}\n{% endmacro %}\n" + use + "\n"
+    (tmp_path / "t.j2").write_text(text)
+    made = scope({}, directory=tmp_path)
+    with pytest.raises(PlaybookError) as caught:
+        made.templar.render_file(tmp_path / "t.j2", made)
+    assert caught.value.place is not None
+    assert (caught.value.place.path, caught.value.place.line) == (tmp_path / "t.j2", 3)
+
+
+def test_a_variable_that_cannot_be_made_is_told_at_its_own_place(tmp_path: Path) -> None:
+    made = scope({"bad": "{{ none | list }}"})
+    with pytest.raises(PlaybookError) as caught:
+        made.templar.render("{{ [bad | default('d')] | join }}", PLACE, made)
+    assert caught.value.place is not None
+    assert caught.value.place.path != PLACE.path

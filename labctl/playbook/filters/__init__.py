@@ -8,13 +8,13 @@ an undefined argument makes the result undefined, and what fails is an error at 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, Sequence, ValuesView
 from functools import wraps
 from itertools import chain
 from typing import Any
 
 from jinja2 import Undefined
-from jinja2.exceptions import TemplateError, UndefinedError
+from jinja2.exceptions import TemplateError
 
 from labctl.errors import PlaybookError
 from labctl.playbook.filters import (
@@ -30,7 +30,7 @@ from labctl.playbook.filters import (
     undefined,
 )
 from labctl.playbook.lookups import LookupFailed
-from labctl.playbook.values import Broken, Missing, guarded, parts_must_be_defined
+from labctl.playbook.values import Broken, Used, guarded, parts_must_be_defined
 
 FILTERS: dict[str, Callable[..., Any]] = {
     **addresses.FILTERS,
@@ -61,7 +61,7 @@ _COLLECTIONS = {
 #: These pass on what a list holds without looking at it.
 _TAKES_PARTS = {"map", "select", "selectattr", "reject", "rejectattr"}
 #: What a filter may raise; anything else (a result that is not known yet) is not about its value.
-_FAILURES = (
+FAILURES = (
     *(TemplateError, LookupFailed, TypeError, ValueError, LookupError, ArithmeticError, AttributeError),
     *(RecursionError, OSError, re.error),
 )
@@ -75,8 +75,7 @@ def undefined_through(
     strict: bool = True,
     takes_undefined: bool = False,
 ) -> Any:
-    """``function(*args, **options)``; undefined when an argument is, or what it looked at was,
-    or what it could not bear in a list.
+    """``function(*args, **options)``; undefined when an argument is, or what it looked at was.
 
     ``strict``: an undefined part of a variable that it reads makes it undefined as well. An error is
     a value too, which fails where it is used.
@@ -91,21 +90,13 @@ def undefined_through(
         # what .items() and its like give is a list to a playbook, as what a generator gives
         if isinstance(result, Iterator | ItemsView | KeysView | ValuesView):
             result = list(result)
-    except UndefinedError as err:
-        return Missing(hint=err.message)
-    except PlaybookError as err:
+    except Used as err:
+        return err.value
+    except (PlaybookError, *FAILURES) as err:
         return Broken(err)
-    except _FAILURES as err:
-        return next((part for part in _parts(args) if isinstance(part, Undefined)), Broken(err))
     finally:
         parts_must_be_defined.reset(before)
-    return result
-
-
-def _parts(values: Iterable[Any]) -> Iterator[Any]:
-    for value in values:
-        if isinstance(value, list | tuple):
-            yield from value
+    return result if strict else guarded(result)
 
 
 def _wrapped(name: str, function: Callable[..., Any], *, truth: bool) -> Callable[..., Any]:

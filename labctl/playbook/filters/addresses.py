@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import Any
 
-from labctl.playbook.filters.common import FilterArgumentError
+from labctl.playbook.filters.common import FilterArgumentError, shown
 
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -259,7 +259,7 @@ def _takes(kinds: type | UnionType, answer: Callable[..., Any]) -> Callable[...,
 
     def asked(value: Any, *args: Any, **options: Any) -> Any:
         if not isinstance(value, kinds):
-            raise FilterArgumentError(f"an address or a list of them is wanted, not {value!r}")
+            raise FilterArgumentError(f"an address or a list of them is wanted, not {shown(value)}")
         return answer(value, *args, **options)
 
     return asked

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2.exceptions import FilterArgumentError
+from jinja2.exceptions import FilterArgumentError, UndefinedError
 
-__all__ = ["FilterArgumentError", "compiled", "is_list"]
+__all__ = ["FilterArgumentError", "compiled", "is_list", "shown"]
 
 
 def compiled(pattern: Any, *, ignorecase: bool = False, multiline: bool = False) -> re.Pattern[str]:
@@ -23,3 +23,11 @@ def compiled(pattern: Any, *, ignorecase: bool = False, multiline: bool = False)
 def is_list(value: Any) -> bool:
     """Whether Ansible takes ``value`` for a list: any sequence that is not text."""
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def shown(value: Any) -> str:
+    """``value`` in an error message: what is wrong with it is told even if it holds something undefined."""
+    try:
+        return repr(value)
+    except UndefinedError:
+        return "one that is partly undefined"

@@ -3,38 +3,40 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, MutableMapping, MutableSequence
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from jinja2 import Environment, Undefined, pass_environment
 
-from labctl.playbook.filters.common import FilterArgumentError, is_list
+from labctl.playbook.filters.common import FilterArgumentError, is_list, shown
 from labctl.playbook.values import Broken, Omit
 
 _LIST_MERGES: dict[str, Callable[[list[Any], list[Any]], list[Any]]] = {
     "replace": lambda _low, high: high,
     "keep": lambda low, _high: low,
-    "append": lambda low, high: [*low, *high],
-    "prepend": lambda low, high: [*high, *low],
-    "append_rp": lambda low, high: [*(item for item in low if item not in high), *high],
-    "prepend_rp": lambda low, high: [*high, *(item for item in low if item not in high)],
+    "append": lambda low, high: low + high,
+    "prepend": lambda low, high: high + low,
+    "append_rp": lambda low, high: [item for item in low if item not in high] + high,
+    "prepend_rp": lambda low, high: high + [item for item in low if item not in high],
 }
 
 
 def combine(*terms: Any, recursive: bool = False, list_merge: str = "replace") -> Any:
     """Later mappings win. ``list_merge``: replace, keep, append, prepend, append_rp, prepend_rp."""
     mappings = flatten(terms, levels=1)
-    if len(mappings) == 1:
-        return mappings[0]
+    if len(mappings) < 2:
+        return mappings[0] if mappings else {}
     if list_merge not in _LIST_MERGES:
         raise FilterArgumentError(f"combine: list_merge is {', '.join(_LIST_MERGES)}, not {list_merge!r}")
-    merged: Any = {}
     for mapping in mappings:
         if isinstance(mapping, Undefined):
             mapping._fail_with_undefined_error()
         if not isinstance(mapping, MutableMapping):
             raise FilterArgumentError(f"combine takes mappings, not {mapping!r}")
-        merged = _merged(merged, mapping, recursive, _LIST_MERGES[list_merge])
+    # from the last to the first, as Ansible does: which of them are compared shows in what they hold
+    merged = mappings[-1]
+    for mapping in reversed(mappings[:-1]):
+        merged = _merged(mapping, merged, recursive, _LIST_MERGES[list_merge])
     return merged
 
 
@@ -51,8 +53,8 @@ def _merged(
         old = merged.get(key)
         if recursive and isinstance(old, MutableMapping) and isinstance(value, MutableMapping):
             merged[key] = _merged(old, value, recursive, lists)
-        elif isinstance(old, MutableSequence) and isinstance(value, MutableSequence):
-            merged[key] = lists(list(old), list(value))
+        elif isinstance(old, list) and isinstance(value, list):
+            merged[key] = lists(old, value)
         else:
             merged[key] = value
     return merged
@@ -60,13 +62,13 @@ def _merged(
 
 def dict2items(value: Any, key_name: str = "key", value_name: str = "value") -> list[dict[str, Any]]:
     if not isinstance(value, Mapping):
-        raise FilterArgumentError(f"dict2items takes a mapping, not {value!r}")
+        raise FilterArgumentError(f"dict2items takes a mapping, not {shown(value)}")
     return [{key_name: key, value_name: value[key]} for key in value]
 
 
 def items2dict(value: Any, key_name: str = "key", value_name: str = "value") -> dict[Any, Any]:
     if not is_list(value):
-        raise FilterArgumentError(f"items2dict takes a list, not {value!r}")
+        raise FilterArgumentError(f"items2dict takes a list, not {shown(value)}")
     return {item[key_name]: item[value_name] for item in value}
 
 
@@ -136,8 +138,9 @@ def type_debug(value: Any) -> str:
         return "CapturedExceptionMarker" if isinstance(value, Broken) else "UndefinedMarker"
     if isinstance(value, Omit):
         return "_OmitType"
-    own = next((kind for kind in (dict, list, str) if isinstance(value, kind)), type(value))
-    return own.__name__
+    kinds = () if hasattr(value, "__html__") else (dict, list, str)
+    own = next((kind for kind in kinds if isinstance(value, kind)), type(value))
+    return own.__name__.removeprefix("_")  # Jinja's _GroupTuple is Ansible's without
 
 
 FILTERS: dict[str, Callable[..., Any]] = {

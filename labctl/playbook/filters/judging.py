@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import total_ordering
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
+from jinja2.exceptions import UndefinedError
+
 from labctl.documents import Secret
-from labctl.playbook.filters.common import FilterArgumentError
+from labctl.playbook.filters.common import FilterArgumentError, shown
 from labctl.playbook.schema import FALSE, TRUE
-from labctl.playbook.values import plain
+from labctl.playbook.values import check_parts_defined
 from labctl.vault import HEADER
 
 _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
@@ -95,13 +98,15 @@ def version(
         # The order is asked for even where only equality counts: numbers and words have none.
         order = 0 if first == second else -1 if first < second else 1
         return _OPERATORS[operator](order, 0)
-    except (ValueError, TypeError) as err:
-        raise FilterArgumentError(f"version: {value!r} and {version!r} cannot be compared: {err}") from err
+    except (ValueError, TypeError, UndefinedError) as err:
+        raise FilterArgumentError(
+            f"version: {shown(value)} and {shown(version)} cannot be compared: {err}"
+        ) from err
 
 
 def _result(name: str, value: Any) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise FilterArgumentError(f"the test {name!r} takes a registered result, not {value!r}")
+        raise FilterArgumentError(f"the test {name!r} takes a registered result, not {shown(value)}")
     return value
 
 
@@ -127,10 +132,15 @@ def is_timedout(value: Any) -> bool:
 
 
 def truthy(value: Any, convert_bool: bool = False) -> bool:
-    # an undefined part is an error, except in a tuple, which Ansible does not read
-    word = str(plain(value)).lower().strip() if convert_bool and not isinstance(value, tuple) else ""
-    if isinstance(value, str) and word in TRUE | FALSE:
-        return word in TRUE
+    if convert_bool and isinstance(value, str):
+        word = value.lower().strip()
+        return word in TRUE if word in TRUE | FALSE else bool(value)
+    if convert_bool and isinstance(value, tuple):
+        # Ansible looks for it in a set: its undefined part is an error, unless one before that is a list
+        with suppress(TypeError):
+            hash(value)
+    elif convert_bool:
+        check_parts_defined(value)
     return bool(value)
 
 

@@ -6,9 +6,13 @@ import math
 import random
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import wraps
 from typing import Any
 
-from labctl.playbook.filters.common import FilterArgumentError
+from jinja2.exceptions import UndefinedError
+
+from labctl.playbook.filters.common import FilterArgumentError, shown
 
 _UNITS = {letter: 1 << (10 * power) for power, letter in enumerate("BKMGTPEZY")}
 _NAMES = dict(
@@ -28,6 +32,20 @@ def root(value: Any, base: Any = 2) -> float:
     return math.sqrt(value) if base == 2 else math.pow(value, 1.0 / float(base))
 
 
+def _of_a_size(read: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter to which what is partly undefined is no size, rather than undefined."""
+
+    @wraps(read)
+    def reading(size: Any, *args: Any, **options: Any) -> Any:
+        try:
+            return read(size, *args, **options)
+        except UndefinedError as err:
+            raise FilterArgumentError(f"{read.__name__} takes a size, not {shown(size)}") from err
+
+    return reading
+
+
+@_of_a_size
 def human_readable(size: Any, isbits: bool = False, unit: str | None = None) -> str:
     """``1024`` as ``1.00 KB``, in the largest unit that fits or in ``unit``."""
     base = "bits" if isbits else "Bytes"
@@ -37,6 +55,7 @@ def human_readable(size: Any, isbits: bool = False, unit: str | None = None) -> 
     return f"{size / limit:.2f} {base if limit == 1 else letter + base[0]}"
 
 
+@_of_a_size
 def human_to_bytes(size: Any, default_unit: str | None = None, isbits: bool = False) -> int:
     """``1K`` as 1024. B is bytes and b is bits: ``isbits`` says which of them is meant."""
     found = re.search(r"^([0-9]*\.?[0-9]+)(?:\s*([A-Za-z]+))?\s*$", str(size))
@@ -69,11 +88,12 @@ def chosen(end: Any, start: Any = None, step: Any = None, seed: Any = None) -> A
 
 
 def shuffle(value: Any, seed: Any = None) -> Any:
-    if not isinstance(value, Iterable):
-        return value
-    items = list(value)
-    chance = random.Random(seed) if seed else random.SystemRandom()  # noqa: S311 (as the author seeds it)
-    chance.shuffle(items)
+    items: Any = value
+    # what cannot be shuffled stays as it is, and so it does with what is no seed
+    with suppress(TypeError, UndefinedError):
+        items = list(value)
+        chance = random.Random(seed) if seed else random.SystemRandom()  # noqa: S311 (as the author seeds it)
+        chance.shuffle(items)
     return items
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlparse, urlsplit
 
-from labctl.playbook.filters.common import FilterArgumentError, is_list
+from labctl.playbook.filters.common import FilterArgumentError, is_list, shown
 
 _URL_PARTS = ("fragment", "hostname", "netloc", "password", "path", "port", "query", "scheme", "username")
 
@@ -31,7 +31,7 @@ def commonpath(value: Any) -> str:
 def urlsplit_filter(value: str, query: str = "", alias: str = "urlsplit") -> Any:
     """A URL's parts as a mapping, or the one that ``query`` names."""
     if not isinstance(value, str):
-        raise FilterArgumentError(f"{alias}: an address is text, not {value!r}")
+        raise FilterArgumentError(f"{alias}: an address is text, not {shown(value)}")
     parts = urlsplit(value)
     found = {name: getattr(parts, name) for name in _URL_PARTS}
     if not query:

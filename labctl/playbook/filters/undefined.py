@@ -7,13 +7,13 @@ from typing import Any
 
 from jinja2 import Undefined
 
-from labctl.playbook.filters.common import FilterArgumentError
+from labctl.playbook.filters.common import FilterArgumentError, shown
 from labctl.playbook.values import Broken
 
 
 def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
     if not isinstance(boolean, bool):
-        raise FilterArgumentError(f"default: its second argument is true or false, not {boolean!r}")
+        raise FilterArgumentError(f"default: its second argument is true or false, not {shown(boolean)}")
     if isinstance(value, Broken):
         return value
     return default_value if isinstance(value, Undefined) or (boolean and not value) else value
