@@ -75,6 +75,10 @@ nowhere | mandatory(bad)
 [[nowhere]] is truthy(true)
 [nowhere] | shuffle
 [1, 2] | shuffle(seed=[1])
+[] | intersect((nowhere, none))
+(nowhere, none) | intersect([])
+[] | difference((nowhere, none))
+[] | difference(([], nowhere))
 reads | join
 reads | to_json
 m | ansible.utils.ipaddr

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from jinja2 import Environment, pass_environment
@@ -50,6 +51,13 @@ def _joined(first: Any, second: Any) -> Any:
     return [*first, *second]
 
 
+def _tried_as_sets(*lists: Iterable[Any]) -> None:
+    """Ansible makes sets of them if it can, and meets what is undefined in any of them."""
+    with suppress(TypeError):
+        for items in lists:
+            set(items)
+
+
 def union(first: Any, second: Any) -> list[Any]:
     if _numbers(first, second):
         return list(set(first) | set(second))
@@ -59,12 +67,14 @@ def union(first: Any, second: Any) -> list[Any]:
 def intersect(first: Any, second: Any) -> list[Any]:
     if _numbers(first, second):
         return list(set(first) & set(second))
+    _tried_as_sets(first, second)
     return _distinct(item for item in first if item in second)
 
 
 def difference(first: Any, second: Any) -> list[Any]:
     if _numbers(first, second):
         return list(set(first) - set(second))
+    _tried_as_sets(first, second)
     return _distinct(item for item in first if item not in second)
 
 
