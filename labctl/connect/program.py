@@ -74,6 +74,9 @@ class Program:
         if self._number is None:
             self._start(self._channel.remote_chanid)
         elif self._number != self._channel.remote_chanid:
+            # what it was asked to start is on a channel that it does not have: it ends the connection, sooner
+            # or later
+            self._transport.close()
             raise paramiko.SSHException("it numbers its channels in a way of its own")
         self._wait(self._channel.event, timeout)
         if not self._channel.event_ready:

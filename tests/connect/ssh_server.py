@@ -59,6 +59,7 @@ class _Server(paramiko.ServerInterface):
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
         if self.mode == "unanswered":
             self.stop.wait(30)
+            return False
         self.seen.commands.append(command.decode())
         work = _misuse if self.mode in AFTER_LOGIN else _run
         threading.Thread(target=work, args=(channel, command, self.mode), daemon=True).start()
@@ -89,7 +90,10 @@ def _marker_of(channel: paramiko.Channel) -> bytes:
     """The agent's marker, out of the sources that are sent to start it."""
     sent = b""
     while True:
-        sent += channel.recv(1 << 16)
+        piece = channel.recv(1 << 16)
+        if not piece:
+            raise EOFError("it has gone")
+        sent += piece
         for at in range(len(sent) - 1):
             if sent[at : at + 2] == b"x\x9c":
                 unpacker = zlib.decompressobj()

@@ -99,13 +99,22 @@ class Balanced:
     def socket_line(self) -> str:
         return f"stats socket {self.folder / 'admin.sock'}"
 
+    @property
+    def watched(self) -> bool:
+        """The watcher of an experiment with these workers lives."""
+        return "-".join(map(str, self.ports)) in Path("/proc/net/unix").read_text()
+
     def stop(self) -> None:
         """End everything that serves one of our ports, whoever started it, and our own children."""
-        for process in self.processes:
-            process.kill()
-            process.wait()
-        # A parent starts its killed workers again, and nobody's child is not in the list: until none is left
-        wait_for(lambda: not self._killed(), "no process of this test left")
+        try:
+            # shortly after its agent; the next test has the same ports
+            wait_for(lambda: not self.watched, "the watcher ends")
+        finally:
+            for process in self.processes:
+                process.kill()
+                process.wait()
+            # A parent starts its killed workers again, and nobody's child is not in the list
+            wait_for(lambda: not self._killed(), "no process of this test left")
 
     def _killed(self) -> set[int]:
         ours = holders([*self.ports, self.door, self.stats]) | running(WORKERS, self.first)

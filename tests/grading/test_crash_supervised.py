@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from balanced import WORKERS, Balanced, holders, listening
-from test_crash_experiment import agent, arm, crash_directly, facts, gone, lab, run, tmux, watched
+from test_crash_experiment import agent, arm, crash_directly, facts, gone, lab, run, tell_to_crash, tmux
 from waiting import wait_for
 
 from labctl.agent import Agent, Op, start_agent
@@ -187,12 +187,12 @@ def test_who_was_left_held_is_let_go_of_by_the_next_experiment(lab: Balanced, lo
         watcher = arm(victim, lab)
         (root,) = hold(victim)
         os.kill(watcher, signal.SIGKILL)
-        wait_for(lambda: not watched(lab), "the watcher is gone")
+        wait_for(lambda: not lab.watched, "the watcher is gone")
     assert (held(lab), len(groups(lab))) == ([root], 1)
     with start_agent(local_host(), Deadline.after(20)) as again:
         arm(again, lab)
         assert held(lab) == []
-        crash_directly(lab, 6)
+        tell_to_crash(lab.ports)
         assert again.call_one(Op("services.restore", {}), Deadline.after(30))["back"]
     assert (held(lab), groups(lab)) == ([], [])
     assert all(loop in lineage(pid) for pid in holders(lab.ports))
@@ -219,7 +219,6 @@ def without_freezer(lab: Balanced) -> Iterator[Agent]:
     host = local_host(ansible_python_interpreter=str(python))
     with start_agent(host, Deadline.after(20)) as started:
         yield started
-    wait_for(lambda: not watched(lab), "the watcher has ended")
 
 
 @pytest.mark.parametrize("loop", ["loop"], indirect=True)
