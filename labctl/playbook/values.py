@@ -64,7 +64,9 @@ class NoValue(StrictUndefined):
 
     def _after(self, error: Exception) -> NoValue:
         """The same, left behind by an error that knows the line."""
-        raise NotImplementedError
+        same = object.__new__(type(self))
+        NoValue.__init__(same, self._undefined_hint, self._undefined_obj, self._undefined_name, made_by=error)
+        return same
 
 
 class Missing(NoValue):
@@ -78,9 +80,6 @@ class Missing(NoValue):
         if not isinstance(name, str | None):
             repr(name)
 
-    def _after(self, error: Exception) -> Missing:
-        return Missing(self._undefined_hint, self._undefined_obj, self._undefined_name, made_by=error)
-
 
 class Broken(NoValue):
     """What could not be made, for another reason than an undefined name: whoever uses it fails so.
@@ -93,9 +92,6 @@ class Broken(NoValue):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(str(error), made_by=error)
-
-    def _after(self, error: Exception) -> Broken:
-        return Broken(error)
 
 
 #: Whether an undefined part of a variable is an error for whom it is read by: inside most filters.
