@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, inspect, text
 from sqlalchemy.engine import Connection, Engine
 
 from labctl.store import schema
@@ -12,6 +12,14 @@ from labctl.store.errors import StoreError
 
 #: Any number, so long as every labctl takes the same: who migrates a PostgreSQL database holds this lock.
 _LOCK = 0x6C616263
+
+#: Where alembic keeps a database's revision, as alembic itself makes it.
+_VERSION = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 
 def migrate(engine: Engine) -> None:
@@ -32,7 +40,9 @@ def migrate(engine: Engine) -> None:
                 f"the results database is of revision {found}, and this labctl knows up to {schema.REVISION}",
                 hint="use the labctl that wrote it (or a newer one), or another database (LABCTL_DATABASE)",
             )
-        if found != schema.REVISION:
+        if found is None:
+            _make(connection)
+        elif found != schema.REVISION:
             _upgrade(connection, found)
 
 
@@ -50,13 +60,21 @@ def _revision(connection: Connection) -> str | None:
     return None
 
 
-def _upgrade(connection: Connection, found: str | None) -> None:
+def _make(connection: Connection) -> None:
+    """Today's tables at once: what all migrations come to, without alembic and a step for each year."""
+    schema.metadata.create_all(connection)
+    connection.execute(schema.about.insert().values(key="version", value=str(int(schema.REVISION))))
+    _VERSION.create(connection, checkfirst=True)
+    connection.execute(_VERSION.insert().values(version_num=schema.REVISION))
+
+
+def _upgrade(connection: Connection, found: str) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
-    if found is not None and "alembic_version" not in inspect(connection).get_table_names():
+    if "alembic_version" not in inspect(connection).get_table_names():
         command.stamp(config, found)
     command.upgrade(config, schema.REVISION)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from graded import document
-from sqlalchemy import create_engine, inspect, text
+from sqlalchemy import MetaData, create_engine, inspect, text
 from world import LAB
 
 import labctl.store
@@ -44,8 +45,41 @@ def of_revision(url: str, revision: str) -> None:
     engine.dispose()
 
 
-def test_the_migrations_lead_to_the_tables_that_labctl_uses(url: str) -> None:
+def rows(url: str) -> dict[str, list[tuple[object, ...]]]:
+    """What is in every table."""
+    engine = create_engine(url)
+    tables = MetaData()
+    tables.reflect(engine)
+    with engine.connect() as connection:
+        found = {
+            name: [tuple(row) for row in connection.execute(one.select())]
+            for name, one in tables.tables.items()
+        }
+    engine.dispose()
+    return found
+
+
+def all_of_it(url: str) -> None:
+    of_revision(url, "head")
+
+
+def at_once(url: str) -> None:
     open_store(url, create=True).close()
+
+
+@pytest.mark.parametrize("make", [all_of_it, at_once])
+def test_the_migrations_and_a_new_database_have_the_tables_that_labctl_uses(
+    url: str, make: Callable[[str], None]
+) -> None:
+    make(url)
+    assert rows(url) == {
+        "about": [("version", str(int(schema.REVISION)))],
+        "alembic_version": [(schema.REVISION,)],
+        "runs": [],
+        "evidence": [],
+        "attempts": [],
+        "leases": [],
+    }
     engine = create_engine(url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
