@@ -79,6 +79,11 @@ nowhere | mandatory(bad)
 (nowhere, none) | intersect([])
 [] | difference((nowhere, none))
 [] | difference(([], nowhere))
+[] | intersect(none)
+[] | difference(5)
+[1] | intersect(none)
+[] | union(none)
+none | difference([])
 reads | join
 reads | to_json
 m | ansible.utils.ipaddr

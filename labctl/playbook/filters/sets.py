@@ -38,8 +38,11 @@ def _distinct(items: Iterable[Any]) -> list[Any]:
     return kept
 
 
-def _numbers(*lists: Iterable[Any]) -> bool:
-    return all(isinstance(item, int | float) for items in lists for item in items)
+def _numbers(*lists: Any) -> bool:
+    """Nothing but numbers; what is no list may still pass: Ansible looks into it for each item of another."""
+    with suppress(TypeError):
+        return all(isinstance(item, int | float) for items in lists for item in items)
+    return False
 
 
 def _joined(first: Any, second: Any) -> Any:
