@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from fnmatch import fnmatch
 
 from labctl.grading import Judgement, See, Target, failed, passed
 from labctl.grading.answers import (
     ASKING,
-    NoCommand,
     Query,
     SystemctlCommand,
+    Unreadable,
     addresses_in,
     answer,
+    commands_of,
     find_ideas,
     in_own_words,
+    lines_of,
     read_commands,
     read_queries,
     read_systemctl,
@@ -22,28 +26,44 @@ from labctl.grading.answers import (
 from labctl.probes import DnsAnswer, Record, Request, addresses, dns_query, read_records, resolvers
 
 from .facts import ZONE, answer_of
-from .zone import GIVEN
+from .zone import additions
 
 _UNITS = frozenset({"bind9.service", "named.service"})
 _STATES = frozenset({"ActiveState", "SubState"})
 #: Verbs of systemctl that say whether a unit runs.
-_LOOKING = frozenset({"status", "is-active", "show", "list-units"})
+_LOOKING = frozenset({"status", "is-active", "check", "is-failed", "show", "list-units"})
+#: What a shell would put other words in the place of.
+_EXPANDED = re.compile(r"[${*]")
+_SERVER = re.compile(r"SERVER:.*")
 #: Records in an answer that are asked for; a student adds a handful.
 MAX_RECORDS = 20
 
 
-@answer("2a")
+@answer("2a", read=commands_of)
 def status_command(_vm: Target, _see: See, text: str) -> Judgement:
     """You know the command that shows whether the DNS server runs."""
     commands = read_commands(text)
     found = [one for one in commands if one.name == "systemctl"]
     if not found:
         seen = f"{commands[0].name} is another command" if commands else "there is no command here"
-        raise NoCommand(f"{seen}; a systemctl command is asked for")
-    hints = [_wrong_status(read_systemctl(one)) for one in found]
+        raise Unreadable(f"{seen}; a systemctl command is asked for")
+    said = [read_systemctl(one) for one in found]
+    if _lists(said[0]) and any(re.search(r"bind|named", " ".join(one.args)) for one in commands):
+        return passed(f"{found[0]}, and its line there")
+    hints = [_wrong_status(one) for one in said]
     if not all(hints):
         return passed(str(found[hints.index("")]))
-    return failed(expected="a systemctl command that shows its state", seen=str(found[0]), hint=hints[0])
+    return failed(
+        expected="a systemctl command that shows its state",
+        seen=str(found[0]),
+        hint=hints[0],
+        for_staff=_lists(said[0]) or bool(_EXPANDED.search(text)),
+    )
+
+
+def _lists(said: SystemctlCommand) -> bool:
+    """Lists all units: the DNS server's line is among them."""
+    return said.verb in ("", "list-units") and not said.units and said.manager == "system"
 
 
 def _wrong_status(said: SystemctlCommand) -> str:
@@ -58,8 +78,7 @@ def _wrong_status(said: SystemctlCommand) -> str:
         return "the DNS server is a unit of the system, not of your user"
     if not said.units:
         return "of which unit? The command names none"
-    patterns = {one.rstrip("*") for one in said.units if one.endswith("*")}
-    if not (_UNITS & set(said.units) or {"bind9", "named", "bind"} & patterns):
+    if not any(fnmatch(unit, one.lower()) for one in said.units for unit in _UNITS):
         return f"{said.units[0]} is not the DNS server's unit: what is the service called?"
     if said.verb == "show" and said.properties and not _STATES & set(said.properties):
         return "these properties do not tell whether it runs"
@@ -81,7 +100,8 @@ def resolver(_vm: Target, see: See, text: str) -> Judgement:
     """You know which DNS server your VM asks."""
     found = see(resolvers())
     used = {*found.configured, *found.behind}
-    said = addresses_in(text)
+    # dig's own words, where they are among others
+    said = addresses_in("\n".join(_SERVER.findall(text))) or addresses_in(text)
     if said and set(said) <= used:
         return passed(", ".join(said))
     if not said:
@@ -96,10 +116,11 @@ def resolver(_vm: Target, see: See, text: str) -> Judgement:
         seen=f"{', '.join(one for one in said if one not in used)} is none of them",
         hint="ask with dig on the VM itself, without @, and look at the lines that begin with ;;",
         share=0.5 if set(said) & used else 0.0,
+        for_staff=bool(set(said) & used),
     )
 
 
-@answer("2d", after=("dns.answers",))
+@answer("2d", after=("dns.answers",), read=lines_of)
 def records(_vm: Target, see: See, text: str) -> Judgement:
     """The records that you say you added are served."""
     own, strange = added(text)
@@ -108,6 +129,7 @@ def records(_vm: Target, see: See, text: str) -> Judgement:
             expected="lines of a zone file",
             seen=f"{strange[0]!r} is no record" if strange else "only records that the lab gives",
             hint="copy the lines that you added to the zone's file: name, type and data of each",
+            for_staff=bool(strange),
         )
     live = [one for one in own if _served(one, see)]
     missing = [one for one in own if one not in live]
@@ -127,25 +149,32 @@ def records(_vm: Target, see: See, text: str) -> Judgement:
         seen=seen,
         hint=hint,
         share=min(0.99, parts / 3 * len(live) / len(own)),
+        for_staff=bool(strange),
     )
 
 
-@answer("2e")
+@answer("2e", read=commands_of)
 def query_commands(vm: Target, see: See, text: str) -> Judgement:
     """Your commands ask your own server for those records."""
-    own, _ = added(see(written("2d")).text)
+    own, strange = added(lines_of(see(written("2d")).text))
     if not own:
         return failed(
             expected="commands for the records of question 2d",
             seen="there are no records in 2d",
             hint="answer 2d first: these commands ask for what you added there",
+            for_staff=bool(strange),
         )
     queries: list[Query] = []
+    odd: list[Unreadable] = []
     for command in read_commands(text):
-        if command.name in ASKING:
-            queries += read_queries(command)
+        try:
+            queries += read_queries(command) if command.name in ASKING else ()
+        except Unreadable as err:
+            odd.append(err)
+    if odd and not queries:
+        raise odd[0]
     if not queries:
-        raise NoCommand("there is no dig, host or nslookup command here")
+        raise Unreadable("there is no dig, host or nslookup command here")
     here = _own_names(vm, see)
     local = [one for one in queries if one.server in here and one.port in (53, vm.port(53))]
     wanted = list(dict.fromkeys((one.name, one.type) for one in own))
@@ -168,34 +197,46 @@ def query_commands(vm: Target, see: See, text: str) -> Judgement:
         seen=f"nothing asks for {name} {kind}",
         hint=hint,
         share=min(0.99, 1 - len(missing) / len(wanted)),
+        for_staff=bool(odd or strange or _EXPANDED.search(text)),
     )
 
 
 def added(text: str) -> tuple[list[Record], list[str]]:
     """The records in an answer without those of the lab's own file, and the lines that are none."""
     found, strange = read_records(text, ZONE)
-    own = [one for one in found if (one.name, one.type) not in GIVEN]
-    return list(dict.fromkeys(replace(one, ttl=0) for one in own))[:MAX_RECORDS], strange
+    return list(dict.fromkeys(replace(one, ttl=0) for one in additions(found)))[:MAX_RECORDS], strange
 
 
 def _served(record: Record, see: See) -> bool:
-    """As it is written, or with the full names read as such where the dot at their end was left out."""
+    """As it is written, or as it was meant where the dot at a full name's end was left out."""
     names = {record.name, _undoubled(record.name)}
-    data = {record.data, _undoubled(record.data)}
+    data = {record.data, _undoubled(record.data), _elsewhere(record.data), record.data.replace("'", "")}
     asked: list[Request[DnsAnswer]] = [dns_query(name, record.type) for name in sorted(names)]
     return any(data & set(reply.data(record.type)) for reply in see.all(asked))
 
 
 def _undoubled(text: str) -> str:
     """A name to which the zone was added although it stood there, without the second one."""
-    return text.replace(f".{ZONE}.{ZONE}.", f".{ZONE}.")
+    return re.sub(rf"(^|[.\s]){re.escape(f'{ZONE}.{ZONE}.')}$", rf"\g<1>{ZONE}.", text)
+
+
+def _elsewhere(text: str) -> str:
+    """A name of another zone to which this one was added, without it."""
+    return re.sub(rf"(\S\.\S+)\.{re.escape(ZONE)}\.$", r"\1.", text)
 
 
 def _own_names(vm: Target, see: See) -> set[str]:
     """The names and addresses under which a student asks their own VM."""
     own = see(addresses())
     names = {"localhost", "127.0.0.1", "::1", "127.0.1.1", "0.0.0.0", vm.lab_fqdn, vm.lab_address}  # noqa: S104
-    names |= {own.hostname.lower(), own.fqdn.lower(), *own.addresses}
+    names |= {
+        "127.1",
+        "ip6-localhost",
+        "ip6-loopback",
+        own.hostname.lower(),
+        own.fqdn.lower(),
+        *own.addresses,
+    }
     return names - {""}
 
 
@@ -204,9 +245,8 @@ def _asks(query: Query, name: str, kind: str) -> bool:
     if query.type == "AXFR":
         return f"{query.name}." == f"{ZONE}."
     full = f"{query.name}." if query.complete else f"{query.name.removesuffix('.' + ZONE)}.{ZONE}."
-    return full in (name, _undoubled(name)) and (
-        query.type in (kind, "ANY") or (kind == "CNAME" and query.type in ("A", "AAAA"))
-    )
+    shown = full in (name, _undoubled(name)) or (name.startswith("*.") and full.endswith(name[1:]))
+    return shown and (query.type in (kind, "ANY") or (kind == "CNAME" and query.type in ("A", "AAAA")))
 
 
 CHECKS = (status_command, why_it_works, resolver, records, query_commands)

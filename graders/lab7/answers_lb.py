@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from labctl.grading import Judgement, See, Target, failed, passed, unjudged
-from labctl.grading.answers import answer, find_ideas, in_own_words
+from labctl.grading.answers import answer, find_ideas, in_own_words, lines_of
 from labctl.probes import candidate_check, config_check, sections_of
 
 from .facts import FRONTEND, WORKERS, answer_of
@@ -17,8 +17,8 @@ from .trial import NAMEABLE, Found, in_plain, observed, serving
 
 #: Names of ``balance``, as people write them.
 _ALGORITHMS = {
-    "static-rr": r"static[\s-]*(?:rr|round[\s-]*robin)",
-    "roundrobin": r"(?<!static)(?<!static[\s-])(?:round[\s-]*robin|\brr\b)",
+    "static-rr": r"static[\s_-]*(?:rr|round[\s_-]*robb?in)",
+    "roundrobin": r"(?<!static)(?<!static[\s_-])(?:round[\s_-]*robb?in|\brr\b)",
     "leastconn": r"least[\s-]*conn(?:ections?)?",
     "first": r"\bfirst\b",
     "source": r"\bsource\b|\bip[\s-]*hash",
@@ -27,7 +27,7 @@ _ALGORITHMS = {
     "url_param": r"\burl[_\s-]param",
     "hdr": r"\bhdr\b",
     "rdp-cookie": r"\brdp[\s-]cookie",
-    "hash": r"(?<!ip)(?<!ip[\s-])\bhash\b",
+    "hash": r"\bhash\b",
 }
 #: What is to be said of an order that does not go round.
 _NO_PATTERN = r"\brandom|\bno (?:\w+ ){0,2}(?:pattern|order)"
@@ -35,7 +35,18 @@ _ONE_ANSWER = r"\balways\b|\bsame\b|\bonly one\b"
 #: Names that are not also everyday words; and how long an answer is that is a name and no sentence.
 _NAMES = frozenset({"static-rr", "roundrobin", "leastconn", "url_param", "rdp-cookie"})
 _FEW_WORDS = 4
-_STATUS = re.compile(r"(?<![\w.])[1-5]\d\d(?!\w)")
+#: What an algorithm is said not to be.
+_NOT = re.compile(r"\b(?:not|rather than|instead of|unlike)\b[^.;,()]*|\bthan\b[^.;,()]*", re.IGNORECASE)
+_STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
+#: Numbers that are no status: addresses, ports, lengths, and the status that it was not.
+_NO_STATUS = re.compile(
+    r"\d+(?:\.\d+){3}|:\d+|\b(?:content-length|port|id)\W{0,3}\d+|\bnot\s+(?:a\s+)?\d{3}", re.IGNORECASE
+)
+_UNAVAILABLE = re.compile(
+    r"service\s+(?:is\s+)?(?:un|not[\s_]+)available|no\s+server\s+(?:is\s+)?available", re.IGNORECASE
+)
+#: What 3d and 3e say of health checks: whoever answers in order has written 3c down before.
+_CHECKING = re.compile(r"\s(?:check|(?:inter|fastinter|downinter|rise|fall)\s+\S+)(?=\s|$)")
 
 
 @answer("3a")
@@ -60,6 +71,7 @@ def algorithm(vm: Target, see: See, text: str) -> Judgement:
             expected="the name of one algorithm",
             seen=f"several: {', '.join(named)}" if named else "no algorithm of HAProxy's",
             hint="HAProxy's manual lists them under `balance`, and says which one it takes without that line",
+            for_staff=True,
         )
     backend, up, _ = setting(vm, see)
     found = observed(vm, see, backend, up) if backend else _one_client(vm, see)
@@ -87,16 +99,18 @@ def algorithm(vm: Target, see: See, text: str) -> Judgement:
     )
 
 
-@answer("3c", after=("lb.config",))
+@answer("3c", after=("lb.config",), read=lines_of)
 def configuration(_vm: Target, see: See, text: str) -> Judgement:
     """The lines that you say you added are in use, and HAProxy accepts them."""
     live = see(config_check())
+    text = _without_headings(text)
     absent = _absent(text, live.text)
     if absent:
         return failed(
             expected="lines as they stand in the configuration that HAProxy uses",
             seen=f"not there: {absent[0]}" + (f" (and {len(absent) - 1} more)" if len(absent) > 1 else ""),
             hint="copy the lines from the file on your VM, with the line that begins each section",
+            for_staff=True,
         )
     mine = replace(live, text=text)
     backend = mine.balancer(WORKERS)
@@ -126,24 +140,37 @@ def algorithms_in(text: str) -> list[str]:
     """The algorithms that an answer names. In a sentence, words that are no names by themselves (first,
     source, random) do not count beside a real name.
     """
-    named = [name for name, form in _ALGORITHMS.items() if re.search(form, text, re.IGNORECASE)]
+    said = _NOT.sub(" ", text)
+    named = [name for name, form in _ALGORITHMS.items() if re.search(form, said, re.IGNORECASE)]
+    if len(named) > 1 and "hash" in named:
+        named.remove("hash")  # of the source, of the uri: how those work
     plain = [name for name in named if name in _NAMES]
     return plain if plain and len(text.split()) > _FEW_WORDS else named
+
+
+def _without_headings(text: str) -> str:
+    """The answer without lines that only say what follows ("My frontend:")."""
+    return "\n".join(line for line in text.split("\n") if not line.rstrip().endswith(":"))
 
 
 def _absent(text: str, live: str) -> list[str]:
     """Lines of an answer that are not in the same section of the configuration."""
     have: dict[str, set[str]] = {}
     for one in sections_of(live):
-        have.setdefault(one.header, set()).update(one.normal)
+        have.setdefault(one.header, set()).update(map(_unchecked, one.normal))
     have[""] = {line for lines in have.values() for line in lines}
     absent = []
     mine = sections_of(text)
     for one in mine[1:] if len(mine) > 1 and not mine[0].header else mine:  # words before the first section
         if one.header not in have:
             absent.append(one.header)
-        absent += [line for line in one.normal if line not in have.get(one.header, set())]
+        absent += [line for line in one.normal if _unchecked(line) not in have.get(one.header, set())]
     return absent
+
+
+def _unchecked(line: str) -> str:
+    """A line without what the lab adds to it later."""
+    return _CHECKING.sub("", line) if line.startswith(("server ", "default-server ")) else line
 
 
 def in_place(text: str, live: str) -> str:
@@ -187,14 +214,16 @@ def _one_client(vm: Target, see: See) -> Found:
 @answer("3f")
 def status(_vm: Target, _see: See, text: str) -> Judgement:
     """You know the status when no worker is left."""
-    numbers = set(_STATUS.findall(text))
-    said = re.search(r"service\s+unavailable|no server is available", text, re.IGNORECASE)
-    if numbers == {"503"} or (said and not numbers):
+    told = " ".join(text.replace("_", " ").split())
+    numbers = set(_STATUS.findall(_NO_STATUS.sub(" ", told)))
+    failures = {one for one in numbers if one >= "400"}
+    if failures == {"503"} or (not numbers and _UNAVAILABLE.search(told)):
         return passed("503 Service Unavailable")
     return failed(
         expected="one HTTP status",
         seen=", ".join(sorted(numbers)) or "no status",
         hint="crash all six workers and ask once more with curl -i: the status is in the first line",
+        for_staff="503" in numbers or not numbers,
     )
 
 

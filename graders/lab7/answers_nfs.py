@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+import posixpath
+import re
+from collections.abc import Callable
+from typing import TypeVar
 
 from labctl.grading import Judgement, See, Target, failed, only_with_staff, passed, unjudged
 from labctl.grading.answers import (
     Command,
     MountCommand,
-    NoCommand,
+    UmountCommand,
     Unreadable,
     answer,
+    commands_of,
     compared,
-    directory_name,
     nfs_source,
     read_commands,
     read_df,
@@ -29,23 +32,29 @@ from .nfs import items
 _MOUNTS = frozenset({"mount", "mount.nfs", "mount.nfs4"})
 _TYPES = frozenset({"", "nfs", "nfs4", "auto"})
 _VERSIONS = frozenset({"", "3", "4", "4.0", "4.1", "4.2"})
+#: A name and nothing else.
+_A_NAME = re.compile(r"\s*[\w./-]+\s*\Z")
+
+T = TypeVar("T")
 
 
-@answer("1a")
+@answer("1a", read=commands_of)
 def mount_command(vm: Target, _see: See, text: str) -> Judgement:
     """You know the command that mounts the public directory."""
-    command = _only(text, _MOUNTS, "mount")
-    said = read_mount(command)
-    wrong = _wrong_mount(vm, said)
+    said = _said(text, _MOUNTS, read_mount)
+    where = f"{said[0].source} on {said[0].target}"
+    wrong = _agreed([_wrong_mount(vm, one) for one in said], "mount")
     if wrong is None:
-        return passed(f"{said.source} on {said.target}")
+        return passed(where)
     expected, hint, share = wrong
-    return failed(expected=expected, seen=str(command), hint=hint, share=share)
+    return failed(expected=expected, seen=where, hint=hint, share=share)
 
 
 def _wrong_mount(vm: Target, said: MountCommand) -> tuple[str, str, float] | None:
     """What was expected, a hint and the share of the points; None when all is right."""
     source = nfs_source(said.source)
+    if "$" in said.source:
+        raise Unreadable(f"what {said.source} stands for is not told")
     if source is None:
         return (
             "a source of the form server:/path",
@@ -63,7 +72,10 @@ def _wrong_mount(vm: Target, said: MountCommand) -> tuple[str, str, float] | Non
         )
     if not set(said.types.split(",")) <= _TYPES or said.version not in _VERSIONS:
         return "a type and version of NFS", "mount refuses this -t or vers=: see nfs(5)", 0.0
-    if not (said.target == MOUNT_POINT or said.target.startswith(f"{MOUNT_POINT}/")):
+    target = posixpath.normpath(said.target)
+    if not target.startswith("/"):
+        raise Unreadable(f"{said.target} is seen from where you stood, and that is not told")
+    if not (target == MOUNT_POINT or target.startswith(f"{MOUNT_POINT}/")):
         return "the directory that the lab asks for", "onto which directory did the lab say to mount it?", 0.5
     return None
 
@@ -84,6 +96,7 @@ def secret(_vm: Target, see: See, _text: str) -> Judgement:
         expected="the word in the file in the public directory",
         seen="another word" if found.words == 1 else "other words",
         hint="mount the public directory, list it and print the file that is there: the word alone is enough",
+        for_staff=found.words > 1,
     )
 
 
@@ -96,6 +109,7 @@ def df_line(vm: Target, _see: See, text: str) -> Judgement:
             expected="a line of df: source, sizes, a share in %, the directory",
             seen="no line of that shape",
             hint="copy the whole line as df prints it, from the server's name to the directory",
+            for_staff=True,
         )
     for line in lines:
         source = nfs_source(line.source)
@@ -111,37 +125,49 @@ def df_line(vm: Target, _see: See, text: str) -> Judgement:
 @answer("1d")
 def error(_vm: Target, _see: See, text: str) -> Judgement:
     """You have seen why nothing can be created in the public directory."""
-    if says_read_only(text):
+    denied = bool(re.search(r"denied|not permitted", text, re.IGNORECASE))
+    if says_read_only(text) and not denied:
         return passed("a read-only file system")
-    if "denied" in text.lower() or "not permitted" in text.lower():
+    if denied:
         hint = "that is what you get as yourself; as root another error appears, and that one is asked for"
     else:
         hint = "try to create a file there as root and copy what the program says"
-    return failed(expected="the error for creating a file there", seen="another error", hint=hint)
+    return failed(
+        expected="the error for creating a file there",
+        seen="another error",
+        hint=hint,
+        for_staff=not denied or says_read_only(text),
+    )
 
 
-@answer("1e")
+@answer("1e", read=commands_of)
 def umount_command(vm: Target, see: See, text: str) -> Judgement:
     """You know the command that unmounts the public directory."""
-    command = _only(text, frozenset({"umount"}), "umount")
-    said = read_umount(command)
+    said = _said(text, frozenset({"umount", "umount.nfs", "umount.nfs4"}), read_umount)
     where = {MOUNT_POINT, *_mounted_on(see(written("1a")).text)}
+    what = "umount " + " ".join([*said[0].targets, *said[0].all_of])
+    wrong = _agreed([_wrong_umount(vm, one, where) for one in said], "umount")
+    if wrong is None:
+        return passed(what)
+    expected, hint = wrong
+    return failed(expected=expected, seen=what, hint=hint)
+
+
+def _wrong_umount(vm: Target, said: UmountCommand, where: set[str]) -> tuple[str, str] | None:
+    """What was expected and a hint; None when all is right."""
     for target in said.targets:
         source = nfs_source(target)
+        if not source and not target.startswith("/"):
+            raise Unreadable(f"{target} is seen from where you stood, and that is not told")
         right = is_staff(vm, source[0]) and source[1] == PUBLIC if source else target in where
         if not right:
-            return failed(
-                expected="the directory that it is mounted on, or the source that was mounted",
-                seen=str(command),
-                hint=f"{target} is not where the public directory was mounted",
+            return (
+                "the directory that it is mounted on, or the source that was mounted",
+                f"{target} is not where the public directory was mounted",
             )
     if said.all_of and not {"nfs", "nfs4"} & set(said.all_of):
-        return failed(
-            expected="what is mounted over NFS",
-            seen=str(command),
-            hint="of which type is the mount? df -T shows it",
-        )
-    return passed(str(command))
+        return "what is mounted over NFS", "of which type is the mount? df -T shows it"
+    return None
 
 
 @answer("1f", applies=only_with_staff)
@@ -151,13 +177,14 @@ def item(vm: Target, see: See, text: str) -> Judgement:
     if not theirs.exists:
         return unjudged(f"the server has no {PRIVATE}/{vm.lab_user}", "staff: run the staff playbook")
     there = items(theirs.entries)
-    named = [one for one in there if one in _names_in(text)]
+    named = [one for one in there if _names(text, one)]
     if named:
         return passed(f"{', '.join(named[:3])} is there")
     return failed(
         expected="the name of something in your private directory",
         seen=f"the server has {', '.join(there[:5])}" if there else "your directory is empty on the server",
         hint="write the name exactly as ls shows it while your private directory is mounted",
+        for_staff=bool(there) and not _A_NAME.match(text),
     )
 
 
@@ -168,33 +195,48 @@ def is_staff(vm: Target, server: str) -> bool:
     return not known or server in known or (bool(short) and server == short)
 
 
-def _only(text: str, names: frozenset[str], what: str) -> Command:
-    """The one command of these names among the commands written down."""
+def _said(text: str, names: frozenset[str], read: Callable[[Command], T]) -> list[T]:
+    """What the commands of these names say, each once and at least one.
+
+    A ``mount`` without anything lists mounts: what nobody can read does not count beside what can be read.
+    Raises :class:`Unreadable`.
+    """
     commands = read_commands(text)
-    found = [one for one in commands if one.name in names]
-    if not found:
+    named = [one for one in commands if one.name in names]
+    if not named:
         seen = f"{commands[0].name} is another command" if commands else "there is no command here"
-        raise NoCommand(f"{seen}; a {what} command is asked for")
-    if len(found) > 1 and any(one != found[0] for one in found):
-        raise Unreadable(f"{len(found)} different {what} commands; one is asked for")
-    return found[0]
+        raise Unreadable(f"{seen}; a {min(names)} command is asked for")
+    said: list[T] = []
+    wrong: list[Unreadable] = []
+    for one in named:
+        try:
+            said.append(read(one))
+        except Unreadable as err:
+            wrong.append(err)
+    if not said:
+        raise wrong[0]
+    return list(dict.fromkeys(said))
+
+
+def _agreed(wrong: list[T | None], what: str) -> T | None:
+    """What is wrong with them; None when all are right. Raises :class:`Unreadable` for some of either."""
+    if None in wrong and any(wrong):
+        raise Unreadable(f"{len(wrong)} different {what} commands; one is asked for")
+    return wrong[0]
 
 
 def _mounted_on(text: str) -> tuple[str, ...]:
-    """The directory of the mount command in another answer, if it can be read."""
+    """The directories of the mount commands in another answer, if it can be read."""
     try:
-        return (read_mount(_only(text, _MOUNTS, "mount")).target,)
+        return tuple(one.target for one in _said(text, _MOUNTS, read_mount))
     except Unreadable:
         return ()
 
 
-def _names_in(text: str) -> set[str]:
-    """What may be a file's name in an answer: all of it, its words, and the parts of their paths."""
-    names = {text.strip(), *(line.strip() for line in text.split("\n"))}
-    for word in text.split():
-        bare = directory_name(word.strip("\"'`,;:()")).rstrip(".") or word
-        names |= {word, bare, *PurePosixPath(bare).parts}
-    return names
+def _names(text: str, name: str) -> bool:
+    """Whether an answer has the name of a file, by itself or at the end of a path."""
+    told = text.replace("\\ ", " ")
+    return bool(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", told))
 
 
 CHECKS = (mount_command, secret, df_line, error, umount_command, item)

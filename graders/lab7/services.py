@@ -7,11 +7,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from labctl.grading import Judgement, See, Target, failed, passed, unjudged
-from labctl.grading.answers import answer
+from labctl.grading.answers import answer, lines_of
 from labctl.probes import Socket, sockets
 
 #: Programs by other names that people call them: their package's, or what the lab calls them.
-_ALSO = {"named": ("bind", "bind9"), "haproxy": ("ha-proxy",), "ntpd": ("ntp", "ntpsec")}
+_ALSO = {
+    "named": ("bind", "bind9", "dns"), "haproxy": ("ha-proxy",), "ntpd": ("ntp", "ntpsec"),
+    "sshd": ("openssh", "openssh-server"), "rpcbind": ("portmap", "portmapper", "rpc.bind"),
+}  # fmt: skip
 #: Who holds a service's socket until somebody connects.
 _HOLDER = "systemd"
 #: From here on the kernel gives ports to whoever asks for none in particular: others after every restart.
@@ -22,7 +25,11 @@ _COMM = 15
 
 _EXPECTED = "the port, protocol and program of each service that other machines can connect to"
 
-_SLASHED = re.compile(r"(?<![\w.:])(\d{1,5})\s*/\s*(?:tcp|udp)", re.IGNORECASE)
+_SLASHED = re.compile(r"(?<![\w.])(\d{1,5})\s*/?\s*(?:tcp|udp)|(?:tcp|udp)\s*/\s*(\d{1,5})\b", re.IGNORECASE)
+#: ``22 (sshd), 53 (named)``
+_LISTED = re.compile(r"\d{1,5}(?:\s*\([^)]*\))?(?:\s*,\s*\d{1,5}(?:\s*\([^)]*\))?)+")
+#: Words in a line that says a service without its protocol; more are a sentence.
+_FEW_WORDS = 4
 _IN_ADDRESS = re.compile(r":(\d{1,5})(?=[\s,;]|$)")
 _NUMBER = re.compile(r"(?<![\w./:])(\d{1,5})(?![\w./])")
 _PROTO = re.compile(r"(?<![a-z])(tcp|udp)(?:[46]\b|\b)", re.IGNORECASE)
@@ -49,21 +56,32 @@ class Claim:
 
 def read_claims(text: str) -> tuple[Claim, ...]:
     """The services in an answer, each once: lines as the lab shows one, or as ``ss`` or ``netstat`` print
-    them. A line without a port (a heading) says nothing.
+    them. A line without a port (a heading) says nothing, nor does a sentence that names no protocol.
     """
     found: dict[tuple[int, str, frozenset[str]], Claim] = {}
     for line in text.splitlines():
-        ports = [int(port) for port in _SLASHED.findall(line)]
-        if not ports:
-            one = _IN_ADDRESS.search(line) or _NUMBER.search(line)
-            ports = [int(one[1])] if one else []
         protos = {proto.lower() for proto in _PROTO.findall(line)}
+        if not protos and len(line.split()) > _FEW_WORDS:
+            continue
         proto = protos.pop() if len(protos) == 1 else ""
+        ports = _ports(line)
         words = frozenset(_SUFFIX.sub("", word)[:_COMM] for word in _WORD.findall(line.lower()))
         for port in ports:
             if port <= 65535:
                 found.setdefault((port, proto, words), Claim(port, proto, words))
     return tuple(found.values())
+
+
+def _ports(line: str) -> list[int]:
+    slashed = [int(before or after) for before, after in _SLASHED.findall(line)]
+    if slashed:
+        return slashed
+    one = _IN_ADDRESS.search(line)
+    listed = None if one else _LISTED.search(line)
+    if listed:
+        return [int(port) for port in _NUMBER.findall(re.sub(r"\([^)]*\)", " ", listed[0]))]
+    one = one or _NUMBER.search(line)
+    return [int(one[1])] if one else []
 
 
 def names_of(one: Socket) -> frozenset[str]:
@@ -91,7 +109,7 @@ def lasting(listening: Iterable[Socket]) -> frozenset[tuple[int, str]]:
     )
 
 
-@answer("0a")
+@answer("0a", read=lines_of)
 def services(_vm: Target, see: See, text: str) -> Judgement:
     """You know which services listen on your VM."""
     listening = see(sockets()).listening
@@ -104,6 +122,7 @@ def services(_vm: Target, see: See, text: str) -> Judgement:
             expected=_EXPECTED,
             seen="no line of the form 80/tcp nginx",
             hint="one line for each service: its port and protocol, then the program",
+            for_staff=True,
         )
     right: set[tuple[int, str]] = set()
     wrong: list[str] = []

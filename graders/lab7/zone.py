@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 from labctl.grading import Judgement, See, Target, check, failed, passed
 from labctl.probes import (
-    Bind,
     DnsAnswer,
     Record,
     Request,
@@ -23,6 +23,8 @@ from .facts import TEST_ADDRESS, ZONE
 APEX = f"{ZONE}."
 #: What the lab's own file holds.
 GIVEN = frozenset({(APEX, "SOA"), (APEX, "NS"), (APEX, "A"), (f"test.{APEX}", "A")})
+#: And db.local, which a zone is begun from.
+_FROM_DB_LOCAL = (APEX, "AAAA", "::1")
 #: Each (name, type) of the zone costs a query; a student's zone has a dozen.
 MAX_QUERIES = 40
 #: Seconds in which BIND has reloaded a student's zones.
@@ -193,7 +195,7 @@ def given_address(_vm: Target, see: See) -> Judgement:
 @check("dns.own-address", question="2d", layer="answer on the VM", after=("dns.answers",))
 def own_address(_vm: Target, see: See) -> Judgement:
     """You added an A record of your own, and it is served."""
-    own = [record for record in additions(see(zone_check(ZONE))) if record.type == "A"]
+    own = [record for record in additions(see(zone_check(ZONE)).records) if record.type == "A"]
     live = served(see, own)
     if live:
         return passed(", ".join(f"{one.name} A {one.data}" for one in live[:3]))
@@ -209,7 +211,7 @@ def own_address(_vm: Target, see: See) -> Judgement:
 @check("dns.own-others", question="2d", layer="answer on the VM", after=("dns.answers",))
 def own_others(_vm: Target, see: See) -> Judgement:
     """You added records of two other types, and they are served."""
-    own = [record for record in additions(see(zone_check(ZONE))) if record.type != "A"]
+    own = [record for record in additions(see(zone_check(ZONE)).records) if record.type != "A"]
     kinds = sorted({record.type for record in served(see, own)})
     if len(kinds) >= 2:
         return passed(", ".join(kinds))
@@ -269,9 +271,13 @@ def local(kind: str) -> Request[DnsAnswer]:
     return dns_query(ZONE, kind)
 
 
-def additions(disk: Bind) -> tuple[Record, ...]:
-    """The student's own records: all but those that the lab's own file has."""
-    return tuple(record for record in disk.records if (record.name, record.type) not in GIVEN)
+def additions(records: Iterable[Record]) -> tuple[Record, ...]:
+    """The student's own of ``records``: all but those that the lab's own file has, and db.local."""
+    return tuple(
+        one
+        for one in records
+        if (one.name, one.type) not in GIVEN and (one.name, one.type, one.data) != _FROM_DB_LOCAL
+    )
 
 
 def served(see: See, records: list[Record]) -> list[Record]:

@@ -13,6 +13,7 @@ from labctl.probes.dns import MAX_RECORDS, Record, normal
 
 #: Seconds that a record without a time to live is given; it plays no part where records are compared.
 _TTL = 3600
+_REMARK = re.compile("#|//")
 _DIRECTIVE = re.compile(r"\$\w+")
 
 
@@ -27,15 +28,15 @@ def record_type(word: str) -> str:
 def read_records(text: str, zone: str) -> tuple[list[Record], list[str]]:
     """The records that lines of a zone file declare, and the lines that declare none.
 
-    Comments and directives are passed over, and no file is opened: ``$INCLUDE`` and ``$GENERATE`` do nothing.
-    A line without a name has that of the line before.
+    Comments, headings and directives are passed over, and no file is opened: ``$INCLUDE`` and ``$GENERATE``
+    do nothing. A line without a name has that of the line before.
     """
     origin = dns.name.from_text(zone)
     records: list[Record] = []
     strange: list[str] = []
     owner = origin.to_text()
     for line in _logical_lines(text):
-        if _DIRECTIVE.match(line.strip()):
+        if _DIRECTIVE.match(line.strip()) or line.endswith(":"):
             continue
         found = _records(line, owner, origin)
         if found:
@@ -79,10 +80,13 @@ def _logical_lines(text: str) -> list[str]:
 
 
 def _without_comment(line: str) -> str:
+    """``;`` begins a comment; ``#`` and ``//`` after a space do for people."""
     quoted = False
     for at, letter in enumerate(line):
         if letter == '"' and line[at - 1 : at] != "\\":
             quoted = not quoted
-        elif letter == ";" and not quoted:
+        elif not quoted and (
+            letter == ";" or (_REMARK.match(line, at) and (not at or line[at - 1].isspace()))
+        ):
             return line[:at]
     return line

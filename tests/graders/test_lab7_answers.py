@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from lab7_answers import RIGHT, WRONG
+from lab7_answers import FOR_STAFF, PLAINLY_WRONG, RIGHT, WRONG
 from world import CONFIG, LAB, RECORDS, SECRET, TARGET, World, greeting
 
 from labctl.grading import Result, Verdict
@@ -113,10 +113,18 @@ def test_words_below_full_marks_are_for_staff_to_read_beside_what_the_vm_shows(q
     assert "it says: " in full.seen
 
 
-def test_a_command_that_is_not_recognised_is_for_staff_and_a_wrong_one_is_not() -> None:
-    for text in ("I've used the mount command", "First I typed sudo mount staff2:/opt/lab7/public /mnt"):
-        assert judged("1a", text).judgement.for_staff
-    assert not judged("1a", "mount /mnt").judgement.for_staff
+@pytest.mark.parametrize(("question", "text"), FOR_STAFF)
+def test_what_is_not_recognised_is_for_staff(question: str, text: str) -> None:
+    result = judged(question, text)
+    assert result.verdict is Verdict.FAIL
+    assert result.judgement.for_staff
+
+
+@pytest.mark.parametrize(("question", "text"), PLAINLY_WRONG)
+def test_what_is_plainly_wrong_is_not(question: str, text: str) -> None:
+    result = judged(question, text)
+    assert result.verdict is Verdict.FAIL
+    assert not result.judgement.for_staff
 
 
 def test_the_longest_answer_is_judged_at_once() -> None:

@@ -37,6 +37,12 @@ def read(tmp_path: Path, text: str | bytes) -> dict[str, str]:
         ("\ufeff1b: word\r\n1d: |\r\n  two\r\n  lines\r\n", {"1b": "word", "1d": "two\nlines"}),
         ('"1b": "{{ 7 * 7 }} %(x)s"\n', {"1b": "{{ 7 * 7 }} %(x)s"}),
         ("1b: «ü»\n", {"1b": "«ü»"}),
+        ("2d: >\n  a A 1.1.1.1\n  b A 1.1.1.1\n\n  c A 1.1.1.1\n# x\n3f: 503\n",
+         {"2d": "a A 1.1.1.1\nb A 1.1.1.1\n\nc A 1.1.1.1", "3f": "503"}),
+        ("2d: >-\n  é A 1.1.1.1\n    b", {"2d": "é A 1.1.1.1\n  b"}),
+        ("2d:\n  a A 1.1.1.1\n  b A 1.1.1.1\n1b: x\n", {"2d": "a A 1.1.1.1\nb A 1.1.1.1", "1b": "x"}),
+        ("1a: mount a:/b\n  /mnt\n", {"1a": "mount a:/b /mnt"}),
+        ("1b: 'a\u2028b'\n2d:\n  a\n  b\n", {"1b": "a\u2028b", "2d": "a\nb"}),
     ],
 )  # fmt: skip
 def test_an_answer_is_the_text_that_stands_there(tmp_path: Path, text: str, answers: dict[str, str]) -> None:

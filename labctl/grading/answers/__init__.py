@@ -13,10 +13,11 @@ from labctl.grading.answers.mounting import (
     read_mount,
     read_umount,
 )
+from labctl.grading.answers.pasted import commands_of, lines_of, words_of
 from labctl.grading.answers.question import answer, in_own_words
 from labctl.grading.answers.quoted import DfLine, addresses_in, read_df, says_read_only
 from labctl.grading.answers.reading import Answers, AnswersError, find_answers, read_answers
-from labctl.grading.answers.shell import Command, NoCommand, Unreadable, read_commands
+from labctl.grading.answers.shell import Command, Unreadable, read_commands
 from labctl.grading.answers.units import SystemctlCommand, read_systemctl
 from labctl.grading.answers.written import (
     Compared,
@@ -29,9 +30,9 @@ from labctl.grading.answers.written import (
 )
 
 __all__ = [
-    "ASKING", "Answers", "AnswersError", "Command", "Compared", "DfLine", "Found", "MountCommand",
-    "NoCommand", "Query", "SystemctlCommand", "UmountCommand", "Unreadable", "Written", "add_answers",
-    "addresses_in", "answer", "compare", "compared", "directory_name", "find_answers", "find_ideas",
-    "in_own_words", "nfs_source", "read_answers", "read_commands", "read_df", "read_mount", "read_queries",
-    "read_systemctl", "read_umount", "says_read_only", "secrets_for", "written",
+    "ASKING", "Answers", "AnswersError", "Command", "Compared", "DfLine", "Found", "MountCommand", "Query",
+    "SystemctlCommand", "UmountCommand", "Unreadable", "Written", "add_answers", "addresses_in", "answer",
+    "commands_of", "compare", "compared", "directory_name", "find_answers", "find_ideas", "in_own_words",
+    "lines_of", "nfs_source", "read_answers", "read_commands", "read_df", "read_mount", "read_queries",
+    "read_systemctl", "read_umount", "says_read_only", "secrets_for", "words_of", "written",
 ]  # fmt: skip

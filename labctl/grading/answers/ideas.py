@@ -22,7 +22,7 @@ def find_ideas(text: str, answer: Answer) -> Found:
 
     An idea that the text shows and takes back (``unless``) is not shown.
     """
-    plain = " ".join(text.replace("\u2019", "'").split())
+    plain = " ".join(text.split())
     shown = tuple(idea for idea in answer.ideas if _says(plain, idea))
     points = sum(idea.points for idea in shown)
     missing = tuple(idea for idea in answer.ideas if idea not in shown)

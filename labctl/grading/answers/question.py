@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from labctl.grading.answers.ideas import Found
-from labctl.grading.answers.shell import NoCommand, Unreadable, unfenced
+from labctl.grading.answers.pasted import words_of
+from labctl.grading.answers.shell import Unreadable
 from labctl.grading.answers.written import written
 from labctl.grading.check import Applies, Check, check
 from labctl.grading.evidence import See
@@ -21,30 +22,35 @@ NONE_GIVEN = "for written answers (--answers FILE)"
 
 
 def answer(
-    question: str, *, after: tuple[str, ...] = (), applies: Applies | None = None
+    question: str,
+    *,
+    after: tuple[str, ...] = (),
+    applies: Applies | None = None,
+    read: Callable[[str], str] = words_of,
 ) -> Callable[[JudgeAnswer], Check]:
     """Make a function of the VM, what is seen of it and the answer's text the check ``answer.QUESTION``.
 
-    It is left out when no answers were given. An empty answer, and a command that cannot be read
-    (:class:`Unreadable`), are failures without the function's doing. What was written is shown beside the
-    judgement.
+    The text comes as ``read`` makes it of what was written: see :mod:`labctl.grading.answers.pasted`. It is
+    left out when no answers were given. An empty answer, and a command that cannot be read
+    (:class:`Unreadable`: for staff to read), are failures without the function's doing. What was written is
+    shown beside the judgement.
     """
 
     def wrap(judge: JudgeAnswer) -> Check:
         def judged(vm: Target, see: See) -> Judgement:
-            text = unfenced(see(written(question)).text)
+            text = see(written(question)).text
             if not text.strip():
                 return failed(
                     expected="an answer", seen="none", hint=f"question {question} is not answered in the file"
                 )
             try:
-                said = judge(vm, see, text)
+                said = judge(vm, see, read(text))
             except Unreadable as err:
                 said = failed(
                     expected="a command as you would type it",
                     seen=str(err),
                     hint="try it on your VM, then copy what you typed",
-                    for_staff=isinstance(err, NoCommand),
+                    for_staff=True,
                 )
             return replace(said, answer=text)
 

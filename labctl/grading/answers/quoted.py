@@ -8,11 +8,18 @@ from dataclasses import dataclass
 
 #: 25227264, 25G, 1.5T, 512M, 0, 5,4G: as df writes sizes and counts, in any locale.
 _SIZE = re.compile(r"\d+(?:[.,]\d+)?(?:[KMGTPEZY]i?B?|B)?\Z", re.IGNORECASE)
+#: A file system's type, where df was asked for it.
+_TYPE = re.compile(r"(?:[a-z][\w.]*)?\Z")
 _SHARE = re.compile(r"(?:\d{1,3}%|-)\Z")
 _ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)(?![\w:])")
 
 #: How programs word EROFS: the C library's text, its name, and what editors make of it.
-_READ_ONLY = re.compile(r"read[\s-]*only|\bEROFS\b|\bE212\b|\bE45\b", re.IGNORECASE)
+_READ_ONLY = re.compile(
+    r"(?<!not )read[\s-]*only|\bEROFS\b|\bErrno 30\b|\bE212\b|\bE45\b|can't open file for writing",
+    re.IGNORECASE,
+)
+#: What a message says of files, not of what went wrong: names in quotes, and paths.
+_FILES = re.compile(r"'[^']*/[^']*'|\"[^\"]*/[^\"]*\"|(?<![\w/])/[\w./-]+")
 
 
 @dataclass(frozen=True)
@@ -33,9 +40,12 @@ def read_df(text: str) -> tuple[DfLine, ...]:
     words: list[str] = []
     for line in text.split("\n"):
         words = [*words, *line.split()] if len(words) == 1 else line.split()
-        one = _df_line(words)
-        if one is not None:
-            found.append(one)
+        # other words may stand around it
+        for at in range(len(words) - 5):
+            one = _df_line(words[at : at + 6]) or _df_line(words[at : at + 7])
+            if one is not None:
+                found.append(one)
+                break
     return tuple(found)
 
 
@@ -47,14 +57,14 @@ def _df_line(words: list[str]) -> DfLine | None:
     else:
         return None
     right = all(_SIZE.match(one) for one in numbers) and _SHARE.match(share) and target.startswith("/")
-    if not right or _SIZE.match(type or "x") or (share != "-" and int(share[:-1]) > 100):
+    if not right or not _TYPE.match(type) or (share != "-" and int(share[:-1]) > 100):
         return None
     return DfLine(source, type, share, target)
 
 
 def says_read_only(text: str) -> bool:
     """An error message for EROFS, in any program's words."""
-    return bool(_READ_ONLY.search(text))
+    return bool(_READ_ONLY.search(_FILES.sub(" ", text)))
 
 
 def addresses_in(text: str) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ nested, every scalar the text that stands there (``off`` is a word and no boolea
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,8 @@ from labctl.grading.rubric import Rubric
 #: Bytes of one file, characters of one answer, items of a list.
 MAX_FILE, MAX_ANSWER, MAX_ITEMS = 128 * 1024, 8000, 100
 SUFFIXES = (".yml", ".yaml")
+#: What ends a line for YAML 1.1, and so for the marks of its events.
+_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -113,7 +117,7 @@ class _Reader:
 
     def __init__(self, path: Path, text: str) -> None:
         self._path = path
-        self._lines = text.split("\n")
+        self._lines = _BREAK.split(text)
         self._text = text
 
     def read(self) -> Iterator[tuple[str, Place, str]]:
@@ -149,7 +153,7 @@ class _Reader:
     def _scalar(self, event: Any, what: str) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             raise self._error(event, f"{what} is text, or a list of lines")
-        text = str(event.value).strip("\n").rstrip()
+        text = self._as_written(event).strip("\n").rstrip()
         if not event.style and text in ("~", "null"):
             text = ""
         if len(text) > MAX_ANSWER:
@@ -157,6 +161,18 @@ class _Reader:
         if "\0" in text:
             raise self._error(event, "there is a NUL character in this answer")
         return text
+
+    def _as_written(self, event: Any) -> str:
+        """The scalar's text with its lines: YAML makes one of them after ``>``, and of those that begin below
+        their question without ``|``.
+        """
+        first, last = event.start_mark, event.end_mark
+        whole = [*self._lines[first.line : last.line], self._lines[last.line][: last.column]]
+        if event.style == ">":
+            return textwrap.dedent("\n".join(whole[1:]))
+        if not event.style and len(whole) > 1 and not whole[0][: first.column].strip():
+            return "\n".join(line.strip() for line in whole)
+        return str(event.value)
 
     def _events(self) -> Iterator[Any]:
         """The events within documents. Raises AnswersError for bad YAML and for what answers have no use

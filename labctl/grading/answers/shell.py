@@ -1,7 +1,7 @@
 """A command as somebody wrote it down, read as a shell would read it and never run.
 
-What comes out is what was meant: sudo and its options, assignments, redirections, prompts that were copied
-with the command and a word processor's quotes and dashes are gone.
+What comes out is what was meant: sudo and its options, assignments, redirections, and prompts that were
+copied with the command are gone.
 """
 
 from __future__ import annotations
@@ -12,28 +12,42 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from labctl.grading.answers.pasted import commands_of
+
 #: Commands in one answer; what comes after is not looked at.
 MAX_COMMANDS = 60
 _MAX_DEPTH = 3
 
-#: ``alice@vm:~$ ``, ``[root@vm ~]# ``, ``$ ``
-_PROMPT = re.compile(r"\s*(?:\[?[\w.-]{1,64}@[\w.-]{1,64}[^$#>]{0,200}[$#>]|[$>%])\s+")
+#: ``alice@vm:~$ ``, ``(venv) [root@vm ~]# ``, ``vm:~$ ``, ``$ ``
+_PROMPT = re.compile(
+    r"^\s*(?:\(\w+\)\s*)?(?:"
+    r"\[?[\w.-]{1,64}@[\w.-]{1,64}[^$#>%]{0,200}[$#>%]\s*"
+    r"|[\w.-]{0,64}:?[~/][\w./~-]{0,200}\s?[$#%]\s+"
+    r"|[$>%❯➜]\s*)"
+)
+#: ``Command:``, ``The command that I used:``
+_LABEL = re.compile(r"^(?:[A-Za-z][\w']*\s+){0,5}[A-Za-z][\w']*:\s+(?=\S)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _OPERATORS = frozenset(";&|<>")
-_TYPESET = str.maketrans(
-    {"“": '"', "”": '"', "‘": "'", "’": "'", "\u2013": "-", "\u2014": "--", "\u2212": "-", "\u00a0": " "}
-)
 #: Programs that run the command that follows, and which of their short options take a value.
-_RUNNERS = {"sudo": "ughpCrtTUDR", "doas": "uC", "env": "uCS", "command": "", "exec": "a", "time": "fo"}
+_RUNNERS = {
+    "sudo": "ughpCrtTUDR",
+    "doas": "uC",
+    "env": "uCS",
+    "command": "",
+    "exec": "a",
+    "time": "fo",
+    "do": "",
+    "then": "",
+}
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "su"})
 
 
 class Unreadable(ValueError):
-    """A command that cannot be understood; the message says what is wrong, for whoever wrote it."""
+    """No command of the kind asked for was understood; the message says why, for whoever wrote it.
 
-
-class NoCommand(Unreadable):
-    """No command of the kind asked for was recognised. There may be one among other words: staff read it."""
+    There may be a right one among other words, or in a form that nobody thought of: staff read it.
+    """
 
 
 @dataclass(frozen=True)
@@ -53,44 +67,36 @@ def read_commands(text: str) -> tuple[Command, ...]:
     A line that begins with ``#`` is a comment beside other lines, and a root prompt when there is nothing
     else.
     """
-    return tuple(_read(text, 0)[:MAX_COMMANDS])
+    return tuple(_read(commands_of(text), 0)[:MAX_COMMANDS])
 
 
 def _read(text: str, depth: int) -> list[Command]:
-    lines = _quoted(text.translate(_TYPESET)).replace("\\\n", " ").split("\n")
-    bare = [_PROMPT.sub("", line, count=1).strip() for line in lines]
+    lines = text.replace("\\\n", " ").split("\n")
+    bare = [_LABEL.sub("", _PROMPT.sub("", line, count=1).strip(), count=1) for line in lines]
     if all(line.startswith("#") for line in bare if line):
         bare = [line.lstrip("# ") for line in bare]
     found: list[Command] = []
+    wrong: list[Unreadable] = []
     for line in bare:
-        for words in _simple_commands(line):
-            found.extend(_meant(words, depth))
+        try:
+            for words in _simple_commands(line):
+                found.extend(_meant(words, depth))
+        except Unreadable as err:
+            wrong.append(err)  # a sentence beside a command
+    if wrong and not found:
+        raise wrong[0]
     return found
-
-
-def unfenced(text: str) -> str:
-    """The text without the fences (lines that begin with three backquotes) of Markdown."""
-    return "\n".join(line for line in text.split("\n") if not line.lstrip().startswith("```"))
-
-
-def _quoted(text: str) -> str:
-    """What stands between backquotes where there are some: Markdown, with or without words around it."""
-    text = unfenced(text)
-    pieces = text.split("`")
-    return "\n".join(pieces[1::2]) if len(pieces) > 2 else text
 
 
 def _simple_commands(line: str) -> list[list[str]]:
     """The words of each command of a line, without redirections and comments."""
-    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|<>")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
     try:
-        tokens = list(lexer)
-    except ValueError as err:
-        raise NoCommand(f"{_short(line)}: a quotation mark or backslash is left open") from err
-    if tokens and tokens[-1].endswith(".") and tokens[-1].strip(".") and not tokens[-1].endswith(".."):
-        tokens[-1] = tokens[-1][:-1]  # the end of a sentence
+        tokens = _tokens(line)
+    except ValueError:
+        try:
+            tokens = _tokens(re.split(r"(?:^|\s)#", line, maxsplit=1)[0])  # an apostrophe in a comment
+        except ValueError as err:
+            raise Unreadable(f"{_short(line)}: a quotation mark or backslash is left open") from err
     commands: list[list[str]] = [[]]
     skip = False
     for token in tokens:
@@ -105,9 +111,23 @@ def _simple_commands(line: str) -> list[list[str]]:
                     commands[-1].pop()
             else:
                 commands.append([])
+        elif token.endswith(","):
+            commands[-1].append(token.rstrip(","))
+            commands.append([])  # commands in a row, as in a sentence
         else:
             commands[-1].append(token)
-    return [words for words in commands if words]
+    return [words for words in commands if any(words)]
+
+
+def _tokens(line: str) -> list[str]:
+    """Raises ValueError for what a shell would wait to be closed."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|<>")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    tokens = list(lexer)
+    if tokens and tokens[-1].strip(".:?!") and not tokens[-1].endswith(".."):
+        tokens[-1] = tokens[-1].rstrip(".:?!")  # the end of a sentence
+    return tokens
 
 
 def _meant(words: list[str], depth: int) -> list[Command]:

@@ -41,5 +41,6 @@ def read_systemctl(command: Command) -> SystemctlCommand:
         one for name, value in given if name in ("-p", "-P", "--property") for one in value.split(",")
     )
     verb, units = (rest[0], rest[1:]) if rest else ("", [])
+    verb = verb.lower() if verb.istitle() else verb  # as at the beginning of a sentence
     named = tuple(one if "." in one or "*" in one else f"{one}.service" for one in units)
     return SystemctlCommand(verb, named, properties, "user" if names & {"--user", "--global"} else "system")

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from labctl.errors import InventoryError
+from labctl.grading.answers.pasted import words_of
 from labctl.grading.answers.reading import Answers
 from labctl.grading.evidence import Evidence
 from labctl.grading.rubric import Rubric
@@ -17,9 +18,9 @@ from labctl.inventory import Host
 from labctl.probes import Observed, Probe, Request
 from labctl.probes.decoding import decode
 
-#: Words in an answer in which a secret may stand.
-_MAX_WORDS = 12
-_WORD = re.compile(r"\w+")
+#: Words in an answer in which a secret may stand, and lines of which one may be the secret.
+_MAX_WORDS, _MAX_LINES = 12, 12
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,13 @@ def add_answers(evidence: Evidence, answers: Answers, rubric: Rubric, secrets: M
 
 
 def compare(text: str, secret: str) -> Compared:
-    """The secret may stand in a sentence ("the secret word is ..."), not in a list of guesses."""
+    """The secret may stand in a sentence ("the secret word is ...") or on a line of its own, not in a list of
+    guesses.
+    """
+    text, secret = words_of(text), secret.strip()
     said, wanted = (_WORD.findall(one.casefold()) for one in (text, secret))
     last = len(said) - len(wanted)
     found = bool(wanted) and any(said[at : at + len(wanted)] == wanted for at in range(last + 1))
-    whole = text.strip() == secret.strip()
-    return Compared(whole or (found and len(said) <= _MAX_WORDS + len(wanted)), len(said))
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    printed = secret in lines and len(lines) <= _MAX_LINES
+    return Compared(printed or (found and len(said) <= _MAX_WORDS + len(wanted)), len(said))
