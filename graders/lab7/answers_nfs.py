@@ -182,7 +182,8 @@ def item(vm: Target, see: See, text: str) -> Judgement:
         return passed(f"{', '.join(named[:3])} is there")
     return failed(
         expected="the name of something in your private directory",
-        seen=f"the server has {', '.join(there[:5])}" if there else "your directory is empty on the server",
+        # not which: it would be the answer
+        seen="your directory on the server has another name in it" if there else "it is empty on the server",
         hint="write the name exactly as ls shows it while your private directory is mounted",
         for_staff=bool(there) and not _A_NAME.match(text),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
@@ -125,8 +126,12 @@ def _write_each(document: Mapping[str, Any], form: Format, output: Path, *, sing
         output.mkdir(exist_ok=True)
     except OSError as err:
         raise RequestError(f"cannot make the directory {output}: {err.strerror}") from err
-    for host in good:
+    for host in document["hosts"]:
         # a VM named on the command line may hold @ and :, and must not leave the directory
-        name = urllib.parse.quote(host["host"], safe="@:").lstrip(".")
-        write_output(output / f"{name}{form.ending}", form.render(only(document, host)))
+        name = re.sub(r"^\.", "%2E", urllib.parse.quote(host["host"], safe="@:"))
+        path = output / f"{name}{form.ending}"
+        if host["score"] is None:
+            path.unlink(missing_ok=True)  # of another run: it would be taken for this one's
+        else:
+            write_output(path, form.render(only(document, host)))
     return len(good)

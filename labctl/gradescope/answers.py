@@ -10,7 +10,9 @@ from labctl.gradescope.receipts import Receipt
 from labctl.grading import ANSWER, Evidence, Lab, regrade
 from labctl.grading.answers import Answers, AnswersError, add_answers, read_answers
 
-_SUFFIXES = (".yml", ".yaml")
+#: Windows hides .txt, and adds it.
+_SUFFIXES = (".yml", ".yaml", ".yml.txt", ".yaml.txt")
+_NAME = "answers.yml"
 _NONE = Answers("", {})
 
 
@@ -26,16 +28,23 @@ def find_answers(directory: Path, lab: Lab) -> tuple[Path | None, Answers, str]:
     """
     if not has_answers(lab):
         return None, _NONE, ""
-    files = [
+    every = [
         path
         for path in sorted(directory.rglob("*"))
-        if path.suffix in _SUFFIXES and stat.S_ISREG(path.lstat().st_mode)
+        if stat.S_ISREG(path.lstat().st_mode)
+        # what a Mac puts into archives
+        and not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(directory).parts)
     ]
+    files = [path for path in every if path.name.lower().endswith(_SUFFIXES)]
+    files = [path for path in files if path.name.lower() == _NAME] or files
     if not files:
-        return None, _NONE, "There is no file of answers (.yml) among what you handed in."
+        near = next((path.name for path in every if "answer" in path.name.lower()), "")
+        said = f"call {near} {_NAME} and hand it in again" if near else f"hand in {_NAME} with the receipt"
+        return None, _NONE, f"There is no file of answers (.yml) among what you handed in: {said}."
     if len(files) > 1:
         names = ", ".join(path.name for path in files[:5])
-        return None, _NONE, f"There are {len(files)} files of answers, and only one can count: {names}."
+        told = f"There are {len(files)} files of answers, and only one can count: {names}."
+        return None, _NONE, f"{told} Call it {_NAME}."
     try:
         return files[0], read_answers(files[0], lab.rubric), ""
     except AnswersError as err:
@@ -44,14 +53,19 @@ def find_answers(directory: Path, lab: Lab) -> tuple[Path | None, Answers, str]:
         return None, _NONE, f"Your answers count as not given: {files[0].name}{line}: {err.message}{hint}."
 
 
+def judged_by_staff(receipt: Receipt) -> bool:
+    """Whether the staff's run had this student's answers."""
+    return any(one["id"].startswith(ANSWER) and one.get("answer") for one in receipt.host["checks"])
+
+
 def with_answers(receipt: Receipt, lab: Lab, answers: Answers) -> tuple[dict[str, Any], list[str]]:
     """The VM's document with the answers' checks, and the questions that cannot be judged here.
 
-    The VM's own verdicts stay as they were signed, and so do answers that staff have judged when none are
-    handed in. An answer that has to be tried on the VM is left out, with its points: it is for staff.
+    The VM's own verdicts stay as they were signed, and so do answers that staff have judged. An answer that
+    has to be tried on the VM is left out, with its points: it is for staff.
     """
     host = receipt.host
-    if host["target"]["answered"] and not answers.texts:
+    if judged_by_staff(receipt) or (host["target"]["answered"] and not answers.texts):
         return dict(host), []
     written = Evidence()
     add_answers(written, answers, lab.rubric, receipt.secrets)

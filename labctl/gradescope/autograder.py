@@ -12,8 +12,9 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 from labctl.errors import CourseError
 from labctl.files import write_whole
 from labctl.gradescope import live
-from labctl.gradescope.answers import find_answers, has_answers, with_answers
+from labctl.gradescope.answers import find_answers, has_answers, judged_by_staff, with_answers
 from labctl.gradescope.receipts import (
     MAX_BYTES,
     Receipt,
@@ -31,15 +32,19 @@ from labctl.gradescope.receipts import (
     receipt_name,
 )
 from labctl.gradescope.settings import NAME, Settings
-from labctl.gradescope.submission import Submission, read_submission
+from labctl.gradescope.submission import GRADED, Submission, read_submission
 from labctl.grading import load_lab
 from labctl.report.gradescope import gradescope_results, results_text
 from labctl.report.text import plain
 
+#: In the extra_data of results that were kept: what they said by themselves.
+SAID = "said"
+#: Of so many submissions it is known when they were graded.
+_MOST_TIMES = 1000
 #: How far the clocks of the staff's machine and of Gradescope may differ.
 _SKEW = timedelta(minutes=10)
 #: Of a submission so many files are looked at: it may be an archive of anything.
-_MOST_FILES = 200
+_MOST_FILES, _MOST_READ = 20_000, 200
 
 
 class NoGrade(Exception):
@@ -63,12 +68,15 @@ def autograde(root: Path) -> int:
 
 
 def _results(settings: Settings, submission: Submission, root: Path) -> dict[str, Any]:
-    spent = settings.attempts and submission.attempts(timedelta(hours=settings.attempt_hours))
-    if spent >= settings.attempts > 0:
+    within = timedelta(hours=settings.attempt_hours)
+    spent = submission.attempts(within)
+    if len(spent) >= settings.attempts > 0:
+        again = spent[-settings.attempts] + within
         return _kept(
             submission,
             f"You have used your {settings.attempts} submissions in {settings.attempt_hours:g} hours. "
-            "This one was not graded; what the last one came to stays.",
+            "This one was not graded; what the last one came to stays. "
+            f"The next one is graded from {_day(again)} on.",
         )
     lab = load_lab(root / "source" / live.COURSE / "graders" / settings.lab)
     file, answers, told = find_answers(root / "submission", lab)
@@ -82,18 +90,24 @@ def _results(settings: Settings, submission: Submission, root: Path) -> dict[str
             receipt = _receipt(settings, submission, students, root / "submission")
             host, unjudged = with_answers(receipt, lab, answers)
             run = {**receipt.run, "hosts": [host]}
-            told += f"\nReceipt of {receipt.graded:%d %B %Y, %H:%M} UTC."
+            if judged_by_staff(receipt):
+                told = "Your answers were judged by the staff."
+            told += f"\nReceipt of {_day(receipt.graded)}."
             if unjudged:
                 told += f"\nFor staff to read, and not in these points: {', '.join(unjudged)}."
     except ReceiptError as err:
-        return _refused(f"{err.message[:1].upper()}{err.message[1:]}.", err.hint)
+        return _refused(f"{err.message[:1].upper()}{err.message[1:]}.", err.hint, submission)
     except live.NotJudged as err:
-        if submission.last_results is None:
+        try:
+            return _kept(
+                submission, "Your VM could not be judged now. What the last submission came to stays."
+            )
+        except NoGrade:
             raise NoGrade(str(err)) from err
-        return _kept(submission, "Your VM could not be judged now. What the last submission came to stays.")
     (host,) = run["hosts"]
     results = gradescope_results(run, host)
     results["output"] += f"\n{plain(told.strip())}".rstrip()
+    results["extra_data"][GRADED] = _times((*submission.graded, submission.created))
     return _with_lateness(results, settings, submission)
 
 
@@ -111,27 +125,34 @@ def _students(settings: Settings, submission: Submission) -> list[Mapping[str, s
 def _receipt(
     settings: Settings, submission: Submission, students: list[Mapping[str, str]], directory: Path
 ) -> Receipt:
-    """The newest of the receipts handed in that is good for this submission. Raises
-    :class:`ReceiptError`, of the last one that was not.
+    """The newest of the receipts handed in that is good for this submission. Raises :class:`ReceiptError`
+    for the one that comes nearest to it.
     """
     public, sealing = base64.b64decode(settings.public), settings.sealing.encode()
     good: list[Receipt] = []
-    problem = ReceiptError(
-        f"there is no receipt among the files: hand in {receipt_name(settings.lab)}",
-        hint="it lies in your home on your VM once the staff have graded it",
-    )
-    for data in _files(directory):
-        if not is_receipt(data):
+    problems: list[ReceiptError] = []
+    for name, data in _files(directory, receipt_name(settings.lab)):
+        if name != receipt_name(settings.lab) and not is_receipt(data):
             continue
         try:
             receipt = read_receipt(data, public, sealing)
+        except ReceiptError as err:
+            problems.append(err)
+            continue
+        try:
             _check(receipt, settings, submission, students)
             good.append(receipt)
         except ReceiptError as err:
-            problem = err
-    if not good:
-        raise problem
-    return max(good, key=lambda one: one.graded)
+            problems.insert(0, err)  # what is the matter with a true one is worth more
+    if good:
+        return max(good, key=lambda one: (one.graded, one.signed))
+    raise next(
+        iter(problems),
+        ReceiptError(
+            f"there is no receipt among the files: hand in {receipt_name(settings.lab)}",
+            hint="it lies in your home on your VM once the staff have graded it; copy it from there with scp",
+        ),
+    )
 
 
 def _check(
@@ -149,8 +170,9 @@ def _check(
         )
     age = submission.created - receipt.graded
     if age > timedelta(days=settings.max_age):
+        oldest = submission.created - timedelta(days=settings.max_age)
         raise ReceiptError(
-            f"the receipt is {age.days} days old, and {settings.max_age:g} is the most",
+            f"the receipt is of {_day(receipt.graded)}, and the oldest that counts is of {_day(oldest)}",
             hint="hand in the newest one, or ask the staff to grade your VM again",
         )
     if age < -_SKEW:
@@ -159,24 +181,25 @@ def _check(
         )
 
 
-def _files(directory: Path) -> Iterator[bytes]:
-    """The files handed in, each up to the size of a receipt. Links are not followed."""
-    seen = 0
-    for folder, _, names in os.walk(directory):
-        for name in sorted(names):
-            seen += 1
-            if seen > _MOST_FILES:
-                return
-            path = Path(folder) / name
-            info = path.lstat()
-            if stat.S_ISREG(info.st_mode) and info.st_size <= MAX_BYTES:
-                yield path.read_bytes()
+def _files(directory: Path, first: str) -> Iterator[tuple[str, bytes]]:
+    """The files handed in with their names, ``first`` and other JSON before the rest, each up to the size of
+    a receipt. Links are not followed.
+    """
+    found = (Path(folder) / name for folder, _, names in os.walk(directory) for name in names)
+    paths = sorted(
+        islice(found, _MOST_FILES),
+        key=lambda path: (path.name != first, path.suffix.lower() != ".json", path),
+    )
+    for path in paths[:_MOST_READ]:
+        info = path.lstat()
+        if stat.S_ISREG(info.st_mode) and info.st_size <= MAX_BYTES:
+            yield path.name, path.read_bytes()
 
 
 # -- what is told --------------------------------------------------------------------------------------
 
 
-def _refused(message: str, hint: str) -> dict[str, Any]:
+def _refused(message: str, hint: str, submission: Submission) -> dict[str, Any]:
     told = f"{message}\n{hint[:1].upper()}{hint[1:]}." if hint else message
     return {
         "score": 0.0,
@@ -184,21 +207,38 @@ def _refused(message: str, hint: str) -> dict[str, Any]:
         "output_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",
+        "extra_data": {GRADED: _times(submission.graded)},
         "tests": [],
     }
 
 
 def _kept(submission: Submission, message: str) -> dict[str, Any]:
-    """The last results once more, with ``message`` before what they said."""
-    last = submission.last_results
+    """What the last submission came to once more, with ``message`` before what it said. Raises
+    :class:`NoGrade` when that is not known.
+    """
+    last = submission.last
     if last is None:
-        return _refused(message, "")
-    said = last.get("output")
+        raise NoGrade("what the last submission came to is not known")
+    extra = (last.results or {}).get("extra_data")
+    kept = {**extra} if isinstance(extra, dict) else {}
+    # what a results.json that was kept itself said at first
+    said = kept.setdefault(SAID, (last.results or {}).get("output") or "")
+    scores: dict[str, Any] = {} if last.results else {"score": last.score, "tests": []}
     return {
-        **last,
-        "output": f"{message}\n\n{said}" if isinstance(said, str) and said else message,
+        **(last.results or {}),
+        **scores,
+        "output": f"{message}\n\n{said}".strip(),
         "output_format": "text",
+        "extra_data": {**kept, GRADED: _times(submission.graded)},
     }
+
+
+def _times(moments: Sequence[datetime]) -> list[str]:
+    return [one.isoformat() for one in moments[-_MOST_TIMES:]]
+
+
+def _day(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%d %B %Y, %H:%M} UTC"
 
 
 def _with_lateness(results: dict[str, Any], settings: Settings, submission: Submission) -> dict[str, Any]:
@@ -220,5 +260,9 @@ def _with_lateness(results: dict[str, Any], settings: Settings, submission: Subm
 
 
 def _told(late: timedelta) -> str:
-    hours = late.total_seconds() / 3600
-    return f"{hours:.0f} hours" if hours >= 2 else f"{max(1, round(hours * 60))} minutes"
+    seconds = round(late.total_seconds())
+    size, name = next(
+        (one for one in ((3600, "hour"), (60, "minute")) if seconds >= 2 * one[0]), (1, "second")
+    )
+    number = seconds // size
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"

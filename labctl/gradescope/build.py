@@ -18,6 +18,7 @@ from labctl.errors import RequestError
 from labctl.gradescope import live
 from labctl.gradescope.deliver import student_user
 from labctl.gradescope.settings import NAME, Settings
+from labctl.gradescope.submission import address
 from labctl.inventory import Host
 
 _CONTAINER = Path(__file__).parent / "container"
@@ -66,7 +67,7 @@ def roster(hosts: Sequence[Host]) -> dict[str, dict[str, str]]:
     """
     found: dict[str, dict[str, str]] = {}
     for host in hosts:
-        email = str(host.value("student_email") or "").strip().lower()
+        email = address(str(host.value("student_email") or ""))
         if not email:
             continue
         if email in found:

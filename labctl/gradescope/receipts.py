@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import zlib
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ class ReceiptError(LabctlError):
 class Receipt:
     """What was signed. ``run`` is the run's document without hosts, ``host`` the VM's as ``grade --json``
     has it, its evidence and target included; ``user`` is the student, ``graded`` when the VM was looked at.
-    ``secrets`` are what the answers to some questions are compared with.
+    ``secrets`` are what the answers to some questions are compared with. ``signed`` is when, "" of old.
     """
 
     user: str
@@ -43,6 +44,7 @@ class Receipt:
     host: Mapping[str, Any]
     graded: datetime
     secrets: Mapping[str, str]
+    signed: str = ""
 
 
 def receipt_name(lab: str) -> str:
@@ -71,6 +73,8 @@ def sign_receipt(
             "graded": host["started"],
             "score": host["score"],
             "max_score": host["max_score"],
+            "signed": datetime.now(UTC).isoformat(),
+            "key": _fingerprint(keys.public),
         }
     )
     head = {key: run[key] for key in ("run", "lab", "title", "sections")}
@@ -84,6 +88,10 @@ def sign_receipt(
         "signature": base64.b64encode(signature).decode(),
     }
     return json.dumps(document, indent=1) + "\n"
+
+
+def _fingerprint(public: bytes) -> str:
+    return hashlib.sha256(public).hexdigest()[:16]
 
 
 def _signed(says: str, sealed: str) -> bytes:
@@ -108,6 +116,11 @@ def read_receipt(data: bytes, public: bytes, sealing: bytes) -> Receipt:
     try:
         Ed25519PublicKey.from_public_bytes(public).verify(signature, _signed(says, sealed))
     except InvalidSignature as err:
+        if _told(says).get("key", _fingerprint(public)) != _fingerprint(public):
+            raise ReceiptError(
+                "the receipt was signed with another key than the one this autograder knows",
+                hint="tell the staff: the autograder has to be built with the key that signs",
+            ) from err
         raise ReceiptError(
             "the receipt is not as the staff signed it",
             hint="hand in the file as it lies in your home on the VM; do not open it in an editor",
@@ -115,13 +128,24 @@ def read_receipt(data: bytes, public: bytes, sealing: bytes) -> Receipt:
     # signed by us: from here on its shape is ours
     document = _opened(sealed, sealing)
     graded = datetime.strptime(document["host"]["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    told = _told(says)
     return Receipt(
-        user=json.loads(says)["user"],
+        user=told["user"],
         run=document["run"],
         host=document["host"],
         graded=graded,
         secrets=document["secrets"],
+        signed=str(told.get("signed", "")),
     )
+
+
+def _told(says: str) -> dict[str, Any]:
+    """What a receipt says to be read by anybody; nothing when it is no JSON."""
+    try:
+        told = json.loads(says)
+    except (ValueError, RecursionError):
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _parts(data: bytes) -> tuple[str, str, bytes]:
@@ -152,7 +176,8 @@ def _opened(sealed: str, sealing: bytes) -> dict[str, Any]:
         packed = Fernet(sealing).decrypt(sealed)
     except InvalidToken as err:
         raise ReceiptError(
-            "this autograder cannot open the receipt", hint="the staff must build the autograder again"
+            "this autograder cannot open the receipt",
+            hint="tell the staff: the autograder must be built again",
         ) from err
     found: dict[str, Any] = json.loads(zlib.decompressobj().decompress(packed, _MAX_SEALED))
     return found

@@ -6,22 +6,30 @@ https://gradescope-autograders.readthedocs.io/en/latest/submission_metadata/
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+#: In the results' extra_data: when the student's submissions were graded, this one included.
+GRADED = "graded"
+
 
 @dataclass(frozen=True)
 class Earlier:
     """A submission before this one. ``failed``: the autograder itself did, which is not the student's doing.
-    ``results`` is what results.json held then, None when it is not to be had.
+    ``results`` is what results.json held then, None when it is not to be had: Gradescope gives the newest
+    submission's alone. ``score`` is what Gradescope counts for it, None when it does not say.
     """
 
     time: datetime
     failed: bool
     results: Mapping[str, Any] | None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -38,43 +46,84 @@ class Submission:
     @property
     def late(self) -> timedelta:
         """How long after the deadline; zero when in time."""
-        return max(timedelta(0), self.created - self.due) if self.due else timedelta(0)
-
-    def attempts(self, within: timedelta) -> int:
-        """How many submissions were graded in the time before this one."""
-        return sum(
-            1 for one in self.earlier if not one.failed and self.created - within < one.time <= self.created
-        )
+        # whole seconds: a deadline is told in minutes, and a moment after it begins no day
+        return max(timedelta(0), self.created.replace(microsecond=0) - self.due) if self.due else timedelta(0)
 
     @property
-    def last_results(self) -> Mapping[str, Any] | None:
-        """What the last submission that was graded came to."""
-        return next((one.results for one in reversed(self.earlier) if not one.failed and one.results), None)
+    def graded(self) -> tuple[datetime, ...]:
+        """When earlier submissions were graded, in order. One that was refused, or kept what another came to,
+        was not; what the newest one says of that is believed, and without it each counts that did not fail.
+        """
+        before = [one for one in self.earlier if not one.failed and one.time <= self.created]
+        said = before[-1].results if before else None
+        told = (said or {}).get("extra_data")
+        times = told.get(GRADED) if isinstance(told, dict) else None
+        if isinstance(times, list):
+            return tuple(sorted(_moment(str(one)) for one in times))
+        return tuple(one.time for one in before)
+
+    def attempts(self, within: timedelta) -> tuple[datetime, ...]:
+        """When submissions were graded in the time before this one."""
+        return tuple(one for one in self.graded if self.created - within < one <= self.created)
+
+    @property
+    def last(self) -> Earlier | None:
+        """The last submission that came to something."""
+        return next(
+            (
+                one
+                for one in reversed(self.earlier)
+                if not one.failed and (one.results or one.score is not None)
+            ),
+            None,
+        )
 
 
 def read_submission(path: Path) -> Submission:
     """The submission that ``submission_metadata.json`` describes. Raises ``ValueError``."""
     try:
         data = json.loads(path.read_bytes())
-        assignment = data.get("assignment") or {}
-        earlier = [_earlier(one) for one in data.get("previous_submissions") or []]
+        users = [user for user in data["users"] if isinstance(user, dict)]
+        earlier = [one for row in data.get("previous_submissions") or [] for one in _earlier(row)]
         return Submission(
             created=_moment(data["created_at"]),
-            emails=tuple(str(user["email"]).strip().lower() for user in data["users"]),
-            due=_moment(assignment["due_date"]) if assignment.get("due_date") else None,
+            emails=tuple(address(str(user["email"])) for user in users if user.get("email")),
+            due=_due(data, users),
             earlier=tuple(sorted(earlier, key=lambda one: one.time)),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise ValueError(f"{path} cannot be read: {type(err).__name__}: {err}") from err
 
 
-def _earlier(row: Mapping[str, Any]) -> Earlier:
-    results = row.get("results")
-    return Earlier(
-        time=_moment(row["submission_time"]),
-        failed=bool(row.get("autograder_error")),
-        results=results if isinstance(results, dict) and results else None,
-    )
+def address(email: str) -> str:
+    """An address in the form that compares."""
+    return unicodedata.normalize("NFC", email).strip().lower()
+
+
+def _due(data: Mapping[str, Any], users: Sequence[Mapping[str, Any]]) -> datetime | None:
+    """The deadline: with an extension the student's own, and of a group the latest."""
+    own = [_date_of(user) for user in users if _date_of(user)]
+    dates = own or [_date_of(data)]
+    return max((_moment(one) for one in dates if one), default=None)
+
+
+def _date_of(one: Mapping[str, Any]) -> str:
+    assignment = one.get("assignment")
+    return str(assignment.get("due_date") or "") if isinstance(assignment, dict) else ""
+
+
+def _earlier(row: Any) -> Iterator[Earlier]:
+    """The submission of a row; none when its time is not told."""
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        time, results, score = _moment(row["submission_time"]), row.get("results"), None
+        with suppress(ValueError, TypeError):
+            score = float(row.get("score"))
+        yield Earlier(
+            time=time,
+            failed=bool(row.get("autograder_error")),
+            results=results if isinstance(results, dict) and results else None,
+            score=score if score is not None and math.isfinite(score) else None,
+        )
 
 
 def _moment(text: str) -> datetime:

@@ -29,7 +29,7 @@ def render_gradescope(run: Mapping[str, Any]) -> str:
 def results_text(results: Mapping[str, Any]) -> str:
     """The file for these results; what tests tell is cut until it is small enough."""
     for limit in _TOLD:
-        tests = [_cut(test, limit) for test in results.get("tests", [])]
+        tests = [_cut(test, limit) for test in results.get("tests") or []]
         text = json.dumps({**results, "tests": tests}, indent=1, ensure_ascii=False) + "\n"
         if len(text.encode()) <= MAX_BYTES:
             return text
@@ -50,7 +50,9 @@ def gradescope_results(run: Mapping[str, Any], host: Mapping[str, Any]) -> dict[
         raise ValueError(f"{host['host']}: {host['error'] or 'the grade is not complete'}")
     told = [f"{host['score']:g} of {host['max_score']:g} points, as {run['lab']} was at {host['started']}."]
     if host["left_out"]:
-        told.append(f"{len(host['left_out'])} checks were left out of this run.")
+        ids = ", ".join(one["id"] for one in host["left_out"][:8])
+        more = f" and {len(host['left_out']) - 8} more" if len(host["left_out"]) > 8 else ""
+        told.append(f"Left out of this run, at no cost: {ids}{more}.")
     return {
         "execution_time": host["seconds"],
         "output": _text("\n".join(told), 0),

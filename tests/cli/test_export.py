@@ -49,6 +49,8 @@ def course(tmp_path: Path) -> Path:
 
 def test_a_class_becomes_a_directory_and_nobody_without_a_grade_gets_a_score(tmp_path: Path) -> None:
     out = tmp_path / "scores"
+    out.mkdir()
+    (out / "student3.json").write_text("what an earlier run came to")
     done = labctl("export", "last", "--format", "gradescope", "-o", str(out))
     assert done.returncode == 3, done.stderr
     assert "no file was written for student3, student4" in done.stderr

@@ -237,7 +237,7 @@ WRONG: list[tuple[str, str, str]] = [
     ("1e", "umount staff2.decal.xcf.sh:/opt/lab7/private/alice", "is not where"),
     ("1e", "unmount /mnt", "unmount is another command"),
     ("1e", "umount -a -t ext4", "of which type"),
-    ("1f", "other.txt", "the server has note.txt"),
+    ("1f", "other.txt", "another name in it"),
     ("1f", "note", "exactly as ls shows it"),
     ("2a", "systemctl start bind9", "does not tell whether a unit runs"),
     ("2a", "systemctl is-enabled bind9", "does not tell whether a unit runs"),

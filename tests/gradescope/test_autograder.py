@@ -81,6 +81,10 @@ def test_a_self_check_cannot_sign(upload: Upload, tmp_path: Path) -> None:
     """Who has labctl, the lab and the autograder's own zip still lacks the staff's key."""
     forged = sign_receipt(make_keys(tmp_path / "mine"), {**GOOD, **upload_head()}, GOOD, "kim")
     upload.hand_in(forged)
+    refused(upload, "signed with another key")
+    told = json.loads(forged)
+    told["says"] = told["says"].replace('"key"', '"other"')
+    upload.hand_in(json.dumps(told))
     refused(upload, "not as the staff signed it")
 
 
@@ -97,7 +101,7 @@ def upload_head() -> dict[str, Any]:
         (b'{"labctl_receipt": 1, "says": "\\ud800", "sealed": "", "signature": ""}', "no receipt any more"),
         (b'{"labctl_receipt"' + b"[" * 100_000, "no receipt any more"),
         (b'{"labctl_receipt": 1, "says": "x", "sealed": "y", "signature": "AAAA"}', "as the staff signed it"),
-        (b"\xff\xfe" + '{"labctl_receipt": 1'.encode("utf-16-le"), "no receipt among the files"),
+        (b"\xff\xfe" + '{"labctl_receipt": 1'.encode("utf-16-le"), "no receipt any more"),
     ],
 )
 def test_damaged_files_are_the_students_to_mend(upload: Upload, data: bytes, told: str) -> None:
@@ -130,7 +134,9 @@ def test_age_counts_from_when_it_was_handed_in(upload: Upload) -> None:
     upload.created = GRADED + timedelta(days=14)
     assert points(upload.graded()) == 60
     upload.created += timedelta(minutes=1)
-    refused(upload, "14 days old, and 14 is the most")
+    refused(
+        upload, "of 21 November 2026, 08:00 UTC, and the oldest that counts is of 21 November 2026, 08:01"
+    )
     assert points(upload.graded(max_age=15)) == 60
     upload.created = GRADED - timedelta(minutes=9)
     assert points(upload.graded()) == 60
@@ -142,6 +148,32 @@ def test_the_newest_good_receipt_of_several_counts(upload: Upload) -> None:
     upload.hand_in(upload.receipt(READ_ONLY | {"host": "student1"}), "old.json")
     upload.hand_in(upload.receipt({**GOOD, "started": "2026-11-21T08:30:00Z"}), "new.json")
     upload.hand_in(b'{"labctl_receipt": 1}', "z.json")
+    assert points(upload.graded()) == 60
+
+
+def test_of_two_receipts_of_one_run_the_one_signed_later_counts(upload: Upload) -> None:
+    """A run that was judged again."""
+    first, second = upload.receipt(), upload.receipt(READ_ONLY | {"host": "student1"})
+    for one, two in (("a.json", "b.json"), ("b.json", "a.json")):
+        upload.hand_in(first, one)
+        upload.hand_in(second, two)
+        assert points(upload.graded()) == 56
+
+
+def test_what_is_the_matter_with_a_true_receipt_is_told_before_that_another_is_damaged(
+    upload: Upload,
+) -> None:
+    upload.hand_in(upload.receipt(), "a.json")
+    upload.hand_in(b'{"labctl_receipt": 1}', "z.json")
+    upload.created = GRADED + timedelta(days=20)
+    refused(upload, "the oldest that counts")
+
+
+def test_a_receipt_among_many_other_files_is_found(upload: Upload) -> None:
+    for number in range(400):
+        upload.hand_in("x", f"a{number}.txt")
+        upload.hand_in("{}", f"b{number}.json")
+    upload.hand_in(upload.receipt())
     assert points(upload.graded()) == 60
 
 
@@ -245,11 +277,42 @@ def test_answers_that_cannot_be_read_leave_the_vms_points(
 def test_answers_that_staff_have_judged_stay(upload: Upload) -> None:
     written = {**GOOD["checks"][0], "id": "answer.1a", "question": "1a", "score": 1.0, "max_score": 1.0}
     host = {**GOOD, "checks": [*GOOD["checks"], written], "target": {**GOOD["target"], "answered": True}}
-    upload.hand_in(upload.receipt({**host, "score": 61.0, "max_score": 61.0}))
+    judged = {**host, "score": 61.0, "max_score": 61.0}
+    upload.hand_in(upload.receipt(judged))
     assert points(upload.graded()) == 61
     upload.hand_in(answers(), "answers.yml")
     ids = [test["extra_data"]["check"] for test in upload.graded()["tests"]]
     assert len(ids) == len(set(ids))
+    # the staff had no file of this student's, or had one and judged it
+    checks = [*GOOD["checks"], {**written, "answer": "sudo mount ..."}]
+    upload.hand_in(upload.receipt({**judged, "checks": checks}))
+    for text in (answers(), "1a: ["):
+        upload.hand_in(text, "answers.yml")
+        results = upload.graded()
+        assert points(results) == 61
+        assert "Your answers were judged by the staff." in results["output"]
+        assert "not given" not in results["output"]
+
+
+@pytest.mark.parametrize(
+    "name", ["ANSWERS.YML", "Answers.Yaml", "answers.yml.txt", "my answers (1).yml", "in/a/folder.yml"]
+)
+def test_answers_are_found_under_the_names_that_machines_give_them(upload: Upload, name: str) -> None:
+    upload.hand_in(upload.receipt())
+    (upload.root / "submission/in/a").mkdir(parents=True)
+    (upload.root / "submission/__MACOSX").mkdir()
+    upload.hand_in(b"\0", "__MACOSX/._answers.yml")
+    upload.hand_in(answers(), name)
+    assert points(upload.graded()) > 75
+
+
+def test_the_file_called_answers_counts_and_what_is_called_nearly_so_is_named(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.hand_in(answers(), "answers.docx")
+    assert "call answers.docx answers.yml and hand it in again" in upload.graded()["output"]
+    upload.hand_in("services: {}", "docker-compose.yml")
+    upload.hand_in(answers(), "answers.yml")
+    assert points(upload.graded()) > 75
 
 
 # -- deadlines and attempts --------------------------------------------------------------------------
@@ -266,6 +329,74 @@ def test_lateness_is_told_and_costs_what_staff_decided(upload: Upload) -> None:
     assert points(upload.graded(late_percent=10)) == 48
     upload.due = upload.created - timedelta(days=20)
     assert points(upload.graded(late_percent=10)) == 0
+
+
+def test_a_moment_after_the_deadline_begins_no_day(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.due = upload.created
+    upload.created += timedelta(microseconds=400_000)
+    assert points(upload.graded(late_percent=10)) == 60
+    for late, told in ((59, "59 seconds"), (1, "1 second"), (90, "90 seconds"), (150, "2 minutes")):
+        upload.created = upload.due + timedelta(seconds=late)
+        results = upload.graded(late_percent=10)
+        assert points(results) == 54
+        assert f"Handed in {told} after the deadline." in results["output"]
+    upload.created = upload.due + timedelta(days=1, microseconds=1)
+    assert points(upload.graded(late_percent=10)) == 54
+
+
+def test_an_extension_is_the_students_own_deadline(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.due = upload.created - timedelta(hours=1)
+    assert points(upload.graded(late_percent=10)) == 54
+    upload.extended = upload.created + timedelta(days=3)
+    assert points(upload.graded(late_percent=10)) == 60
+    upload.extended = upload.created - timedelta(minutes=30)
+    assert "Handed in 30 minutes after" in upload.graded()["output"]
+
+
+def test_only_what_was_graded_is_an_attempt(upload: Upload) -> None:
+    """A try that was blocked does not prolong the wait; Gradescope gives the newest results alone."""
+    upload.hand_in(upload.receipt())
+    results: dict[str, Any] | None = None
+    for ago in (26, 25, 20, 19):
+        upload.earlier.clear()
+        first, upload.created = upload.created, GRADED + timedelta(hours=30 - ago)
+        if results is not None:
+            upload.before(upload.created - first, results)
+        results = upload.graded(attempts=2)
+    assert results is not None
+    assert points(results) == 60
+    told = results["output"]
+    assert told.count("You have used your 2 submissions") == 1
+    assert "graded from 22 November 2026, 12:00 UTC on" in told
+    upload.before(timedelta(minutes=1), results)
+    upload.created = GRADED + timedelta(hours=28, seconds=1)
+    assert "You have used" not in upload.graded(attempts=2)["output"]
+
+
+def test_when_only_the_score_of_the_last_is_known_it_stays(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.before(timedelta(hours=5))
+    upload.before(timedelta(hours=4))
+    upload.earlier[-1]["score"] = "41.5"
+    upload.before(timedelta(hours=1), failed=True)
+    results = upload.graded(attempts=2)
+    assert points(results) == 41.5
+    assert "used your 2 submissions" in results["output"]
+    for row in upload.earlier:
+        del row["score"]
+    (upload.root / "results/results.json").unlink()
+    upload.failed(attempts=2)
+
+
+def test_what_is_odd_about_an_earlier_submission_stops_nobody(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.earlier += [{"score": 1}, {"submission_time": None}, "x", {"submission_time": "yesterday"}]
+    upload.emails = [KIM, ""]
+    assert points(upload.graded(attempts=1)) == 60
+    upload.before(timedelta(hours=1), {"score": 3, "tests": None})
+    assert points(upload.graded(attempts=1)) == 3
 
 
 def test_attempts_are_counted_from_the_submission_and_errors_do_not_count(upload: Upload) -> None:

@@ -43,6 +43,7 @@ class Upload:
         self.created = GRADED + timedelta(hours=1)
         self.emails = [KIM]
         self.due: datetime | None = None
+        self.extended: datetime | None = None
         self.earlier: list[dict[str, Any]] = []
         for name in ("source/course/graders", "submission", "results"):
             (root / name).mkdir(parents=True)
@@ -77,9 +78,13 @@ class Upload:
                 "total_points": "60.0",
             },
             "submission_method": "upload",
-            "users": [{"email": email, "id": 1, "name": "Kim Doe"} for email in self.emails],
+            "users": [{"email": email, "id": 1, "name": "Kim Doe", **self.own()} for email in self.emails],
             "previous_submissions": self.earlier,
         }
+
+    def own(self) -> dict[str, Any]:
+        """A student's own dates, where there is an extension."""
+        return {"assignment": {"due_date": self.extended.isoformat()}} if self.extended else {}
 
     def write(self, **settings: Any) -> None:
         (self.root / "submission_metadata.json").write_text(json.dumps(self.metadata()))
