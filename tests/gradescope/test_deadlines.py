@@ -1,0 +1,106 @@
+"""Deadlines, extensions and the number of attempts, as Gradescope tells them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from uploaded import GRADED, KIM, Upload, points
+
+
+def test_lateness_is_told_and_costs_what_staff_decided(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.due = upload.created
+    assert "after the deadline" not in upload.graded()["output"]
+    upload.due = upload.created - timedelta(hours=30)
+    told = upload.graded()
+    assert (points(told), told["extra_data"]["late_seconds"]) == (60, 108_000)
+    assert "Handed in 30 hours after the deadline." in told["output"]
+    assert points(upload.graded(late_percent=10)) == 48
+    upload.due = upload.created - timedelta(days=20)
+    assert points(upload.graded(late_percent=10)) == 0
+
+
+def test_a_moment_after_the_deadline_begins_no_day(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.due = upload.created
+    upload.created += timedelta(microseconds=400_000)
+    assert points(upload.graded(late_percent=10)) == 60
+    for late, told in ((59, "59 seconds"), (1, "1 second"), (90, "90 seconds"), (150, "2 minutes")):
+        upload.created = upload.due + timedelta(seconds=late)
+        results = upload.graded(late_percent=10)
+        assert points(results) == 54
+        assert f"Handed in {told} after the deadline." in results["output"]
+    upload.created = upload.due + timedelta(days=1, microseconds=1)
+    assert points(upload.graded(late_percent=10)) == 54
+
+
+def test_an_extension_is_the_students_own_deadline(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.due = upload.created - timedelta(hours=1)
+    assert points(upload.graded(late_percent=10)) == 54
+    upload.extended = upload.created + timedelta(days=3)
+    assert points(upload.graded(late_percent=10)) == 60
+    upload.extended = upload.created - timedelta(minutes=30)
+    assert "Handed in 30 minutes after" in upload.graded()["output"]
+
+
+def test_only_what_was_graded_is_an_attempt(upload: Upload) -> None:
+    """A try that was blocked does not prolong the wait; Gradescope gives the newest results alone."""
+    upload.hand_in(upload.receipt())
+    results: dict[str, Any] | None = None
+    for ago in (26, 25, 20, 19):
+        upload.earlier.clear()
+        first, upload.created = upload.created, GRADED + timedelta(hours=30 - ago)
+        if results is not None:
+            upload.before(upload.created - first, results)
+        results = upload.graded(attempts=2)
+    assert results is not None
+    assert points(results) == 60
+    told = results["output"]
+    assert told.count("You have used your 2 submissions") == 1
+    assert "graded from 22 November 2026, 12:00 UTC on" in told
+    upload.before(timedelta(minutes=1), results)
+    upload.created = GRADED + timedelta(hours=28, seconds=1)
+    assert "You have used" not in upload.graded(attempts=2)["output"]
+
+
+def test_when_only_the_score_of_the_last_is_known_it_stays(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.before(timedelta(hours=5))
+    upload.before(timedelta(hours=4))
+    upload.earlier[-1]["score"] = "41.5"
+    upload.before(timedelta(hours=1), failed=True)
+    results = upload.graded(attempts=2)
+    assert points(results) == 41.5
+    assert "used your 2 submissions" in results["output"]
+    for row in upload.earlier:
+        del row["score"]
+    (upload.root / "results/results.json").unlink()
+    upload.failed(attempts=2)
+
+
+def test_what_is_odd_about_an_earlier_submission_stops_nobody(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.earlier += [{"score": 1}, {"submission_time": None}, "x", {"submission_time": "yesterday"}]
+    upload.emails = [KIM, ""]
+    assert points(upload.graded(attempts=1)) == 60
+    upload.before(timedelta(hours=1), {"score": 3, "tests": None})
+    assert points(upload.graded(attempts=1)) == 3
+
+
+def test_attempts_are_counted_from_the_submission_and_errors_do_not_count(upload: Upload) -> None:
+    last = {"tests": [{"score": 7.0, "name": "before"}], "output": "7 points"}
+    upload.hand_in(upload.receipt())
+    upload.before(timedelta(hours=30), last)
+    upload.before(timedelta(hours=5), failed=True)
+    upload.before(timedelta(hours=4), last)
+    assert points(upload.graded(attempts=2)) == 60
+    upload.before(timedelta(hours=3), failed=True)
+    upload.before(timedelta(hours=2), last)
+    results = upload.graded(attempts=2)
+    assert points(results) == 7
+    assert "used your 2 submissions in 24 hours" in results["output"]
+    assert results["output"].endswith("7 points")
+    assert points(upload.graded(attempts=2, attempt_hours=3)) == 60
+    assert points(upload.graded(attempts=0)) == 60
