@@ -113,7 +113,7 @@ def configuration(_vm: Target, see: See, text: str) -> Judgement:
             for_staff=True,
         )
     mine = replace(live, text=text)
-    backend = mine.balancer(WORKERS)
+    backend = mine.balancer(WORKERS, FRONTEND)
     ports = {one.port for one in backend.servers} & set(WORKERS) if backend else set()
     door = any(FRONTEND in one.binds for one in mine.proxies())
     share = (int(door) + len(ports) / len(WORKERS)) / 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -100,7 +101,7 @@ def workers(_vm: Target, see: See) -> Judgement:
 def servers(_vm: Target, see: See) -> Judgement:
     """One backend has all six workers."""
     found = see(config_check())
-    backend = found.balancer(WORKERS)
+    backend = found.balancer(WORKERS, FRONTEND)
     ports = configured(backend)
     if len(ports) == len(WORKERS):
         return passed(f"{backend.kind} {backend.name}" if backend else "")
@@ -143,11 +144,12 @@ def frontend(vm: Target, see: See) -> Judgement:
         return passed("a worker's greeting on port 7000")
     first = str(replies.replies[0]) if replies.replies else "no answer"
     # with all workers down a 503 is the balancer's right answer: that is lost in lb.workers and nowhere else
-    if any(reply.status == 503 for reply in replies.replies) and not alive(see):
+    refused = any(reply.status == 503 for reply in replies.replies)
+    if refused and not alive(see) and configured(see(config_check()).balancer(WORKERS, FRONTEND)):
         return passed("503: the balancer is there, and no worker is")
     if replies.trouble == "refused":
         hint = "nobody listens on 7000: is there a frontend that binds it, and has HAProxy read it since?"
-    elif any(reply.status == 503 for reply in replies.replies):
+    elif refused:
         hint = "503: the balancer has no server that works; compare its server lines with the workers' ports"
     else:
         hint = "which section binds port 7000, and which backend does it use?"
@@ -236,6 +238,10 @@ def stats(vm: Target, see: See) -> Judgement:
     others = not_haproxy(see, STATS)
     if not others and any(servers_in(one) or has_header(one) for one in (inside, outside)):
         return passed("port 7001, /stats")
+    # HAProxy asks only there where its statistics are
+    locked = any(one.status == 401 for one in (*inside.replies, *outside.replies))
+    if locked and not others and re.search(r"^\s*stats\s+auth\s", see(config_check()).text, re.MULTILINE):
+        return passed("port 7001, /stats, with a password")
     said = str(inside.replies[0]) if inside.replies else "no answer"
     return failed(
         expected="HAProxy's statistics on port 7001 under /stats",
@@ -248,7 +254,7 @@ def stats(vm: Target, see: See) -> Judgement:
 def health_checks(vm: Target, see: See) -> Judgement:
     """Every server has a health check."""
     states = reported(vm, see)
-    backend = see(config_check()).balancer(WORKERS)
+    backend = see(config_check()).balancer(WORKERS, FRONTEND)
     name = f"{backend.kind} {backend.name}" if backend else "no backend with the workers"
     if states:
         bare = [one.name for one in states if not one.checked]

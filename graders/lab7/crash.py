@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 
 from labctl.grading import Judgement, See, Target, check, failed, passed, unjudged
-from labctl.probes import CrashReport, config_check, crash_experiment
+from labctl.probes import CrashReport, Proxy, config_check, crash_experiment
 
 from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
 from .looking import LONGEST, SLACK, configured, sample, socket_line, weighted
@@ -46,6 +46,12 @@ def crash_down(_vm: Target, see: See) -> Judgement:
         return passed(f"ID {number} crashed; {names} DOWN after {report.down.seconds:.0f} s")
     if WORKERS.start + number in report.respawned:
         return _came_back((WORKERS.start + number,), "the balancer had no time to notice")
+    allowed = _falls(see(config_check()).balancer(WORKERS, FRONTEND)) + SLACK
+    if allowed > LONGEST:
+        return unjudged(
+            f"its health checks may take {allowed - SLACK:.0f} s to notice, and {LONGEST:.0f} s is waited",
+            "look more often (inter, fall), and grade it again",
+        )
     return failed(
         expected="DOWN for its server, within the time of your health checks",
         seen=f"not DOWN after {report.down.seconds:.0f} s",
@@ -65,7 +71,7 @@ def crash_rotation(vm: Target, see: See) -> Judgement:
     replies = report.rotation.replies
     bad = [str(one) for one in replies if one.status != 200 or worker_id(one.body) is None]
     ids = {worker_id(one.body) for one in replies} - {None}
-    backend = see(config_check()).balancer(WORKERS)
+    backend = see(config_check()).balancer(WORKERS, FRONTEND)
     rest = {port - WORKERS.start for port in configured(backend)} - {gone}
     # who had no turn before the crash has none after it, and that was lost elsewhere
     before = {worker_id(one.body) for one in sample(vm, see)[0].replies}
@@ -145,10 +151,9 @@ def recovered(_vm: Target, see: See) -> Judgement:
 def experiment(see: See) -> CrashReport:
     """The one experiment that all these checks look at."""
     found = see(config_check())
-    backend = found.balancer(WORKERS)
+    backend = found.balancer(WORKERS, FRONTEND)
     servers = backend.servers if backend else ()
     checked = [one for one in servers if one.check]
-    falls = max((one.inter * one.fall for one in checked), default=0.0)
     rises = max((one.inter * one.rise for one in checked), default=0.0)
     return see(
         crash_experiment(
@@ -158,11 +163,17 @@ def experiment(see: See) -> CrashReport:
             stats_path=STATS_PATH,
             proxy=backend.name if backend else "",
             servers=len(servers),
-            down_within=min(falls + SLACK, LONGEST) if checked else 1.0,
+            down_within=min(_falls(backend) + SLACK, LONGEST) if checked else 1.0,
             up_within=min(rises + START, LONGEST) if checked else 1.0,
             config=socket_line(found.text),
         )
     )
+
+
+def _falls(backend: Proxy | None) -> float:
+    """Seconds in which health checks notice, by their own settings."""
+    checked = [one for one in backend.servers if one.check] if backend else []
+    return max((one.inter * one.fall for one in checked), default=0.0)
 
 
 def crashed(report: CrashReport) -> int | None:

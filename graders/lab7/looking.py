@@ -100,7 +100,7 @@ def sample(vm: Target, see: See) -> tuple[Replies, bool]:
 def setting(vm: Target, see: See) -> tuple[Proxy | None, tuple[int, ...], tuple[Replies, bool]]:
     """The backend, the ports of the workers that run, and the sample."""
     found = see(config_check())
-    return found.balancer(WORKERS), alive(see), sample(vm, see)
+    return found.balancer(WORKERS, FRONTEND), alive(see), sample(vm, see)
 
 
 def alive(see: See) -> tuple[int, ...]:
@@ -174,7 +174,7 @@ def _sources(vm: Target) -> tuple[Source, ...]:
 
 def reported(vm: Target, see: See) -> tuple[ServerState, ...]:
     """The workers' backend as the running HAProxy reports it."""
-    backend = see(config_check()).balancer(WORKERS)
+    backend = see(config_check()).balancer(WORKERS, FRONTEND)
     sources = _sources(vm)
     found = see.all([request for request, _ in sources])
     for (_, servers), one in zip(sources, found, strict=True):
@@ -190,7 +190,7 @@ def _of(backend: Proxy | None, states: tuple[ServerState, ...]) -> tuple[ServerS
 
 def coming_up(vm: Target, see: See) -> bool:
     """Some server is not UP although its worker answers: a health check has yet to see it, or never will."""
-    backend = see(config_check()).balancer(WORKERS)
+    backend = see(config_check()).balancer(WORKERS, FRONTEND)
     down = {one.name for one in reported(vm, see) if one.checked and not one.status.startswith("UP")}
     ports = {one.port for one in backend.servers if one.name in down} if backend else set()
     return bool(down) and bool(ports & set(alive(see)))
@@ -199,7 +199,7 @@ def coming_up(vm: Target, see: See) -> bool:
 def settled_states(vm: Target, see: See) -> Settled[tuple[ServerState, ...]]:
     """What :func:`reported` says once the health checks have had the time that they take by themselves."""
     states = reported(vm, see)
-    backend = see(config_check()).balancer(WORKERS)
+    backend = see(config_check()).balancer(WORKERS, FRONTEND)
     if backend is None or not coming_up(vm, see):
         return Settled(states, True, 1, 0.0)
     alive_ports = alive(see)

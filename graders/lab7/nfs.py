@@ -176,23 +176,33 @@ def public_trial(vm: Target) -> Request[ShareTrial]:
 
 
 def from_staff(vm: Target, found: Mounts) -> tuple[Mount, ...]:
-    """The mounts from the staff's server, by whichever name or address it was mounted."""
+    """The mounts from the staff's server, by whichever name or address it was mounted. What the VM serves
+    itself is not from there, whatever it calls itself.
+    """
     known = {one for one in (vm.nfs_server, vm.nfs_server_address) if one}
+    names = known | {vm.nfs_server.partition(".")[0]} - {""}
     return tuple(
         one
         for one in found.mounts
-        if (one.server.rstrip(".").lower() in known or one.server_address in known)
+        if (one.server.rstrip(".").lower() in names or one.server_address in known)
         or (not known and one.path.startswith((PUBLIC, PRIVATE)))
+        if not _own(vm, one.server_address)
     )
 
 
+def _own(vm: Target, address: str) -> bool:
+    return address.startswith("127.") or (address != "" and address in ("::1", vm.lab_address))
+
+
 def private(vm: Target, ours: tuple[Mount, ...]) -> Mount | None:
-    """The student's private directory among the mounts; the last one made when there are several."""
+    """The student's private directory among the mounts; when there are several one that answers and may be
+    written to, and of these the last one made.
+    """
     if not vm.lab_user:
         mine = [one for one in ours if one.path.startswith(f"{PRIVATE}/")]
     else:
         mine = [one for one in ours if one.path == f"{PRIVATE}/{vm.lab_user}"]
-    return mine[-1] if mine else None
+    return max(reversed(mine), key=lambda one: (one.answers == "yes", one.writable), default=None)
 
 
 def items(entries: tuple[str, ...]) -> tuple[str, ...]:

@@ -4,14 +4,18 @@ for.
 
 from __future__ import annotations
 
+import ipaddress
+
 from labctl.grading import Judgement, See, Target, check, failed, only_from_elsewhere, passed
 from labctl.probes import DnsAnswer, Request, dns_query, sockets, ufw_status, zone_check
 
 from .facts import ZONE
 from .reach import LOST, lost_on_the_way
 
-#: An entry of an access list that covers more than this many networks lets the world in.
-WIDEST_PREFIX = 8
+#: An entry of an access list with a shorter prefix lets the world in. Of IPv6 a provider has a /19 at most.
+WIDEST_PREFIX, WIDEST_PREFIX_6 = 8, 19
+#: Unique local addresses (RFC 4193): nobody outside has one.
+_PRIVATE_6 = ipaddress.IPv6Network("fc00::/7")
 
 
 @check("dns.outside-udp", question="2d", layer="answer from outside", after=("dns.answers",))
@@ -101,8 +105,13 @@ def is_world(entry: str) -> bool:
     """An access list's entry that lets (nearly) everybody in."""
     if entry == "any":
         return True
-    network, _, prefix = entry.partition("/")
-    return prefix.isdigit() and int(prefix) < WIDEST_PREFIX and network[:1].isalnum()
+    try:
+        network = ipaddress.ip_network(entry, strict=False)
+    except ValueError:
+        return False
+    if network.version == 4:
+        return network.prefixlen < WIDEST_PREFIX
+    return network.prefixlen < WIDEST_PREFIX_6 and not network.subnet_of(_PRIVATE_6)
 
 
 CHECKS = (outside_udp, outside_tcp, no_open_recursion)

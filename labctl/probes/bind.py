@@ -12,8 +12,11 @@ import dns.rdataclass
 import dns.rdatatype
 
 from labctl.probes.decoding import decode
-from labctl.probes.dns import MAX_RECORDS, Record, normal
+from labctl.probes.dns import Record, normal
 from labctl.probes.request import Json, Probe, Request
+
+#: $GENERATE makes many.
+MOST_IN_A_ZONE = 2000
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ def records_of(text: str) -> tuple[Record, ...]:
     found = []
     for line in text.splitlines():
         fields = line.split(None, 4)
-        if len(fields) != 5 or not fields[1].isdigit() or fields[2] != "IN":
+        if len(fields) != 5 or not re.fullmatch("[0-9]{1,10}", fields[1]) or fields[2] != "IN":
             continue
         try:
             kind = dns.rdatatype.from_text(fields[3])
@@ -126,7 +129,7 @@ def records_of(text: str) -> tuple[Record, ...]:
         except (dns.exception.DNSException, ValueError):
             continue
         found.append(Record(fields[0].lower(), fields[3], normal(fields[3], data.to_text()), int(fields[1])))
-        if len(found) == MAX_RECORDS:
+        if len(found) == MOST_IN_A_ZONE:
             break
     return tuple(found)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import re
+import shlex
 from dataclasses import dataclass, replace
 
 from labctl.probes.decoding import decode
@@ -72,8 +73,9 @@ class Server:
 @dataclass(frozen=True)
 class Proxy:
     """A frontend, backend or listen section. ``balance`` has the arguments too, and is "" when it is left
-    out, "roundrobin" then being meant. ``cookie`` is the name of the one that HAProxy sets, ``sticks`` what a
-    stick table goes by. ``buffers``: it waits for the whole of a request before it chooses a server.
+    out, "roundrobin" then being meant. ``uses`` are the backends of ``use_backend``. ``cookie`` is the name
+    of the one that HAProxy sets, ``sticks`` what a stick table goes by. ``buffers``: it waits for the whole
+    of a request before it chooses a server.
     """
 
     kind: str
@@ -83,6 +85,7 @@ class Proxy:
     binds: tuple[int, ...]
     default_backend: str
     servers: tuple[Server, ...]
+    uses: tuple[str, ...] = ()
     cookie: str = ""
     sticks: str = ""
     buffers: bool = False
@@ -110,11 +113,21 @@ class Haproxy:
     def proxies(self) -> tuple[Proxy, ...]:
         return parse_config(self.text)
 
-    def balancer(self, ports: range) -> Proxy | None:
-        """The backend that serves most of these ports on this machine; None when none serves any."""
+    def balancer(self, ports: range, door: int) -> Proxy | None:
+        """The backend that serves these ports on this machine: the one that requests to the port ``door`` get
+        to, else the one that serves most of them. None when none serves any.
+        """
+        proxies = self.proxies()
+        doors = [one for one in proxies if door in one.binds]
+        first = {one.default_backend for one in doors} | {one.name for one in doors if one.kind == "listen"}
+        perhaps = {name for one in doors for name in one.uses}
         return max(
-            (proxy for proxy in self.proxies() if any(one.port in ports for one in proxy.servers)),
-            key=lambda proxy: len({one.port for one in proxy.servers if one.port in ports}),
+            (one for one in proxies if any(server.port in ports for server in one.servers)),
+            key=lambda one: (
+                one.kind != "frontend" and one.name in first,
+                one.name in perhaps,
+                len({server.port for server in one.servers if server.port in ports}),
+            ),
             default=None,
         )
 
@@ -236,39 +249,50 @@ def parse_config(text: str) -> tuple[Proxy, ...]:
     file.
     """
     proxies: list[Proxy] = []
-    defaults = Proxy("defaults", "", "tcp", "", (), "", ())
-    base = Server("", "", 0, False, INTER, FALL, RISE, 1)
+    plain = _Defaults(
+        Proxy("defaults", "", "tcp", "", (), "", ()), Server("", "", 0, False, INTER, FALL, RISE, 1)
+    )
+    named: dict[str, _Defaults] = {}
+    latest = plain
     current: Proxy | None = None
-    default_server = section_server = base
+    section_server = plain.server
     for raw in text.splitlines():
         words = _words(raw)
         if not words:
             continue
         if words[0] in _SECTIONS:
-            if current is not None:
+            if current is not None and current.kind != "defaults":
                 proxies.append(current)
             current = None
-            section_server = default_server
+            name = words[1] if len(words) > 1 else ""
+            # a section "from" defaults takes those, by their name
+            base = named.get(words[words.index("from") + 1]) if "from" in words[:-1] else None
             if words[0] == "defaults":
-                defaults = Proxy("defaults", "", "tcp", "", (), "", ())
-                default_server = section_server = base
-                current = defaults
+                latest = base or plain
+                current, section_server = replace(latest.proxy, name=name), latest.server
             elif words[0] in ("frontend", "backend", "listen"):
-                current = replace(defaults, kind=words[0], name=words[1] if len(words) > 1 else "")
+                begun = base or latest
+                current, section_server = replace(begun.proxy, kind=words[0], name=name), begun.server
             continue
         if current is None:
             continue
         if words[0] == "default-server":
             section_server = _settings(section_server, words[1:])
-            if current.kind == "defaults":
-                default_server = section_server
-            continue
-        current = _line(current, words, section_server)
+        else:
+            current = _line(current, words, section_server)
         if current.kind == "defaults":
-            defaults = current
-    if current is not None:
+            latest = named[current.name] = _Defaults(current, section_server)
+    if current is not None and current.kind != "defaults":
         proxies.append(current)
-    return tuple(proxy for proxy in proxies if proxy.kind != "defaults")
+    return tuple(proxies)
+
+
+@dataclass(frozen=True)
+class _Defaults:
+    """What sections begin with, and their server lines."""
+
+    proxy: Proxy
+    server: Server
 
 
 _SECTIONS = frozenset(
@@ -292,8 +316,18 @@ _SECTIONS = frozenset(
 
 
 def _words(line: str) -> list[str]:
-    """A line's words without its comment. Quotes are rare and only matter where blanks are quoted."""
-    return re.sub(r"(^|\s)#.*", "", line).replace('"', "").split()
+    """A line's words, without quotation marks, backslashes and its comment (HAProxy's manual, 2.2)."""
+    if not _QUOTING.search(line):
+        return line.split()
+    lexer = shlex.shlex(line, posix=True)
+    lexer.whitespace_split = True
+    try:
+        return list(lexer)
+    except ValueError:
+        return line.split()  # HAProxy does not take it either
+
+
+_QUOTING = re.compile("[\"'\\\\#]")
 
 
 def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
@@ -313,6 +347,8 @@ def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
         return replace(proxy, binds=proxy.binds + ports)
     if words[0] == "default_backend" and rest:
         return replace(proxy, default_backend=rest[0])
+    if words[0] == "use_backend" and rest:
+        return replace(proxy, uses=(*proxy.uses, rest[0]))
     if words[0] == "server" and len(rest) >= 2:
         return replace(proxy, servers=(*proxy.servers, _server(rest[0], rest[1], rest[2:], server)))
     if words[0] == "server-template" and len(rest) >= 3:
@@ -322,24 +358,24 @@ def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
 
 def _ports(bind: str) -> list[int]:
     first, _, last = bind.rpartition(":")[2].partition("-")
-    if not first.isdigit() or (last and not last.isdigit()):
+    low, high = _number(first), _number(last or first)
+    if low is None or high is None:
         return []
-    low, high = int(first), int(last or first)
     return list(range(low, min(high, low + 100) + 1))
 
 
 def _server(name: str, address: str, words: list[str], base: Server) -> Server:
     host, _, port = address.rpartition(":")
-    found = replace(base, name=name, host=host or address, port=int(port) if port.isdigit() else 0)
+    found = replace(base, name=name, host=host or address, port=_number(port) or 0)
     return _settings(found, words)
 
 
 def _template(words: list[str], base: Server) -> list[Server]:
     """``server-template PREFIX COUNT|FIRST-LAST ADDRESS``: all have the same address."""
     first, _, last = words[1].partition("-")
-    if not first.isdigit() or (last and not last.isdigit()):
+    low, high = (_number(first), _number(last)) if last else (1, _number(first))
+    if low is None or high is None:
         return []
-    low, high = (int(first), int(last)) if last else (1, int(first))
     return [
         _server(f"{words[0]}{n}", words[2], words[3:], base) for n in range(low, min(high, low + 100) + 1)
     ]
@@ -353,18 +389,22 @@ def _settings(server: Server, words: list[str]) -> Server:
             server = replace(server, check=word == "check")
         elif word == "inter":
             server = replace(server, inter=_seconds(value) or server.inter)
-        elif word == "fall" and value.isdigit():
-            server = replace(server, fall=int(value))
-        elif word == "rise" and value.isdigit():
-            server = replace(server, rise=int(value))
-        elif word == "weight" and value.isdigit():
-            server = replace(server, weight=int(value))
+        elif word == "fall" and (number := _number(value)) is not None:
+            server = replace(server, fall=number)
+        elif word == "rise" and (number := _number(value)) is not None:
+            server = replace(server, rise=number)
+        elif word == "weight" and (number := _number(value)) is not None:
+            server = replace(server, weight=number)
     return server
+
+
+def _number(text: str) -> int | None:
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 def _seconds(text: str) -> float:
     """HAProxy's times are milliseconds without a unit."""
-    match = re.fullmatch(r"(\d+)(us|ms|s|m|h|d)?", text)
+    match = re.fullmatch(r"([0-9]{1,12})(us|ms|s|m|h|d)?", text)
     if not match:
         return 0.0
     scale = {"us": 1e-6, "ms": 1e-3, None: 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

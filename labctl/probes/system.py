@@ -129,11 +129,13 @@ def _names(target: str, listening: Socket) -> bool:
         return False
     for part in ports.split(","):
         first, _, last = part.partition(":")
-        if first.isdigit() and int(first) <= listening.port <= int(last if last.isdigit() else first):
+        known = _PORT.fullmatch(first) and _PORT.fullmatch(last or first)
+        if known and int(first) <= listening.port <= int(last or first):
             return True
     return False
 
 
+_PORT = re.compile("[0-9]{1,5}")
 #: Rule targets that are understood: ports, ranges of them, and a protocol.
 _PORTS = re.compile(r"(?:Anywhere|\d+(?::\d+)?(?:,\d+(?::\d+)?)*)(?:/(?:tcp|udp))?")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from world import (
+    CONFIG,
     RECORDS,
     REFUSED,
     SILENT,
@@ -13,7 +15,6 @@ from world import (
     applicable,
     greeting,
     mount,
-    page,
     right_crash,
     states,
     unit,
@@ -43,6 +44,16 @@ def dependants(*ids: str) -> set[str]:
         if found & set(one.after) and not one.optional:
             found.add(one.id)
     return found - set(ids)
+
+
+#: Another backend with all workers, without checks.
+OTHER_BACKEND = "backend {}\n    balance {}\n" + "".join(
+    f"    server s{n} 127.0.0.1:{8080 + n}\n" for n in range(6)
+)
+CHECKED = re.sub(r"(:808\d)", r"\1 check", OTHER_BACKEND)
+UNKNOWN = Replies((Reply(503, "x", ""),), 0.0)
+#: What HAProxy says where a password is asked for.
+LOCKED = Replies((Reply(401, "<html>", ""),), 0.0)
 
 
 def change(**fields: object) -> Break:
@@ -165,6 +176,11 @@ CASES = [
     Case("write-refused", change(write=WriteTrial(False, "EACCES", "unasked", True)), ("nfs.write",)),
     Case(
         "write-lands-elsewhere", change(write=WriteTrial(True, "", "absent", True)), ("nfs.write-on-server",)
+    ),
+    Case(
+        "served-by-the-vm-itself",
+        change(mounts=[mount(super_options=("addr=127.0.0.1", "rw"))]),
+        ("nfs.mounted",),
     ),
     Case("no-bind9", change(installed={"nfs-common", "haproxy"}), ("dns.package",)),
     Case(
@@ -305,6 +321,35 @@ CASES = [
         ("lb.stats",),
     ),
     Case("no-checks", uncheck, ("lb.health-checks",)),
+    Case(
+        "checks-in-a-backend-that-nobody-gets-to",
+        both(
+            config("default_backend kitchen", "default_backend pantry"),
+            config("backend kitchen\n", f"{OTHER_BACKEND.format('pantry', 'roundrobin')}backend kitchen\n"),
+            lambda w: setattr(w, "haproxy", replace(w.haproxy, state=())),
+            change(page=UNKNOWN, page_outside=UNKNOWN),
+        ),
+        ("lb.health-checks", "lb.stats"),
+    ),
+    Case(
+        "a-door-without-a-backend",
+        both(config(CONFIG[CONFIG.index("backend kitchen") :], ""), nobody),
+        ("lb.workers", "lb.servers", "lb.frontend"),
+    ),
+    Case(
+        "of-its-own-types-one-is-db-locals",
+        records(*(one for one in RECORDS if one.type != "TXT"), Record("example.com.", "AAAA", "::1", 60)),
+        ("dns.own-others",),
+    ),
+    Case(
+        "signed-and-nothing-else-of-its-own",
+        records(
+            *(one for one in RECORDS if one.type not in ("TXT", "CNAME")),
+            Record("example.com.", "DNSKEY", "257 3 13 x", 60),
+            Record("example.com.", "NSEC", "api.example.com. A", 60),
+        ),
+        ("dns.own-others",),
+    ),
     Case("7000-closed", change(door_outside=SILENT), ("lb.reach-frontend",)),
     Case("7001-closed", change(page_outside=SILENT), ("lb.reach-stats",)),
     Case("crash-not-passed-on", crash(crash=Replies((Reply(404, "no", ""),), 0.1)), ("lb.crash-down",)),
@@ -324,65 +369,3 @@ CASES = [
     Case("tcp-mode", crash(empty=Replies((Reply(0, "", "reset"),) * 2, 0.1)), ("lb.crash-503",)),
     Case("not-up-again", crash(up=Settled(False, 20.0, states([2]))), ("lb.recovered",)),
 ]
-
-
-VARIANTS = {
-    "mounted-by-address": change(mounts=[mount(source="10.77.0.2:/opt/lab7/private/alice")]),
-    "mounted-by-short-name": change(mounts=[mount(source="staff2:/opt/lab7/private/alice")]),
-    "nfs-version-3": change(mounts=[mount(fstype="nfs", super_options=("rw", "vers=3", "addr=10.77.0.2"))]),
-    "mounted-elsewhere-with-a-slash": change(
-        mounts=[mount(source="staff2.decal.xcf.sh:/opt/lab7/private/alice/", target="/media/lab")]
-    ),
-    "public-mounted-too": change(
-        mounts=[mount(), mount(source="staff2.decal.xcf.sh:/opt/lab7/public", target="/media")]
-    ),
-    "unit-called-bind9": lambda w: w.units.pop("named.service"),
-    "primary": named("type master", "type primary", False),
-    "resolved-on-its-own-address": change(port_53=("named",)),
-    "balance-left-out": config("    balance roundrobin\n", ""),
-    "leastconn": config("balance roundrobin", "balance leastconn"),
-    "listen-instead-of-two": config(
-        "frontend door\n    bind *:7000\n    default_backend kitchen\nbackend kitchen\n",
-        "listen kitchen\n    bind *:7000\n",
-    ),
-    "check-by-default-server": both(
-        config(" check", ""),
-        config("    balance roundrobin\n", "    balance roundrobin\n    default-server check\n"),
-    ),
-    "ipv6-binds": both(config("*:7000", ":::7000"), config("*:7001", "[::]:7001")),
-    "source": both(
-        config("balance roundrobin", "balance source"),
-        order([4]),
-        crash(rotation=Replies(tuple(greeting(4) for _ in range(15)), 0.4)),
-    ),
-    "random": both(
-        config("balance roundrobin", "balance random"),
-        order([3, 1, 5, 0, 2, 2, 4, 1, 3, 0, 5, 4, 0, 3, 1, 4, 2, 5]),
-        # ID 5 does not come up: by chance, not by fault
-        crash(rotation=Replies(tuple(greeting(n) for n in [1, 2, 2, 4, 3, 1, 1, 4, 3, 2] * 2), 0.4)),
-    ),
-    # HAProxy's own: two servers are UP again, and get no turn before its scheduler's round ends
-    "servers-without-a-turn-yet": change(
-        turns_count=True, order=[*[4, 5, 0, 1] * 9, *[2, 3, 4, 5, 0, 1] * 90]
-    ),
-    "servers-still-coming-up": both(
-        lambda w: setattr(w, "haproxy", replace(w.haproxy, state=states([4, 5]))),
-        lambda w: setattr(w, "before_settled", [0, 1, 2, 3] * 60),
-    ),
-    "another-client-takes-a-turn": lambda w: w.order.__delitem__(9),
-    "wildcard-in-the-zone": change(outside_rcode="NOERROR"),
-    "recursion-for-the-graders-network": change(recursion=True),
-    "no-admin-socket": both(
-        lambda w: setattr(w, "haproxy", replace(w.haproxy, state=())),
-        change(page=page(states()), page_outside=page(states())),
-    ),
-    "mx-and-srv": records(
-        *[one for one in RECORDS if one.type not in ("CNAME", "TXT")],
-        Record("example.com.", "MX", "10 api.example.com.", 60),
-        Record("_http._tcp.example.com.", "SRV", "0 5 7000 api.example.com.", 60),
-    ),
-    "crashed-another-id": crash(
-        crash=Replies((Reply(200, "Crashing ID 5!\n", ""),), 0.1),
-        rotation=Replies(tuple(greeting(n) for n in [0, 1, 2, 3, 4] * 3), 0.3),
-    ),
-}

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from lab7_cases import CASES, VARIANTS, Case, dependants, one_dead
+from lab7_cases import CASES, Case, dependants, one_dead
+from lab7_variants import VARIANTS
 from world import LAB, REFUSED, SILENT, TARGET, World, applicable, greeting, mount, right_crash, states
 
 from labctl.grading import Evidence, judge
@@ -89,6 +90,14 @@ def test_what_cannot_be_observed_is_an_error_and_never_a_failure(probe: str) -> 
     lost = World(lost={probe}).lost_checks()
     assert lost
     assert set(lost.values()) == {"error"}
+
+
+def test_health_checks_that_take_longer_than_is_waited_are_not_judged() -> None:
+    world = World(crash=replace(right_crash(), down=Settled(False, 40.0, states())))
+    world.haproxy = replace(
+        world.haproxy, text=world.haproxy.text.replace(" check", " check inter 15s fall 3")
+    )
+    assert world.lost_checks()["lb.crash-down"] == "error"
 
 
 def test_the_firewall_is_looked_at_where_something_does_not_get_through() -> None:

@@ -332,7 +332,7 @@ class World:
         return fixed or Replies(tuple(greeting(n) for n in order[:count]), took)
 
     def _shots(self, args: Any) -> ShotReplies:
-        backend = self.haproxy.balancer(range(8080, 8086))
+        backend = self.haproxy.balancer(range(8080, 8086), 7000)
         assert backend is not None
         servers = [one for one in backend.servers if one.weight and one.port - 8080 in self.workers]
         make = ALGORITHMS[self.balances or backend.balance or "roundrobin"][1]

@@ -30,8 +30,8 @@ class Asked:
         self.programs.append(argv[0])
         return real(argv, *rest, **more)
 
-    def told(self, options: str = "", statements: str = "") -> dict[str, Any]:
-        (self.folder / "db").write_text(ZONE)
+    def told(self, options: str = "", statements: str = "", more: str = "") -> dict[str, Any]:
+        (self.folder / "db").write_text(ZONE + more)
         zone = f'zone "example.com" {{ type master; file "{self.folder}/db"; }};'
         text = f'{statements}\noptions {{ directory "{self.folder}"; {options} }};\n{zone}\n'
         (self.folder / "named.conf").write_text(text)
@@ -49,6 +49,27 @@ def test_each_program_is_run_once(asked: Asked) -> None:
     assert (told["config_valid"], told["zone_valid"]) == (True, True)
     assert "ns.example.com." in told["records"]
     assert told["zone_file"] == str(asked.folder / "db")
+
+
+def test_a_file_is_included_from_the_servers_own_directory(asked: Asked) -> None:
+    (asked.folder / "more").write_text("extra TXT here\n")
+    told = asked.told(more="$INCLUDE more\n")
+    assert told["zone_valid"], told["zone_message"]
+    assert "extra.example.com." in told["records"]
+
+
+def test_names_of_others_are_not_looked_up(asked: Asked) -> None:
+    told = asked.told(
+        more="@ MX 10 nowhere.invalid.\n@ NS nowhere.invalid.\n_x._tcp SRV 1 1 1 nowhere.invalid.\n"
+    )
+    assert told["zone_valid"], told["zone_message"]
+    assert "nowhere" not in told["zone_message"]
+
+
+def test_a_name_of_the_zone_without_an_address_is_still_no_name_server(asked: Asked) -> None:
+    told = asked.told(more="@ NS nobody\n")
+    assert not told["zone_valid"]
+    assert "nobody.example.com" in told["zone_message"]
 
 
 def test_a_warning_is_no_part_of_the_configuration(asked: Asked) -> None:

@@ -186,6 +186,40 @@ def test_haproxys_configuration() -> None:
     assert (stats.mode, stats.algorithm) == ("tcp", "roundrobin")
 
 
+@pytest.mark.parametrize(
+    ("line", "port", "check", "weight"),
+    [
+        ("server a '127.0.0.1:8080' \"check\"", 8080, True, 1),
+        ("server a 127.0.0.1:8080 cookie a\\ #1 check weight 3", 8080, False, 1),
+        ("server a 127.0.0.1:8080 cookie a\\ \\#1 check weight 3", 8080, True, 3),
+        ("server a 127.0.0.1:8080 check#on", 8080, True, 1),
+        ("server a 127.0.0.1:80² check", 0, True, 1),
+        (f"server a 127.0.0.1:8080 check inter {'9' * 400} fall ² rise {'9' * 5000} weight ³", 8080, True, 1),
+        ("server a 127.0.0.1:8080 'check", 8080, False, 1),
+    ],
+)
+def test_a_line_is_read_as_haproxy_reads_it(line: str, port: int, check: bool, weight: int) -> None:
+    (one,) = parse_config(f"backend x\n    {line}\n")[0].servers
+    assert (one.port, one.check, one.weight) == (port, check, weight)
+
+
+def test_a_section_may_take_defaults_by_their_name() -> None:
+    text = (
+        "defaults base\n  mode http\n  balance random\n  default-server check\n"
+        "defaults more from base\n  option httplog\n"
+        "defaults other\n  mode tcp\n"
+        "backend x from base\n  server a 127.0.0.1:1\n"
+        "backend y from more\n  server a 127.0.0.1:1\n"
+        "backend z\n  server a 127.0.0.1:1\n"
+    )
+    found = [(one.name, one.mode, one.algorithm, one.servers[0].check) for one in parse_config(text)]
+    assert found == [
+        ("x", "http", "random", True),
+        ("y", "http", "random", True),
+        ("z", "tcp", "roundrobin", False),
+    ]
+
+
 def test_defaults_end_with_the_next_defaults() -> None:
     text = (
         "defaults\n  mode http\n  balance source\ndefaults\n  mode tcp\nbackend x\n  server a 127.0.0.1:1\n"

@@ -43,12 +43,14 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         return result
     path = zone_file(text, zone)
     result["zone_file"] = path
+    # as named reads it: with its journal, $INCLUDE from its directory, and nobody else's names looked up
+    reading = ["-j", "-w", directory(text), "-i", "local"]
     if path:
-        said = ask(["named-checkzone", zone, path], ctx)
+        said = ask(["named-checkzone", *reading, zone, path], ctx)
         result["zone_valid"] = said.rc == 0
         result["zone_message"] = (said.out + said.err).strip()[:2000]
     if result["zone_valid"]:
-        dump = ask(["named-compilezone", "-q", "-o", "-", zone, path], ctx, cap=TEXT_CAP)
+        dump = ask(["named-compilezone", *reading, "-q", "-o", "-", zone, path], ctx, cap=TEXT_CAP)
         result["records"] = dump.out if dump.rc == 0 else ""
     return result
 
@@ -88,5 +90,10 @@ def zone_file(text: str, zone: str) -> str:
     named = re.search(r'^\s*file "([^"]+)"', block.group(2), re.MULTILINE)
     if named is None:
         return ""
-    folder = re.search(r'^\s*directory "([^"]+)"', text, re.MULTILINE)
-    return os.path.join(folder.group(1) if folder else "/var/cache/bind", named.group(1))
+    return os.path.join(directory(text), named.group(1))
+
+
+def directory(text: str) -> str:
+    """named's working directory, which relative names of files begin from."""
+    found = re.search(r'^\s*directory "([^"]+)"', text, re.MULTILINE)
+    return found.group(1) if found else "/var/cache/bind"

@@ -24,7 +24,7 @@ def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """
     files = files_in_use()
     text = ""
-    for path in files:
+    for path in [one for given in files for one in written_in(given)]:
         try:
             with open(path, "rb") as handle:
                 text += handle.read(TEXT_CAP).decode("utf-8", "replace") + "\n"
@@ -53,6 +53,14 @@ def files_in_use() -> list[str]:
             if files and all(os.path.isabs(path) for path in files):
                 return files[:8]
     return [CONFIG]
+
+
+def written_in(path: str) -> list[str]:
+    """The files that HAProxy reads for one -f: of a directory those that end in .cfg, in their order."""
+    try:
+        return [os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(".cfg")]
+    except OSError:
+        return [path]
 
 
 def ask_socket(text: str, command: str, wait: float) -> str:
