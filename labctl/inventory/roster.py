@@ -18,6 +18,13 @@ from labctl.inventory.draft import Draft
 COLUMNS = ("name", "email", "sid", "user")
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _DATA_ONLY = ("{{", "{%", "{#")
+#: What spreadsheets and web pages leave in cells: blanks that are none, marks that nobody sees.
+_INVISIBLE = {
+    **dict.fromkeys(map(ord, "\u00a0\u2007\u202f"), " "),
+    **dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"), ""),
+}
+#: Part of how names are written in Persian and in other languages.
+_JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"), "")
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,7 @@ def _rows(path: Path, text: str) -> Iterator[_Row]:
                 hint='put quotes around a cell that holds a comma: "Doe, Kim"',
                 place=Place(path, number, 1, line),
             )
-        filled = [*cells, *[""] * (len(header) - len(cells))]
+        filled = [*(cell.translate(_INVISIBLE) for cell in cells), *[""] * (len(header) - len(cells))]
         starts = [match.start() for match in cell.finditer(line)]
         row = _Row(
             path,
@@ -125,7 +132,8 @@ def _rows(path: Path, text: str) -> Iterator[_Row]:
             {column: starts[index] if index < len(starts) else 0 for column, index in columns.items()},
         )
         for column, value in row.cells.items():
-            if any(mark in value for mark in _DATA_ONLY) or not value.isprintable():
+            shown = value.translate(_JOINERS) if column == "name" else value
+            if any(mark in value for mark in _DATA_ONLY) or not shown.isprintable():
                 raise InventoryError(
                     f"the {column} cannot be {value!r}",
                     hint="a cell of a roster is plain text on one line, without templates",

@@ -44,6 +44,14 @@ def test_a_spreadsheets_export(tmp_path: Path) -> None:
     assert made.hosts["lee.example.org"].variables["student_name"] == "Lee Ng"
 
 
+def test_what_nobody_sees_in_a_cell_stops_nobody(tmp_path: Path) -> None:
+    persian = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
+    made = read(tmp_path, f"{HEAD}Kim\u00a0Doe\u200b,kim@example.org\u00a0,1,kim\n{persian},a,2,ali\n")
+    kim, ali = (made.hosts[f"{user}.example.org"].variables for user in ("kim", "ali"))
+    assert (kim["student_name"], kim["student_email"]) == ("Kim Doe", "kim@example.org")
+    assert ali["student_name"] == persian
+
+
 def test_the_inventorys_own_variables_win(tmp_path: Path) -> None:
     made = read(
         tmp_path,
