@@ -47,43 +47,50 @@ class Bind:
         named = re.search(r"^\s*type (\w+);", block.group(2), re.MULTILINE) if block else None
         return named.group(1).lower() if named else ""
 
-    def option(self, name: str) -> str | None:
-        """The value of a statement in the ``options`` block, blanks folded; None when it is not there."""
-        block = re.search(r"^options \{\n(.*?)^\};", self.text, re.MULTILINE | re.DOTALL)
-        if not block:
-            return None
-        found = re.search(
-            rf"^\s*{re.escape(name)} (\{{.*?^\s*\}}|[^;]*);", block.group(1), re.MULTILINE | re.DOTALL
-        )
-        return " ".join(found.group(1).split()) if found else None
-
     def recursion_for(self) -> tuple[str, ...]:
-        """Who may have names resolved: the entries of the access list in force, named lists opened up.
+        """Who may have names resolved: the entries of the access lists in force, named lists opened up; of
+        all views together.
 
-        BIND takes allow-recursion, else allow-query-cache, else allow-query, else its own default.
+        BIND takes allow-recursion, else allow-query-cache, else allow-query, else its own default, each from
+        the view and else from the options (its manual, 8.2.16.6).
         """
-        if (self.option("recursion") or "yes") in ("no", "false", "0"):
-            return ()
-        for name in ("allow-recursion", "allow-query-cache", "allow-query"):
-            # a view's own statement counts too, and the widest is what the world gets
-            found = re.findall(rf"^\s*{name} \{{(.*?)^\s*\}};", self.text, re.MULTILINE | re.DOTALL)
-            inside = [self._entries(body) for body in found] if name != "allow-query" else []
-            option = self.option(name)
-            if option is not None and not inside:
-                inside = [self._entries(option.strip("{} "))]
-            if inside:
-                return tuple(dict.fromkeys(entry for entries in inside for entry in entries))
-        return ("localnets", "localhost")
+        options = "".join(re.findall(r"^options \{\n(.*?)^\};", self.text, re.MULTILINE | re.DOTALL))
+        views = re.findall(r"^view [^\n]*\{\n(.*?)^\};", self.text, re.MULTILINE | re.DOTALL)
+        found: list[str] = []
+        for view in views or [""]:
+            if (_said("recursion", view, options) or "yes") in ("no", "false", "0"):
+                continue
+            lists = (_said(name, view, options) for name in _ALLOWING)
+            allowed = next((self._entries(one) for one in lists if one is not None), _BY_DEFAULT)
+            clients = _said("match-clients", view)
+            if "any" in allowed and clients is not None:
+                allowed = self._entries(clients)  # nobody else gets to this view
+            found += allowed
+        return tuple(dict.fromkeys(found))
 
     def _entries(self, body: str, depth: int = 0) -> tuple[str, ...]:
         entries: list[str] = []
-        for word in (part.strip().strip('"') for part in body.replace("\n", " ").split(";")):
+        # a list in a list is as if its entries stood there
+        for word in (part.strip(" \t{}").strip('"') for part in body.replace("\n", " ").split(";")):
             named = re.search(rf'^acl "{re.escape(word)}" \{{(.*?)^\}};', self.text, re.MULTILINE | re.DOTALL)
             if named and depth < 5:
                 entries.extend(self._entries(named.group(1), depth + 1))
             elif word:
                 entries.append(word)
         return tuple(entries)
+
+
+_ALLOWING = ("allow-recursion", "allow-query-cache", "allow-query")
+_BY_DEFAULT = ("localnets", "localhost")
+
+
+def _said(name: str, *blocks: str) -> str | None:
+    """A statement's value in the first of the blocks that has it: of a list what stands in its braces."""
+    for block in blocks:
+        found = re.search(rf"^\t{name} (?:\{{\n(.*?)^\t\}}|([^;{{]*));", block, re.MULTILINE | re.DOTALL)
+        if found:
+            return found.group(1) or found.group(2) or ""
+    return None
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from labctl.agent.remote.outcome import Context
 from labctl.agent.remote.probes import bind
+from labctl.probes import Bind
 
 ZONE = "$TTL 60\n@ SOA ns.example.com. root.example.com. 7 60 60 60 60\n@ NS ns\nns A 10.77.0.11\n"
 #: Deprecated: said, and no mistake.
@@ -49,6 +51,31 @@ def test_each_program_is_run_once(asked: Asked) -> None:
     assert (told["config_valid"], told["zone_valid"]) == (True, True)
     assert "ns.example.com." in told["records"]
     assert told["zone_file"] == str(asked.folder / "db")
+
+
+LISTS = "acl campus { 10.0.0.0/8; { 192.168.0.0/16; }; };\noptions { recursion no; allow-query { any; }; };\n"
+A_ZONE = 'zone "x" { type master; file "/x"; allow-query { none; }; };'
+
+
+@pytest.mark.parametrize(
+    ("views", "allowed"),
+    [
+        ("", ()),
+        ('view "a" { recursion yes; %s };', ("any",)),
+        ('view "a" { recursion yes; allow-recursion { { localhost; }; campus; }; %s };',
+         ("localhost", "10.0.0.0/8", "192.168.0.0/16")),
+        ('view "a" { match-clients { campus; }; recursion yes; %s };\nview "b" { match-clients { any; }; };',
+         ("10.0.0.0/8", "192.168.0.0/16")),
+        ('view "a" { match-clients { campus; }; };\nview "b" { recursion yes; allow-recursion { any; }; };',
+         ("any",)),
+    ],
+)  # fmt: skip
+def test_who_may_recurse_is_told_of_all_views(tmp_path: Path, views: str, allowed: tuple[str, ...]) -> None:
+    config = tmp_path / "named.conf"
+    config.write_text(LISTS + views.replace("%s", A_ZONE))
+    printed = subprocess.run(["named-checkconf", "-p", config], capture_output=True, text=True, check=True)
+    told = Bind(True, "", True, "", printed.stdout, "", False, "", ())
+    assert told.recursion_for() == allowed
 
 
 def test_a_file_is_included_from_the_servers_own_directory(asked: Asked) -> None:
