@@ -6,8 +6,10 @@ SHELL := /bin/bash
 VENV := .venv
 LABCTL := $(VENV)/bin/labctl
 PYTEST := $(VENV)/bin/python -m pytest
-# Two at a time: the emulated VMs' tests, which mostly wait, and all others.
-WORKERS := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+BY_FILE := --dist=loadfile --no-loadscope-reorder
+# Two at a time: the emulated VMs' tests, which mostly wait, and all others. Without VMs some always wait.
+WORKERS := --numprocesses=2 $(BY_FILE)
+FAST := --numprocesses=3 $(BY_FILE)
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +33,7 @@ test: machine-tests venv  ## the whole suite, on real VMs too (about 40 minutes 
 	$(PYTEST) $(WORKERS) --durations=15
 
 test-fast: machine-tests venv  ## the tests that need no VM (under a minute)
-	$(PYTEST) $(WORKERS) -q -m "not vm and not slow"
+	$(PYTEST) $(FAST) -q -m "not vm and not slow"
 
 test-soak: machine-tests venv  ## what `make test` tries once or twice, as often as promised (as root; three hours)
 	$(PYTEST) -m soak -s --durations=0
