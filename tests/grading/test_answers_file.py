@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from world import LAB
 
@@ -116,7 +116,8 @@ def test_what_yaml_writes_is_read_back(
     assert found == {key: value for key, value in kept.items() if value}
 
 
-@given(st.text(max_size=120) | st.binary(max_size=120))
+@given(st.text(max_size=120) | st.binary(max_size=120) | st.text("1a: >|\n-b#\x85'\"{", max_size=60))
+@example("{0")
 def test_any_file_is_answers_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, data: str | bytes
 ) -> None:

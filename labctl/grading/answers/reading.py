@@ -167,7 +167,9 @@ class _Reader:
         their question without ``|``.
         """
         first, last = event.start_mark, event.end_mark
-        whole = [*self._lines[first.line : last.line], self._lines[last.line][: last.column]]
+        # a mark may be a line behind the text's end
+        ending = (line[: last.column] for line in self._lines[last.line : last.line + 1])
+        whole = [*self._lines[first.line : last.line], *ending]
         if event.style == ">":
             return textwrap.dedent("\n".join(whole[1:]))
         if not event.style and len(whole) > 1 and not whole[0][: first.column].strip():
