@@ -143,11 +143,11 @@ class _Builder:
     def _map(self, node: Any) -> Map:
         built = Map(self.place(node.start_mark))
         for key_node, value_node in node.value:
-            key = self.build(key_node)
-            key_place = self.place(key_node.start_mark)
             if key_node.tag == "tag:yaml.org,2002:merge":
                 self._merge(built, value_node)
                 continue
+            key = self.build(key_node)
+            key_place = self.place(key_node.start_mark)
             if isinstance(key, (Map, Seq)):
                 raise self.error(
                     "a mapping cannot be a key here",

@@ -18,6 +18,9 @@ from labctl.inventory.vars_files import Layers, VarsDirectory
 
 _DIRECT = re.compile(r"^(?P<user>[^@\s:]+)@(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:@/]+)(?::(?P<port>\d{1,5}))?$")
 
+#: What ansible_connection may be; smart and paramiko are ssh to Ansible too.
+_CONNECTIONS = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh", "local"})
+
 
 @dataclass(frozen=True)
 class Host:
@@ -82,20 +85,21 @@ class Host:
     @property
     def address(self) -> str:
         """Where to connect to: a name or an address."""
-        return str(self.value("ansible_host", self.name))
+        return str(self._either("ansible_host", "ansible_ssh_host") or self.name)
 
     @property
     def port(self) -> int:
-        return self._integer("ansible_port", 22)
+        old = self.value("ansible_ssh_port") is not None
+        return self._integer("ansible_ssh_port" if old else "ansible_port", 22)
 
     @property
     def user(self) -> str:
-        return str(self.value("ansible_user") or getpass.getuser())
+        return str(self._either("ansible_user", "ansible_ssh_user") or getpass.getuser())
 
     @property
     def key_file(self) -> Path | None:
         """The private key to offer; None leaves it to the user's defaults."""
-        return self._path("ansible_ssh_private_key_file")
+        return self._path("ansible_ssh_private_key_file") or self._path("ansible_private_key_file")
 
     @property
     def known_hosts(self) -> Path | None:
@@ -110,7 +114,18 @@ class Host:
 
     @property
     def is_local(self) -> bool:
-        return bool(self.value("ansible_connection") == "local")
+        chosen = str(self.value("ansible_connection") or "ssh").removeprefix("ansible.builtin.")
+        if chosen not in _CONNECTIONS:
+            raise InventoryError(
+                f"{self.name}: ansible_connection {chosen!r} is not covered: ssh and local are",
+                hint="labctl setup --engine ansible runs it through ansible-core",
+            )
+        return chosen == "local"
+
+    def _either(self, name: str, old: str) -> Any:
+        """A variable under its name of today or its old one, which wins, as in Ansible."""
+        value = self.value(old)
+        return self.value(name) if value is None else value
 
     def _path(self, name: str) -> Path | None:
         value = self.value(name)

@@ -21,6 +21,7 @@ from labctl.playbook.result import HostRun, RunResult, TaskResult
 from labctl.playbook.session import Delegates, Session
 from labctl.playbook.state import World
 from labctl.playbook.tags import Tags
+from labctl.playbook.variables import Layer, Scope
 
 #: A VM's whole setup may take this long: a first run fetches and unpacks packages.
 SETUP_SECONDS = 3600.0
@@ -255,15 +256,16 @@ def _steps(
 
 
 def _pattern(play: Play, options: RunOptions) -> str:
-    value = play.hosts.value
-    text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
-    for name, replacement in options.extra_vars.items():
-        text = text.replace("{{ " + name + " }}", str(replacement)).replace(
-            "{{" + name + "}}", str(replacement)
-        )
-    if "{{" in text:
-        raise PlaybookError(f"hosts: {text!r} needs a variable given with -e", place=play.hosts.place)
-    return text
+    """The play's hosts: templates see what is given with -e, and the play's own variables."""
+    layers = [Layer("extra vars", options.extra_vars, "final"), Layer("play vars", play.vars)]
+    try:
+        value = play.templar.render(play.hosts.value, play.hosts.place, Scope(play.templar, layers))
+    except PlaybookError as err:
+        raise PlaybookError(
+            f"hosts: {play.hosts.value!r} needs a variable given with -e: {err.message}",
+            place=play.hosts.place,
+        ) from err
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _named(inventory: Inventory, hosts: Sequence[Host], pattern: str) -> set[str]:

@@ -14,6 +14,7 @@ from labctl.playbook.includes import Includes
 from labctl.playbook.model import Block, Play, Task
 from labctl.playbook.once import Once, Outcome
 from labctl.playbook.prepare import (
+    Item,
     Mode,
     Prepared,
     ignores_errors,
@@ -288,7 +289,7 @@ class PlayOnHost:
                 continue
             if entry is None:
                 self._facts(result)
-            elif entry.task.until:
+            elif entry.repeats:
                 # It may call the agent again, which is only free for that once this call has ended.
                 repeated.append((entry, result))
             else:
@@ -307,9 +308,10 @@ class PlayOnHost:
     def _take(self, prepared: Prepared, values: Sequence[Mapping[str, Any]], seconds: float) -> bool:
         """Judge one task by its items' values; returns whether it failed for good."""
         results = [judge.judged(prepared, item, v) for item, v in zip(prepared.items, values, strict=True)]
-        if prepared.task.until and not prepared.looped:
-            results, more = self._until(prepared, results)
-            seconds += more
+        if prepared.repeats:
+            for number, item in enumerate(prepared.items):
+                results[number], more = self._until(replace(prepared, items=(item,)), results[number])
+                seconds += more
         whole = judge.registered(prepared, results)
         if prepared.task.module.name in ("set_fact", "include_vars"):
             self._keep(prepared)
@@ -329,30 +331,37 @@ class PlayOnHost:
         self.failure = whole
         return True
 
-    def _until(self, prepared: Prepared, results: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], float]:
-        """Repeat a task until its condition holds, as often as it may."""
+    def _until(self, prepared: Prepared, result: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        """Repeat a task, or one round of its loop, until its condition holds, as often as it may."""
         task, item = prepared.task, prepared.items[0]
-        retries = int(number_of(task.retries, item.scope, 3.0))
-        delay = number_of(task.delay, item.scope, 5.0)
-        spent = 0.0
-        attempt = 1
-        while not results[0].get("skipped"):
-            if judge.all_true(task.until, judge.with_result(prepared, item.scope, results[0])):
-                break
-            if attempt > retries:
-                results[0].update(
-                    failed=True, msg=f"not so after {attempt} attempts: {results[0].get('msg', '')}"
-                )
-                break
-            self.session.deadline.check(f"waiting to repeat {prepared.name!r}")
-            self.session.wait(delay)
-            spent += delay
-            values, seconds = self.sender.once(prepared)
-            spent += seconds
-            results = [judge.judged(prepared, item, values[0])]
-            attempt += 1
-        results[0]["attempts"] = attempt
-        return results, spent
+        spent, attempt = 0.0, 1
+        if result.get("skipped"):
+            return result, spent
+        try:
+            retries = int(number_of(task.retries, item.scope, 3.0))
+            delay = number_of(task.delay, item.scope, 5.0)
+            while retries > 0:
+                result["attempts"] = min(attempt, retries)
+                if self._holds(prepared, item, result):
+                    break
+                if attempt > retries:
+                    told = f"not so after {attempt} attempts: {result.get('msg', '')}"
+                    result.update(failed=True, msg=told)
+                    break
+                self.session.deadline.check(f"waiting to repeat {prepared.name!r}")
+                self.session.wait(delay)
+                values, seconds = self.sender.once(prepared)
+                spent += delay + seconds
+                result = judge.judged(prepared, item, values[0])
+                attempt += 1
+        except PlaybookError as err:
+            result.update(failed=True, msg=str(err))
+        return result, spent
+
+    def _holds(self, prepared: Prepared, item: Item, result: dict[str, Any]) -> bool:
+        if not prepared.task.until:
+            return not result["failed"]
+        return judge.all_true(prepared.task.until, judge.with_result(prepared, item.scope, result))
 
     def _keep(self, prepared: Prepared) -> None:
         """What set_fact and include_vars give."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
@@ -83,7 +84,8 @@ def check_args(module: Module, args: Map, place: Place, templar: Templar) -> Non
 
 def _unknown(module: Module, word: Any, place: Place) -> PlaybookError:
     near = nearest(str(word), module.spelled)
-    hint = f"did you mean {near!r}?" if near else f"it has: {', '.join(sorted(module.params))}"
+    hint = f"did you mean {near!r}?" if near else f"covered are: {', '.join(sorted(module.params))}"
+    hint += "; --engine ansible runs what Ansible's own has besides"
     return PlaybookError(f"{module.name} has no parameter {word!r}", hint=hint, place=place)
 
 
@@ -116,8 +118,9 @@ def _is_dynamic(value: Any) -> bool:
 
 def _check_mode_literal(value: Any, place: Place) -> None:
     """``mode: 644`` is a decimal number in YAML, and 01204 in octal: nobody means that."""
-    written = place.text[place.column - 1 :]
-    if isinstance(value, int) and place.line and not written.startswith("0"):
+    written = re.sub(r"^[&*]\S*\s*", "", place.text[place.column - 1 :])
+    # of a vault's text and where an alias stands nobody sees how it was written
+    if isinstance(value, int) and place.line and written and not written.startswith("0"):
         raise BadValue(f'{value} is a decimal number here: write it in quotes, mode: "{value:04d}"')
 
 

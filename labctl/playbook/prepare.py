@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
+
+from jinja2.utils import missing
 
 from labctl.agent import LOGIN_USER, Op
 from labctl.errors import PlaybookError
@@ -79,7 +81,12 @@ class Prepared:
     def judged_here(self) -> bool:
         """Whether only the controller can say if it failed: nothing may follow it in its batch."""
         conditions = [source.value for source in self.task.failed_when]
-        return bool(self.task.until) or (bool(conditions) and conditions != [False])
+        return self.repeats or (bool(conditions) and conditions != [False])
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it may be done again: until what it says, or with ``retries`` alone until it succeeds."""
+        return bool(self.task.until) or self.task.retries is not None
 
     @property
     def never_fails(self) -> bool:
@@ -123,20 +130,17 @@ def prepare(task: Task, scope: Scope, mode: Mode) -> Prepared:
     templar = scope.templar
     scope.touched = False
     check = _flag(task.check_mode, scope, mode.check)
-    items: list[Item]
-    if task.loop is None:
+    elements = None if task.loop is None else _elements_or_none(task, scope)
+    if elements is None:
         items = [_item(task, scope, quiet=mode.quiet)]
     else:
-        items = [
-            _looped(task, scope, element, index, quiet=mode.quiet)
-            for index, element in enumerate(_elements(task, scope))
-        ]
+        items = _rounds(task, scope, elements, quiet=mode.quiet)
     timeout = task.timeout and float(_number(task.timeout, scope))
     return Prepared(
         task=task,
         name=_name(task, scope),
         items=tuple(items),
-        looped=task.loop is not None,
+        looped=elements is not None,
         check=check,
         diff=_flag(task.diff, scope, mode.diff),
         hidden=_flag(task.no_log, scope, False),
@@ -157,6 +161,31 @@ def _seconds(task: Task, items: list[Item]) -> float:
             if isinstance(value, int | float):
                 longest = max(longest, value + 15.0)
     return longest
+
+
+def _elements_or_none(task: Task, scope: Scope) -> list[Any] | None:
+    """What the loop goes over; None when that cannot be told and the task is skipped without it."""
+    try:
+        return _elements(task, scope)
+    except PlaybookError:
+        try:
+            if _unmet(task, scope) is not None:
+                return None
+        except PlaybookError:
+            pass  # it names the loop's variable: the loop's own mistake is the one to tell
+        raise
+
+
+def _rounds(task: Task, scope: Scope, elements: list[Any], *, quiet: bool) -> list[Item]:
+    """A loop's rounds. What set_fact sets in one, the next ones see."""
+    items = []
+    for index, element in enumerate(elements):
+        item = _looped(task, scope, element, index, quiet=quiet)
+        items.append(item)
+        if task.module.name == "set_fact" and item.value and item.value.get("ansible_facts"):
+            kind: Literal["remote", "final"] = "remote" if item.value.get("_remote") else "final"
+            scope = scope.with_layer(Layer("set_fact", item.value["ansible_facts"], kind))
+    return items
 
 
 def _looped(task: Task, scope: Scope, element: Any, index: int, *, quiet: bool) -> Item:
@@ -189,16 +218,24 @@ def _elements(task: Task, scope: Scope) -> list[Any]:
     return value
 
 
-def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
+def _unmet(task: Task, scope: Scope) -> Source | None:
+    """The first of the task's conditions that does not hold."""
     for condition in task.when:
         if not scope.templar.truth(condition.value, condition.place, scope):
-            value = {
-                "changed": False,
-                "skipped": True,
-                "skip_reason": "Conditional result was False",
-                "false_condition": condition.value,
-            }
-            return Item(scope, {}, value)
+            return condition
+    return None
+
+
+def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
+    unmet = _unmet(task, scope)
+    if unmet is not None:
+        value = {
+            "changed": False,
+            "skipped": True,
+            "skip_reason": "Conditional result was False",
+            "false_condition": unmet.value,
+        }
+        return Item(scope, {}, value)
     module = task.module
     scope.touched = False
     if module.name == "assert":
@@ -219,7 +256,10 @@ def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
     if module.where == "here":
         value = here.run(module.name, args, scope, task) if not quiet or module.name == "set_fact" else {}
         return Item(scope, args, value, given=frozenset(given))
-    remote = send.complete(task, args, scope) if module.where != "vm" else dict(args)
+    try:
+        remote = send.complete(task, args, scope) if module.where != "vm" else dict(args)
+    except BadValue as err:
+        raise PlaybookError(f"{module.name}: {err}", place=task.args.place) from err
     environment = _environment(task, scope)
     if environment:
         remote["_environment"] = environment
@@ -304,11 +344,26 @@ def number_of(source: Source | None, scope: Scope, default: float) -> float:
 
 
 def _user(task: Task, scope: Scope) -> str | None:
-    """Whom the task runs as: None for root."""
-    if not _flag(task.privilege.become, scope, False):
+    """Whom the task runs as: None for root. The inventory's word wins over the playbook's, as in Ansible."""
+    method = _said("ansible_become_method", scope)
+    if method is not None and scope.templar.render(method, task.place, scope) not in _SUDO:
+        raise PlaybookError("ansible_become_method is not covered: sudo is", place=task.place)
+    become = _said("ansible_become", scope)
+    flag = task.privilege.become if become is None else Source(become, task.place)
+    if not _flag(flag, scope, False):
         return LOGIN_USER
-    if task.privilege.user is None:
+    named = _said("ansible_become_user", scope)
+    source = task.privilege.user if named is None else Source(named, task.place)
+    if source is None:
         return None
-    source = task.privilege.user
     user = str(scope.templar.render(source.value, source.place, scope))
     return None if user == "root" else user
+
+
+_SUDO = ("sudo", "ansible.builtin.sudo")
+
+
+def _said(name: str, scope: Scope) -> str | None:
+    """A template for a variable that stands in for a word of the task's; None where it is not set."""
+    value = scope.lookup(name)
+    return None if value is missing or value is None else f"{{{{ {name} }}}}"

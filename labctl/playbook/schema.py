@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
@@ -102,7 +103,7 @@ def to_bool(value: Any) -> bool:
 def to_text(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | date):
         return str(value)
     if isinstance(value, dict | list):
         return json.dumps(value)
@@ -187,6 +188,10 @@ def coerce_param(param: Param, value: Any) -> Any:
     """A parameter's value, checked against its kind and its choices."""
     coerced = to_list(value, param.elements) if param.kind == "list" else coerce_value(value, param.kind)
     if param.choices:
+        if isinstance(value, bool) and str(value) == coerced:
+            # YAML makes a boolean of "yes" and "on": the choice that is spelled so is meant
+            alike = [one for one in param.choices if str(one).lower() in (TRUE if value else FALSE)]
+            coerced = alike[0] if len(alike) == 1 else coerced
         for one in coerced if isinstance(coerced, list) else [coerced]:
             if one not in param.choices:
                 known = ", ".join(str(choice) for choice in param.choices)
