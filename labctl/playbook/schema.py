@@ -53,6 +53,8 @@ class Module:
     exclusive: tuple[tuple[str, ...], ...] = ()
     one_of: tuple[tuple[str, ...], ...] = ()
     together: tuple[tuple[str, ...], ...] = ()
+    #: Parameters that say nothing without another: (that one, those).
+    only_with: tuple[tuple[str, tuple[str, ...]], ...] = ()
     free_form: str | None = None
     open_ended: bool = False
     isolated: bool = False
@@ -215,6 +217,10 @@ def relations(module: Module, given: set[str]) -> str | None:
         some = given.intersection(group)
         if some and len(some) < len(group):
             return f"{module.name} takes {' and '.join(group)} together"
+    for needed, words in module.only_with:
+        alone = [word for word in words if word in given]
+        if alone and needed not in given:
+            return f"{module.name} takes {alone[0]!r} only with {needed!r}"
     return None
 
 

@@ -39,6 +39,12 @@ CASES = [
         "'async' is not covered",
         "ansible",
     ),
+    (
+        "a state of nothing",
+        "- hosts: all\n  tasks:\n    - ^^systemd: {state: started}\n",
+        "systemd takes 'state' only with 'name'",
+        "",
+    ),
     ("two modules", "- hosts: all\n  tasks:\n    - ping:\n      ^^apt: {name: a}\n", "one module", "dash"),
     ("no module", "- hosts: all\n  tasks:\n    - ^^name: x\n", "names no module", ""),
     (

@@ -30,6 +30,10 @@ def test_what_a_round_sets_the_next_one_sees(tmp_path: Path) -> None:
     assert messages(host)[-1] == "[8001, 8002, 8003] {1: 0, 2: 1, 3: 2} a"
 
 
+def test_a_round_that_sets_nothing_is_told(tmp_path: Path) -> None:
+    assert "sets nothing" in messages(play(tmp_path, "- set_fact: {}\n  ignore_errors: true"))[0]
+
+
 def test_what_a_vm_said_stays_its_word_from_round_to_round(tmp_path: Path) -> None:
     host = play(
         tmp_path,

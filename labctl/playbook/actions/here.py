@@ -18,6 +18,8 @@ def run(name: str, args: Mapping[str, Any], scope: Scope, task: Task) -> dict[st
         return {"failed": True, "changed": False, "msg": args["msg"]}
     if name == "set_fact":
         facts = {key: value for key, value in args.items() if key != "cacheable"}
+        if not facts:
+            raise PlaybookError("set_fact sets nothing: write name: value below it", place=task.args.place)
         for key in facts:
             if not key.isidentifier():
                 raise PlaybookError(f"{key!r} cannot be a variable's name", place=task.args.place)

@@ -70,6 +70,7 @@ _SYSTEMD = make_module(
         "scope": Param(default="system", choices=("system",)),
     },
     one_of=(("state", "enabled", "masked", "daemon_reload", "daemon_reexec"),),
+    only_with=(("name", ("state", "enabled", "masked")),),
 )
 
 _MOUNT = make_module(

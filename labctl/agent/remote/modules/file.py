@@ -12,7 +12,7 @@ from ..outcome import Context, Failed
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path = os.path.expanduser(args["path"])
+    path = os.path.expanduser(os.path.expandvars(args["path"]))
     state = args.get("state") or _present_state(path, args)
     with naming(path):
         work = {

@@ -19,7 +19,7 @@ _SCHEMES = ("http", "https", "file")
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    url, dest = args["url"], os.path.expanduser(args["dest"])
+    url, dest = args["url"], os.path.expanduser(os.path.expandvars(args["dest"]))
     if urllib.parse.urlsplit(url).scheme not in _SCHEMES:
         raise Failed("url: %s is not one of http, https and file" % web.masked(url))
     with naming(dest):

@@ -11,7 +11,7 @@ from ..outcome import Context, Failed
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path = os.path.realpath(os.path.expanduser(args["path"]))
+    path = os.path.realpath(os.path.expanduser(os.path.expandvars(args["path"])))
     with naming(path):
         before = read_file(path)
         if before is None:

@@ -14,7 +14,7 @@ _MOST = 2 << 20
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:  # noqa: ARG001 (the form of every op)
-    source = os.path.expanduser(args["src"])
+    source = os.path.expanduser(os.path.expandvars(args["src"]))
     if os.path.isdir(source):
         raise Failed("Source is a directory and must be a file: %s" % source)
     if not os.path.exists(source):

@@ -15,7 +15,7 @@ from ..outcome import Context
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path = os.path.expanduser(args["path"])
+    path = os.path.expanduser(os.path.expandvars(args["path"]))
     with naming(path):
         try:
             info = os.stat(path) if args.get("follow") else os.lstat(path)

@@ -32,7 +32,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     if urllib.parse.urlsplit(args["url"]).scheme not in ("http", "https"):
         raise Failed("uri asks over http and https only: %s" % web.masked(args["url"]))
     data, headers = _body(args)
-    dest = os.path.expanduser(args["dest"]) if args.get("dest") else None
+    dest = os.path.expanduser(os.path.expandvars(args["dest"])) if args.get("dest") else None
     since = os.path.getmtime(dest) if dest and os.path.isfile(dest) else None
     started = time.monotonic()
     with web.fetch(args["url"], dict(args, headers=headers), ctx, method, data, since) as answer:
