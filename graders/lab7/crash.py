@@ -15,6 +15,8 @@ from .naming import IN_TURN
 
 #: Seconds in which six workers start again and answer.
 START = 15.0
+#: Health checks that take longer than this to notice do not notice: nobody watches the page for so long.
+PATIENT = 120.0
 
 _CRASHED = re.compile(r"Crashing ID (\d+)!")
 
@@ -47,7 +49,7 @@ def crash_down(_vm: Target, see: See) -> Judgement:
     if WORKERS.start + number in report.respawned:
         return _came_back((WORKERS.start + number,), "the balancer had no time to notice")
     allowed = _falls(see(config_check()).balancer(WORKERS, FRONTEND)) + SLACK
-    if allowed > LONGEST:
+    if LONGEST < allowed <= PATIENT:
         return unjudged(
             f"its health checks may take {allowed - SLACK:.0f} s to notice, and {LONGEST:.0f} s is waited",
             "look more often (inter, fall), and grade it again",

@@ -98,6 +98,8 @@ def test_health_checks_that_take_longer_than_is_waited_are_not_judged() -> None:
         world.haproxy, text=world.haproxy.text.replace(" check", " check inter 15s fall 3")
     )
     assert world.lost_checks()["lb.crash-down"] == "error"
+    world.haproxy = replace(world.haproxy, text=world.haproxy.text.replace("inter 15s", "inter 1h"))
+    assert world.lost_checks()["lb.crash-down"] == "fail"
 
 
 def test_the_firewall_is_looked_at_where_something_does_not_get_through() -> None:
