@@ -150,17 +150,21 @@ def _vars_files(item: Map, templar: Templar) -> Iterable[Map]:
     if value is None:
         return
     listed = value if isinstance(value, Seq) else [value]
-    for index, name in enumerate(listed):
+    for index, one in enumerate(listed):
         place = value.at(index) if isinstance(value, Seq) else item.at("vars_files")
-        if not isinstance(name, str):
+        # a list in the list: the first of them that is there
+        names = list(one) if isinstance(one, Seq) else [one]
+        if not names or not all(isinstance(name, str) for name in names):
             raise PlaybookError("vars_files is a list of file names", place=place)
-        if is_template(name):
+        if any(map(is_template, names)):
             raise PlaybookError(
                 "a vars_files name with a template in it is not covered",
                 hint=keywords.ENGINE_HINT,
                 place=place,
             )
-        path = place.path.parent / name
-        if not path.is_file():
-            raise PlaybookError(f"there is no file {path}", place=place)
+        folder = place.path.parent
+        paths = [path for name in names for path in (folder / name, folder / "vars" / name)]
+        path = next((path for path in paths if path.is_file()), None)
+        if path is None:
+            raise PlaybookError(f"there is no file {paths[0]}, nor in vars/", place=place)
         yield read_variables(path, templar)

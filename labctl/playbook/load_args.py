@@ -65,7 +65,8 @@ def check_args(module: Module, args: Map, place: Place, templar: Templar) -> Non
     for word in args:
         name = module.canonical(word) if isinstance(word, str) else None
         if name is None:
-            if module.open_ended and isinstance(word, str) and word.isidentifier():
+            if module.open_ended and isinstance(word, str) and (word.isidentifier() or is_template(word)):
+                templar.check(word, args.key_at(word))
                 templar.check(args[word], args.at(word))
                 continue
             raise _unknown(module, word, args.key_at(word))

@@ -162,7 +162,8 @@ def _module_of(item: Map, known: frozenset[str], what: str) -> tuple[str, Module
             place=item.key_at(modules[1]),
         )
     for key in others:
-        if str(key).rpartition(".")[2] in keywords.MODULES_NOT_COVERED:
+        collection, _, name = str(key).rpartition(".")
+        if name in keywords.MODULES_NOT_COVERED or (collection.count(".") == 1 and collection not in _OURS):
             raise PlaybookError(
                 f"the module {key!r} is not covered", hint=keywords.ENGINE_HINT, place=item.key_at(key)
             )
@@ -184,6 +185,10 @@ def _module_of(item: Map, known: frozenset[str], what: str) -> tuple[str, Module
     raise PlaybookError(f"there is no module {key!r}", hint=f"these are: {covered}", place=item.key_at(key))
 
 
+#: Collections of which some modules are covered: a name that they lack may be a typing error.
+_OURS = frozenset(name.rpartition(".")[0] for name in BY_NAME if "." in name)
+
+
 def _loop(item: Map, templar: Templar) -> Loop | None:
     words = [word for word in ("loop", "with_items", "with_list") if word in item]
     if len(words) > 1:
@@ -196,9 +201,8 @@ def _loop(item: Map, templar: Templar) -> Loop | None:
     source = source_of(item, words[0], templar)
     if source is None:
         raise PlaybookError(f"{words[0]} takes a list", place=item.at(words[0]))
-    if not isinstance(source.value, list) and not (
-        isinstance(source.value, str) and is_template(source.value)
-    ):
+    one = words[0] == "with_items" and not isinstance(source.value, Map)
+    if not one and not isinstance(source.value, list) and not is_template(str(source.value)):
         raise PlaybookError(
             f"{words[0]} takes a list, or a template that gives one, not {source.value!r}", place=source.place
         )

@@ -209,6 +209,8 @@ def _elements(task: Task, scope: Scope) -> list[Any]:
     loop = task.loop
     assert loop is not None
     value = scope.templar.render(loop.items.value, loop.items.place, scope)
+    if loop.flatten and not isinstance(value, list):
+        value = [value]  # with_items takes one for a list of it
     if not isinstance(value, list):
         raise PlaybookError(
             f"the loop gave {type(value).__name__} {value!r}, not a list", place=loop.items.place
@@ -241,6 +243,10 @@ def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
     if module.name == "assert":
         return Item(scope, {}, here.run_assert(task, scope))
     rendered = scope.templar.render(task.args.value, task.args.place, scope)
+    if module.open_ended:
+        # the names of set_fact's variables may be templates too
+        place = task.args.place
+        rendered = {str(scope.templar.render(name, place, scope)): value for name, value in rendered.items()}
     given = {name: value for name, value in rendered.items() if value is not OMIT}
     try:
         args = complete(module, given)
@@ -285,9 +291,10 @@ def _environment(task: Task, scope: Scope) -> dict[str, str]:
     merged: dict[str, str] = {}
     for source in task.environment:
         value = scope.templar.render(source.value, source.place, scope)
-        if not isinstance(value, Mapping):
-            raise PlaybookError(f"environment takes a mapping, not {value!r}", place=source.place)
-        merged.update({str(name): str(item) for name, item in value.items()})
+        for one in value if isinstance(value, list) else [value]:
+            if not isinstance(one, Mapping):
+                raise PlaybookError(f"environment takes a mapping, not {one!r}", place=source.place)
+            merged.update({str(name): str(item) for name, item in one.items()})
     return merged
 
 

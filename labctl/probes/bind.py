@@ -42,10 +42,19 @@ class Bind:
 
     def zone_type(self, zone: str) -> str:
         """The ``type`` of the zone statement: "master" and "primary" are the same; "" without the zone."""
+        named = re.search(r"^\s*type (\w+);", self._statement(zone), re.MULTILINE)
+        return named.group(1).lower() if named else ""
+
+    def signs(self, zone: str) -> bool:
+        """Whether BIND signs the zone itself: what it serves has a serial of its own, a higher one."""
+        signing = r'^\s*(?:inline-signing yes|dnssec-policy (?!"?(?:none|insecure)"?;)[^;]+);'
+        return bool(re.search(signing, self._statement(zone), re.MULTILINE))
+
+    def _statement(self, zone: str) -> str:
+        """What stands in the braces of the zone's statement; "" without one."""
         pattern = rf'^(\s*)zone "{re.escape(zone)}\.?"[^\n]*\{{\n(.*?)^\1\}};'
         block = re.search(pattern, self.text, re.MULTILINE | re.DOTALL | re.IGNORECASE)
-        named = re.search(r"^\s*type (\w+);", block.group(2), re.MULTILINE) if block else None
-        return named.group(1).lower() if named else ""
+        return block.group(2) if block else ""
 
     def recursion_for(self) -> tuple[str, ...]:
         """Who may have names resolved: the entries of the access lists in force, named lists opened up; of

@@ -13,6 +13,7 @@ from lab7_cases import (
     change,
     config,
     crash,
+    data,
     named,
     order,
     records,
@@ -59,6 +60,10 @@ VARIANTS = {
                 Record("ns1.sub.example.com.", "A", "10.77.0.11", 60),
             )
         ),
+    ),
+    "signed-by-bind": both(
+        named("type master;", 'type master;\n\tdnssec-policy "default";\n\tinline-signing yes;', False),
+        change(served=data("SOA", "example.com.", "alice.decal.xcf.sh. root.alice.decal.xcf.sh. 9 1 1 1 1")),
     ),
     "signed": bind(
         records=(

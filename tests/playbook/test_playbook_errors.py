@@ -34,6 +34,12 @@ CASES = [
         "--engine ansible",
     ),
     (
+        "a module of another collection",
+        "- hosts: all\n  tasks:\n    - ^^community.docker.docker_image: {name: a}\n",
+        "'community.docker.docker_image' is not covered",
+        "--engine ansible",
+    ),
+    (
         "async",
         "- hosts: all\n  tasks:\n    - ping:\n      ^^async: 10\n",
         "'async' is not covered",

@@ -127,6 +127,53 @@ def test_a_loop_over_nothing_known_is_skipped_with_its_task(tmp_path: Path) -> N
         play(tmp_path, '- debug: {msg: x}\n  loop: "{{ users }}"\n  when: item != 3')
 
 
+def test_with_items_takes_one_for_a_list_of_it(tmp_path: Path) -> None:
+    tasks = "- debug: {msg: '{{ item }}'}\n  with_items: a\n"
+    tasks += "- debug: {msg: '{{ item.k }}'}\n  with_items: '{{ one }}'"
+    host = play(tmp_path, tasks, head="vars: {one: {k: v}}")
+    assert statuses(host) == ["ok", "ok"]
+
+
+def test_the_name_of_what_is_set_may_be_a_template(tmp_path: Path) -> None:
+    host = play(
+        tmp_path,
+        """
+        - set_fact: {"{{ item }}_port": 80}
+          loop: [web, dns]
+        - debug: {msg: "{{ web_port + dns_port }}"}
+        """,
+    )
+    assert messages(host)[-1] == "160"
+
+
+def test_an_environment_may_be_a_list_of_mappings(tmp_path: Path) -> None:
+    host = play(
+        tmp_path,
+        """
+        - shell: echo $A $B
+          environment: [{A: "1", B: "1"}, "{{ more }}"]
+          register: out
+        - debug: {msg: "{{ out.stdout }}"}
+        """,
+        head='vars: {more: {B: "2"}}',
+    )
+    assert messages(host)[-1] == "1 2"
+
+
+def test_files_of_variables_lie_beside_the_playbook_or_in_vars(tmp_path: Path) -> None:
+    (tmp_path / "vars").mkdir()
+    (tmp_path / "vars/common.yml").write_text("a: 1\n")
+    (tmp_path / "here.yml").write_text("b: 2\n")
+    host = play(
+        tmp_path,
+        "- debug: {msg: '{{ a }} {{ b }}'}",
+        head="vars_files:\n  - common.yml\n  - [nowhere.yml, here.yml]",
+    )
+    assert messages(host) == ["1 2"]
+    with pytest.raises(PlaybookError, match=r"there is no file .*x.yml, nor in vars/"):
+        play(tmp_path, "- ping:", head="vars_files: [x.yml]")
+
+
 def test_who_the_inventory_says_a_task_is_wins_over_the_playbook(tmp_path: Path) -> None:
     told = "\n- debug: {msg: '{{ out.stdout }}'}"
     task = "- command: id -un\n  register: out"
