@@ -78,7 +78,8 @@ def imported(module: str, found: set[Path]) -> None:
 
 def course_files(course: Path, labs: list[str]) -> Iterator[tuple[str, bytes]]:
     yield "labctl/course/labctl.toml", f'[grade]\nlab = "{labs[0]}"\n'.encode()
-    yield "labctl/course/graders/__init__.py", (course / "graders" / "__init__.py").read_bytes()
+    package = course / "graders" / "__init__.py"
+    yield "labctl/course/graders/__init__.py", package.read_bytes() if package.is_file() else b""
     for name in labs:
         home = course / "graders" / name
         for path in sorted(reached(home, "__init__")):
