@@ -13,6 +13,7 @@ from .facts import FRONTEND, STATS, WORKERS, worker_id
 from .looking import (
     SAMPLE,
     alive,
+    balancer,
     configured,
     frontend_sample,
     greeted,
@@ -100,8 +101,7 @@ def workers(_vm: Target, see: See) -> Judgement:
 @check("lb.servers", question="3c", layer="config", after=("lb.config",))
 def servers(_vm: Target, see: See) -> Judgement:
     """One backend has all six workers."""
-    found = see(config_check())
-    backend = found.balancer(WORKERS, FRONTEND)
+    backend = balancer(see)
     ports = configured(backend)
     if len(ports) == len(WORKERS):
         return passed(f"{backend.kind} {backend.name}" if backend else "")
@@ -145,7 +145,7 @@ def frontend(vm: Target, see: See) -> Judgement:
     first = str(replies.replies[0]) if replies.replies else "no answer"
     # with all workers down a 503 is the balancer's right answer: that is lost in lb.workers and nowhere else
     refused = any(reply.status == 503 for reply in replies.replies)
-    if refused and not alive(see) and configured(see(config_check()).balancer(WORKERS, FRONTEND)):
+    if refused and not alive(see) and configured(balancer(see)):
         return passed("503: the balancer is there, and no worker is")
     if replies.trouble == "refused":
         hint = "nobody listens on 7000: is there a frontend that binds it, and has HAProxy read it since?"
@@ -254,7 +254,7 @@ def stats(vm: Target, see: See) -> Judgement:
 def health_checks(vm: Target, see: See) -> Judgement:
     """Every server has a health check."""
     states = reported(vm, see)
-    backend = see(config_check()).balancer(WORKERS, FRONTEND)
+    backend = balancer(see)
     name = f"{backend.kind} {backend.name}" if backend else "no backend with the workers"
     if states:
         bare = [one.name for one in states if not one.checked]

@@ -10,7 +10,7 @@ from labctl.grading import Judgement, See, Target, check, failed, passed, unjudg
 from labctl.probes import CrashReport, Proxy, config_check, crash_experiment
 
 from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
-from .looking import LONGEST, SLACK, configured, sample, socket_line, weighted
+from .looking import LONGEST, SLACK, balancer, configured, sample, socket_line, weighted
 from .naming import IN_TURN
 
 #: Seconds in which six workers start again and answer.
@@ -48,7 +48,7 @@ def crash_down(_vm: Target, see: See) -> Judgement:
         return passed(f"ID {number} crashed; {names} DOWN after {report.down.seconds:.0f} s")
     if WORKERS.start + number in report.respawned:
         return _came_back((WORKERS.start + number,), "the balancer had no time to notice")
-    allowed = _falls(see(config_check()).balancer(WORKERS, FRONTEND)) + SLACK
+    allowed = _falls(balancer(see)) + SLACK
     if LONGEST < allowed <= PATIENT:
         return unjudged(
             f"its health checks may take {allowed - SLACK:.0f} s to notice, and {LONGEST:.0f} s is waited",
@@ -73,7 +73,7 @@ def crash_rotation(vm: Target, see: See) -> Judgement:
     replies = report.rotation.replies
     bad = [str(one) for one in replies if one.status != 200 or worker_id(one.body) is None]
     ids = {worker_id(one.body) for one in replies} - {None}
-    backend = see(config_check()).balancer(WORKERS, FRONTEND)
+    backend = balancer(see)
     rest = {port - WORKERS.start for port in configured(backend)} - {gone}
     # who had no turn before the crash has none after it, and that was lost elsewhere
     before = {worker_id(one.body) for one in sample(vm, see)[0].replies}
@@ -152,8 +152,7 @@ def recovered(_vm: Target, see: See) -> Judgement:
 
 def experiment(see: See) -> CrashReport:
     """The one experiment that all these checks look at."""
-    found = see(config_check())
-    backend = found.balancer(WORKERS, FRONTEND)
+    backend = balancer(see)
     servers = backend.servers if backend else ()
     checked = [one for one in servers if one.check]
     rises = max((one.inter * one.rise for one in checked), default=0.0)
@@ -167,7 +166,7 @@ def experiment(see: See) -> CrashReport:
             servers=len(servers),
             down_within=min(_falls(backend) + SLACK, LONGEST) if checked else 1.0,
             up_within=min(rises + START, LONGEST) if checked else 1.0,
-            config=socket_line(found.text),
+            config=socket_line(see(config_check()).text),
         )
     )
 

@@ -97,10 +97,14 @@ def sample(vm: Target, see: See) -> tuple[Replies, bool]:
     return found
 
 
+def balancer(see: See) -> Proxy | None:
+    """The backend with the workers that port 7000 gets to, in the running configuration."""
+    return see(config_check()).balancer(WORKERS, FRONTEND)
+
+
 def setting(vm: Target, see: See) -> tuple[Proxy | None, tuple[int, ...], tuple[Replies, bool]]:
     """The backend, the ports of the workers that run, and the sample."""
-    found = see(config_check())
-    return found.balancer(WORKERS, FRONTEND), alive(see), sample(vm, see)
+    return balancer(see), alive(see), sample(vm, see)
 
 
 def alive(see: See) -> tuple[int, ...]:
@@ -174,7 +178,7 @@ def _sources(vm: Target) -> tuple[Source, ...]:
 
 def reported(vm: Target, see: See) -> tuple[ServerState, ...]:
     """The workers' backend as the running HAProxy reports it."""
-    backend = see(config_check()).balancer(WORKERS, FRONTEND)
+    backend = balancer(see)
     sources = _sources(vm)
     found = see.all([request for request, _ in sources])
     for (_, servers), one in zip(sources, found, strict=True):
@@ -190,7 +194,7 @@ def _of(backend: Proxy | None, states: tuple[ServerState, ...]) -> tuple[ServerS
 
 def coming_up(vm: Target, see: See) -> bool:
     """Some server is not UP although its worker answers: a health check has yet to see it, or never will."""
-    backend = see(config_check()).balancer(WORKERS, FRONTEND)
+    backend = balancer(see)
     down = {one.name for one in reported(vm, see) if one.checked and not one.status.startswith("UP")}
     ports = {one.port for one in backend.servers if one.name in down} if backend else set()
     return bool(down) and bool(ports & set(alive(see)))
@@ -199,7 +203,7 @@ def coming_up(vm: Target, see: See) -> bool:
 def settled_states(vm: Target, see: See) -> Settled[tuple[ServerState, ...]]:
     """What :func:`reported` says once the health checks have had the time that they take by themselves."""
     states = reported(vm, see)
-    backend = see(config_check()).balancer(WORKERS, FRONTEND)
+    backend = balancer(see)
     if backend is None or not coming_up(vm, see):
         return Settled(states, True, 1, 0.0)
     alive_ports = alive(see)

@@ -8,6 +8,7 @@ import os
 import stat
 from typing import Any
 
+from ..files import expanded
 from ..outcome import Context, Failed
 
 # As base64 it fits into one result.
@@ -16,7 +17,7 @@ PART = 2 << 20
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:  # noqa: ARG001 (the form of every op)
     """``offset`` asks for a later part; ``have`` is the controller's own sha1, if it has the file."""
-    path = os.path.expanduser(os.path.expandvars(args["src"]))
+    path = expanded(args["src"])
     offset = int(args.get("offset") or 0)
     try:
         # Without O_NONBLOCK a pipe would be waited at for ever.
