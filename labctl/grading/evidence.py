@@ -140,7 +140,11 @@ class See:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self.used: list[Request[Any]] = []
+        self._used: dict[str, Request[Any]] = {}
+
+    @property
+    def used(self) -> tuple[Request[Any], ...]:
+        return tuple(self._used.values())
 
     @overload
     def __call__(self, one: Request[A], /) -> A: ...
@@ -200,5 +204,6 @@ class See:
         missing = tuple(request for request, one in zip(requests, found, strict=True) if one is None)
         if missing:
             raise Wanted(missing, settling)
-        self.used.extend(request for request in requests if request not in self.used)
+        for request in requests:
+            self._used.setdefault(request.key, request)
         return [one for one in found if one is not None]

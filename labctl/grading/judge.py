@@ -98,7 +98,7 @@ def _ask(check: Check, target: Target, evidence: Evidence) -> _Said:
     see = See(evidence)
     try:
         judgement = check.judge(target, see)
-        return _Said(judgement, check.score(judgement), tuple(see.used))
+        return _Said(judgement, check.score(judgement), see.used)
     except NotObserved as lost:
         unknown = Judgement(Verdict.ERROR, 0.0, seen=f"{lost.why.cause}: {lost.why.message}")
         return _Said(unknown, 0.0, (*see.used, lost.request))
@@ -106,7 +106,7 @@ def _ask(check: Check, target: Target, evidence: Evidence) -> _Said:
         # a lab author's mistake costs nobody a point, and no other check its verdict
         seen = f"the check itself is broken: {type(bug).__name__}: {bug}"
         broken = Judgement(Verdict.ERROR, 0.0, seen=seen, hint="please report this to the lab's authors")
-        return _Said(broken, 0.0, tuple(see.used))
+        return _Said(broken, 0.0, see.used)
 
 
 def _round(

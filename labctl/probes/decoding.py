@@ -50,7 +50,7 @@ def _converter() -> cattrs.Converter:
     )
     converter.register_unstructure_hook_factory(
         lambda kind: getattr(kind, "__origin__", None) is tuple,
-        lambda _: lambda value: [converter.unstructure(item) for item in value],
+        lambda kind: _list_hook(converter, kind),
     )
     return converter
 
@@ -78,6 +78,11 @@ def _tuple_hook(converter: cattrs.Converter, kind: Any) -> Any:
         return tuple(hook(item, inner) for item in value)
 
     return structure
+
+
+def _list_hook(converter: cattrs.Converter, kind: Any) -> Any:
+    hook = converter.get_unstructure_hook(kind.__args__[0])
+    return lambda value: [hook(item) for item in value]
 
 
 def _measure(data: Any) -> None:

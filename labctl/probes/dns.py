@@ -125,7 +125,7 @@ def make_query(args: Json) -> dns.message.QueryMessage:
         use_edns=0,
         payload=1232,
     )
-    message.id = secrets.randbelow(65536)
+    message.id = secrets.randbits(16)
     if not args["recurse"]:
         message.flags &= ~dns.flags.RD
     return message

@@ -164,6 +164,8 @@ def interpret(data: Json) -> Haproxy:
     )
 
 
+# Every check of the servers' state asks it of the same page, while those of other VMs are judged.
+@functools.lru_cache(maxsize=128)
 def parse_state(text: str) -> tuple[ServerState, ...]:
     """The servers in HAProxy's CSV; nothing when the text is no such thing."""
     return tuple(
@@ -192,14 +194,11 @@ def _rows(text: str, kind: str) -> list[dict[str, str]]:
     if not text.startswith("# pxname,svname,"):
         return []
     try:
-        rows = [
-            row
-            for row in csv.DictReader(text[2:].splitlines(), strict=True)
-            if row.get("type") == kind and row.get("pxname") and row.get("svname")
-        ]
+        header, *lines = csv.reader(text[2:].splitlines(), strict=True)
     except csv.Error:
         return []
-    return rows[:MAX_ROWS]
+    rows = [dict(zip(header, line, strict=False)) for line in lines]
+    return [one for one in rows if one.get("type") == kind and one["pxname"] and one.get("svname")][:MAX_ROWS]
 
 
 def _weight(row: dict[str, str]) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from concurrent.futures import TimeoutError as TookTooLong
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,21 +82,24 @@ class Observer:
         chosen = list({request.key: request for request in requests}.values())
         found: dict[str, Observed[Any]] = {}
         by = {where: [one for one in chosen if one.vantage == where] for where in _VANTAGES}
-        pool = ThreadPoolExecutor(OUTSIDE_THREADS, thread_name_prefix="outside")
+        pool = ThreadPoolExecutor(1 + OUTSIDE_THREADS, thread_name_prefix="outside")
+        outside = _Looks(by["outside"], deadline)
         try:
-            futures = {one.key: pool.submit(_outside, one, deadline) for one in by["outside"]}
             staff = pool.submit(self._by_staff, by["staff"], deadline) if by["staff"] else None
+            # what comes at once needs one thread while the VM is at work; what is waited for gets more
+            looking = [pool.submit(outside.look)] if by["outside"] else []
             if by["vm"]:
                 found.update(self._by_vm(by["vm"], deadline))
             for one in by["experiment"]:
                 found[one.key] = self._by_experiment(one, deadline)
+            looking += [pool.submit(outside.look) for _ in outside.left[: OUTSIDE_THREADS - 1]]
             if staff:
                 found.update(_gather_all(staff, by["staff"], deadline))
-            for key, future in futures.items():
-                found[key] = _gather(future, deadline)
+            found.update(outside.seen(looking))
         finally:
             # threads that a hostile server still holds are left behind; they end with their own sockets'
             # deadlines
+            outside.left.clear()
             pool.shutdown(wait=False, cancel_futures=True)
         return found
 
@@ -164,18 +167,37 @@ def observed(request: Request[Any], result: OpResult) -> Observed[Any]:
         return Observed(Unobserved("malformed", f"{request.probe.name}: {err}"), result.seconds)
 
 
+class _Looks:
+    """A wave's looks from outside, shared by any number of threads. ``left`` are those not begun."""
+
+    def __init__(self, requests: Sequence[Request[Any]], deadline: Deadline) -> None:
+        self.left = list(reversed(requests))
+        self._requests = requests
+        self._deadline = deadline
+        self._found: dict[str, Observed[Any]] = {}
+
+    def look(self) -> None:
+        """Make one after the other, until none is left."""
+        while True:
+            try:
+                request = self.left.pop()
+            except IndexError:
+                return
+            self._found[request.key] = _outside(request, self._deadline)
+
+    def seen(self, looking: Sequence[Future[None]]) -> dict[str, Observed[Any]]:
+        """What the threads found by the deadline, or why not."""
+        for one in wait(looking, timeout=self._deadline.remaining() + 0.5).done:
+            one.result()
+        late = Unobserved("timeout", "the VM's time was over")
+        return {one.key: self._found.get(one.key) or Observed(late) for one in self._requests}
+
+
 def _outside(request: Request[Any], deadline: Deadline) -> Observed[Any]:
     assert request.probe.outside is not None, request.probe.name
     began = time.monotonic()
     value = request.probe.outside(request.args, min(request.deadline, deadline.remaining()))
     return Observed(value, round(time.monotonic() - began, 3))
-
-
-def _gather(future: Future[Observed[Any]], deadline: Deadline) -> Observed[Any]:
-    try:
-        return future.result(timeout=deadline.remaining() + 0.5)
-    except TookTooLong:
-        return Observed(Unobserved("timeout", "the VM's time was over"))
 
 
 def _gather_all(

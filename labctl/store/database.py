@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from labctl.store.store import Store
 
 #: Seconds to wait for another process that writes.
-_BUSY_SECONDS = 30.0
+BUSY_SECONDS = 30.0
 # https://sqlite.org/wal.html: before these, two connections that write and checkpoint may corrupt a WAL
 # database.
 _WAL_SOUND = (3, 51, 3)
@@ -84,7 +84,7 @@ def _engine(url: URL) -> Engine:
     if url.get_backend_name() != "sqlite":
         # a server that does not answer is told, not waited for
         return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT.get(url.get_backend_name(), {}))
-    engine = create_engine(url, connect_args={"timeout": _BUSY_SECONDS})
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
     event.listen(engine, "connect", _safe_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

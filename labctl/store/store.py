@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -16,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from labctl.documents import nearest
 from labctl.store import keep, leases
+from labctl.store.database import BUSY_SECONDS
 from labctl.store.errors import StoreError
 from labctl.store.leases import Lease, LeaseLost
 from labctl.store.refusal import refused
@@ -68,6 +71,8 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._writer = engine.execution_options(writes=True)
+        # SQLite's writers look again and again whether it is their turn; the threads of a class take turns
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
 
     def close(self) -> None:
         self._engine.dispose()
@@ -289,30 +294,43 @@ class Store:
     # -- connections -----------------------------------------------------------------------
 
     def _writing(self) -> _Guarded:
-        return _Guarded(self._writer.begin(), self._engine.url)
+        return _Guarded(self._writer.begin(), self._engine.url, self._turn)
 
     def _reading(self) -> _Guarded:
         return _Guarded(self._engine.connect(), self._engine.url)
 
 
 class _Guarded:
-    """A connection in a transaction; what the database says against it becomes a StoreError."""
+    """A connection in a transaction; what the database says against it becomes a StoreError.
 
-    def __init__(self, context: AbstractContextManager[Connection], url: URL) -> None:
+    ``turn`` is held meanwhile; when it does not come in time, the database itself says why.
+    """
+
+    def __init__(
+        self, context: AbstractContextManager[Connection], url: URL, turn: threading.Lock | None = None
+    ) -> None:
         self._context = context
         self._url = url
+        self._turn = turn
+        self._held = contextlib.ExitStack()
 
     def __enter__(self) -> Connection:
+        if self._turn is not None and self._turn.acquire(timeout=BUSY_SECONDS):
+            self._held.callback(self._turn.release)
         try:
             return self._context.__enter__()
-        except SQLAlchemyError as err:
-            raise refused(err, self._url) from err
+        except BaseException as err:
+            self._held.close()
+            if isinstance(err, SQLAlchemyError):
+                raise refused(err, self._url) from err
+            raise
 
     def __exit__(self, kind: Any, err: Any, trace: Any) -> None:
-        try:
-            self._context.__exit__(kind, err, trace)
-        except SQLAlchemyError as failed:
-            raise refused(failed, self._url) from failed
+        with self._held:
+            try:
+                self._context.__exit__(kind, err, trace)
+            except SQLAlchemyError as failed:
+                raise refused(failed, self._url) from failed
         if isinstance(err, SQLAlchemyError):
             raise refused(err, self._url) from err
 

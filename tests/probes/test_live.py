@@ -7,8 +7,8 @@ import struct
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 import pytest
@@ -150,6 +150,42 @@ def test_no_proxy_of_the_environment_is_used(agent: Agent, monkeypatch: pytest.M
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     with server(lambda client: client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")) as port:
         assert fetch(agent, http_sample("127.0.0.1", port, vantage="outside")).replies[0].status == 200
+
+
+def looked(agent: Agent, ports: Sequence[int], port_of_vm: int) -> set[str]:
+    """The threads that looked at ``ports`` from outside while the VM looked at another of its own."""
+    threads: set[str] = set()
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            threads.update(one.name for one in threading.enumerate() if one.name.startswith("outside"))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    wave = [http_sample("127.0.0.1", port, vantage="outside", wait=1.5) for port in ports]
+    wave.append(http_sample("127.0.0.1", port_of_vm))
+    found = Observer(agent, StaffLink(None)).fetch(wave, Deadline.after(30))
+    over.set()
+    watcher.join()
+    assert len(found) == len(wave)
+    return threads
+
+
+def test_one_thread_looks_from_outside_while_that_is_quick_and_many_when_it_waits(agent: Agent) -> None:
+    def quick(client: socket.socket) -> None:
+        client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+
+    def slow(client: socket.socket) -> None:
+        time.sleep(1.0)
+        quick(client)
+
+    with server(slow) as vm, ExitStack() as stack:
+        ports = [stack.enter_context(server(quick)) for _ in range(6)]
+        assert len(looked(agent, ports, vm)) == 1
+    with server(quick) as vm, ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(6)]
+        assert len(looked(agent, [one.getsockname()[1] for one in silent], vm)) == 6
 
 
 ZONE = """\

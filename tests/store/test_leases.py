@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from graded import document
@@ -14,7 +16,7 @@ from sqlalchemy import create_engine, text
 from world import LAB
 
 from labctl.grading import lab_document
-from labctl.store import Store, open_store
+from labctl.store import Store, database, open_store
 from labctl.store.leases import Held, LeaseLost
 
 pytestmark = pytest.mark.slow
@@ -127,3 +129,18 @@ def test_of_several_who_ask_at_the_same_time_exactly_one_gets_it(store: Store, u
     for taker in takers:
         taker.communicate("\n", timeout=30)
     assert winners == [1] * races
+
+
+def test_the_threads_of_a_class_take_turns_and_none_polls_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.0)  # SQLite itself would wait for no other writer
+    store = open_store(f"sqlite:///{tmp_path / 'results.sqlite'}", create=True)
+
+    def work(number: int) -> None:
+        for _ in range(10):
+            store.give_back(store.take("lab7", f"10.0.0.{number}:22", RUN, 60))
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(work, range(16)))
+    store.close()
