@@ -85,6 +85,10 @@ def _list_hook(converter: cattrs.Converter, kind: Any) -> Any:
     return lambda value: [hook(item) for item in value]
 
 
+_ONLY_TEXT = frozenset({str})
+_SCALARS = frozenset({int, float, bool, type(None)})
+
+
 def _measure(data: Any) -> None:
     """Refuse what is deep, huge or not JSON, without recursion."""
     items = text = 0
@@ -93,16 +97,17 @@ def _measure(data: Any) -> None:
         following: list[Any] = []
         items += len(level)
         for value in level:
-            if isinstance(value, str):
+            kind = type(value)
+            if kind is str:
                 text += len(value)
-            elif isinstance(value, dict):
-                if any(type(key) is not str for key in value):
+            elif kind is dict:
+                if not _ONLY_TEXT.issuperset(map(type, value)):
                     raise Malformed("keys must be strings")
                 following.extend(value.values())
-            elif isinstance(value, list):
+            elif kind is list:
                 following.extend(value)
-            elif value is not None and not isinstance(value, int | float):
-                raise Malformed(f"{type(value).__name__} is not JSON")
+            elif kind not in _SCALARS:
+                raise Malformed(f"{kind.__name__} is not JSON")
         if items > MAX_ITEMS or text > MAX_TEXT:
             raise Malformed("too much data")
         if not following:
