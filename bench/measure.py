@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -53,18 +55,27 @@ def run(one: Contender, memory: bool = False) -> Sample:
     began = time.perf_counter()
     try:
         with one.stdin.open("rb") as stdin, tempfile.TemporaryFile() as said:
+            # a session of its own: what it started ends with it
             process = subprocess.Popen(
-                one.argv, stdin=stdin, stdout=said, stderr=said, env={**os.environ, **own, **one.environment}
+                one.argv,
+                stdin=stdin,
+                stdout=said,
+                stderr=said,
+                env={**os.environ, **own, **one.environment},
+                start_new_session=True,
             )
             watch = _Watch(process.pid if memory else None)
+            status: int | None = None  # longer than that: its time is at least this
             try:
-                status = process.wait(LONGEST)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    status = process.wait(LONGEST)
             finally:
-                process.kill()
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
                 watch.stop()
             wall = time.perf_counter() - began
-            if status not in one.statuses:
+            if status is not None and status not in one.statuses:
                 said.seek(0)
                 sys.exit(f"{one.name} ended with status {status}:\n{said.read().decode()[-4000:]}")
     finally:

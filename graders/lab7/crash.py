@@ -48,13 +48,7 @@ def crash_down(_vm: Target, see: See) -> Judgement:
         return passed(f"ID {number} crashed; {names} DOWN after {report.down.seconds:.0f} s")
     if WORKERS.start + number in report.respawned:
         return _came_back((WORKERS.start + number,), "the balancer had no time to notice")
-    allowed = _falls(balancer(see)) + SLACK
-    if LONGEST < allowed <= PATIENT:
-        return unjudged(
-            f"its health checks may take {allowed - SLACK:.0f} s to notice, and {LONGEST:.0f} s is waited",
-            "look more often (inter, fall), and grade it again",
-        )
-    return failed(
+    return _too_short(_falls(balancer(see)), SLACK, report.down.seconds) or failed(
         expected="DOWN for its server, within the time of your health checks",
         seen=f"not DOWN after {report.down.seconds:.0f} s",
         hint="how often does HAProxy look, and how often must a check fail before it counts (inter, fall)?",
@@ -143,7 +137,7 @@ def recovered(_vm: Target, see: See) -> Judgement:
         )
     if report.up.reached:
         return passed(f"all UP {report.up.seconds:.0f} s after the workers were back, each as it was before")
-    return failed(
+    return _too_short(_rises(balancer(see)), START, report.up.seconds) or failed(
         expected="UP for every server once its worker is back",
         seen=", ".join(f"{one.name} {one.status}" for one in report.up.servers if one.status[:2] != "UP"),
         hint="how often must a check succeed before a server counts as UP again (inter, rise)?",
@@ -155,7 +149,6 @@ def experiment(see: See) -> CrashReport:
     backend = balancer(see)
     servers = backend.servers if backend else ()
     checked = [one for one in servers if one.check]
-    rises = max((one.inter * one.rise for one in checked), default=0.0)
     return see(
         crash_experiment(
             workers=WORKERS,
@@ -165,7 +158,7 @@ def experiment(see: See) -> CrashReport:
             proxy=backend.name if backend else "",
             servers=len(servers),
             down_within=min(_falls(backend) + SLACK, LONGEST) if checked else 1.0,
-            up_within=min(rises + START, LONGEST) if checked else 1.0,
+            up_within=min(_rises(backend) + START, LONGEST) if checked else 1.0,
             config=socket_line(see(config_check()).text),
         )
     )
@@ -174,7 +167,23 @@ def experiment(see: See) -> CrashReport:
 def _falls(backend: Proxy | None) -> float:
     """Seconds in which health checks notice, by their own settings."""
     checked = [one for one in backend.servers if one.check] if backend else []
-    return max((one.inter * one.fall for one in checked), default=0.0)
+    return max((one.falls for one in checked), default=0.0)
+
+
+def _rises(backend: Proxy | None) -> float:
+    """Seconds in which health checks see that a worker is back, by their own settings."""
+    checked = [one for one in backend.servers if one.check] if backend else []
+    return max((one.rises for one in checked), default=0.0)
+
+
+def _too_short(slowest: float, spare: float, waited: float) -> Judgement | None:
+    """ERROR when health checks had not the seconds that they may take, and ``spare`` ones for a slow VM."""
+    if not slowest or waited >= slowest + spare - 1.0 or slowest + spare > PATIENT:
+        return None
+    return unjudged(
+        f"its health checks may take {slowest:.0f} s to notice, and {waited:.0f} s was waited",
+        "let them look more often (inter, fall, rise), and grade it again",
+    )
 
 
 def crashed(report: CrashReport) -> int | None:

@@ -208,7 +208,7 @@ def settled_states(vm: Target, see: See) -> Settled[tuple[ServerState, ...]]:
         return Settled(states, True, 1, 0.0)
     alive_ports = alive(see)
     awaited = {one.name for one in backend.servers if one.check and one.port in alive_ports}
-    rises = max((one.inter * one.rise for one in backend.servers if one.check), default=0.0)
+    rises = max((one.rises for one in backend.servers if one.check), default=0.0)
 
     def up(states: tuple[ServerState, ...]) -> bool:
         shown = [one for one in _of(backend, states) if one.name in awaited]

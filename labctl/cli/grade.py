@@ -117,12 +117,13 @@ def grade(
     from labctl.grading.answers import secrets_for
     from labctl.probes import StaffLink
 
-    if as_json and json_lines:
-        raise RequestError("--json and --json-lines both want stdout for themselves")
     named = vms or limit or resume or run_name
+    _agree(
+        output=(as_json, json_lines),
+        keeping=(named, keep or database),
+        beginning=(resume or run_name, lab_name or only or no_disrupt),
+    )
     setting = Setting.current(inventory, course) if named else Setting.here(course)
-    if (resume or run_name) and (lab_name or only or no_disrupt):
-        raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
     new = Asked(lab_name or setting.course.default_lab, only, not no_disrupt, answers_path)
     run = (
         earlier_run(setting, run_name, vms, limit, database, resume=resume, answers=answers_path)
@@ -151,8 +152,10 @@ def grade(
         return _watch(run, plan, staff, kept=as_json or json_lines or output or run.resumes or run.continues)
     run.begin(setting, lab, keep)
     with observing(run.name, [host.name for host in run.hosts], forks, json_lines=json_lines) as observer:
-        documents, lost = _grade(run, plan, staff, forks, observer)
-        finished = run.finish()
+        try:
+            documents, lost = _grade(run, plan, staff, forks, observer)
+        finally:
+            finished = run.finish()
         document = run_document(run.name, lab, run.started, run.all_of(documents))
         status = 3 if lost or not finished else exit_status(document)
         observer.over(status)
@@ -164,12 +167,33 @@ def grade(
         _show(document)
     if run.store:
         again = {one["host"] for one in document["hosts"] if _not_done(one)}
-        remember_failed(setting, "grade", [host for host in run.hosts if host.name in again])
+        failed = [host for host in run.hosts if host.name in again]
+        # a further attempt in the same run: what is exported of it is the whole class
+        if finished:
+            remember_failed(setting, "grade", failed, instead=_AS_THE_RUN_BEGAN, more=("--run", run.name))
     if output is not None:
         write_output(output, text + "\n")
     if signing and run.store and deliver_run(run.store, run.name, setting, signing, forks):
         return 3
     return status
+
+
+def _agree(*, output: tuple[Any, Any], keeping: tuple[Any, Any], beginning: tuple[Any, Any]) -> None:
+    """Raises RequestError for options that contradict each other."""
+    if all(output):
+        raise RequestError("--json and --json-lines both want stdout for themselves")
+    named, kept = keeping
+    if kept and not named:
+        raise RequestError(
+            "--keep and --database are for results that are kept: those of this machine alone are not",
+            hint="name the VMs",
+        )
+    if all(beginning):
+        raise RequestError("--lab, --only and --no-disrupt are as the run began, and cannot be changed")
+
+
+#: What a further attempt in a run does not take again: by option, whether it has a value.
+_AS_THE_RUN_BEGAN = {"--lab": True, "--only": True, "--no-disrupt": False, "--resume": False, "--run": True}
 
 
 def _signing(keys: Path | None, run: GradingRun) -> Keys:
@@ -256,8 +280,9 @@ def _grade(
 def _show(document: dict[str, Any]) -> None:
     from labctl.report.grade_console import render_class, render_scorecard
 
+    tty = sys.stdout is not None and sys.stdout.isatty()  # None: the caller has closed it
     if len(document["hosts"]) > SCORECARDS:
-        text = render_class(document, tty=sys.stdout.isatty())
+        text = render_class(document, tty=tty)
     else:
-        text = render_scorecard(document, tty=sys.stdout.isatty(), program=program())
+        text = render_scorecard(document, tty=tty, program=program())
     click.echo(text, nl=False, color=True)

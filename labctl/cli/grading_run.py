@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -14,7 +16,7 @@ import click
 from labctl.cli.context import Setting
 from labctl.cli.limit import chosen, selecting
 from labctl.cli.results import results
-from labctl.errors import RequestError
+from labctl.errors import RequestError, UnknownHost
 from labctl.inventory import Host
 
 if TYPE_CHECKING:
@@ -65,9 +67,17 @@ class GradingRun:
             self.store = results(self.database, create=True)
         names = [host.name for host in self.hosts]
         if self.continues:
+            before = self.store.about(self.name)["asked"].get("rubric")
+            if before and before != _digest(lab):
+                click.echo(
+                    f"the points of {lab.name} are others since this run began: "
+                    f"labctl regrade {self.name} judges all its VMs by today's",
+                    err=True,
+                )
             self.store.go_on(self.name, names, keep)
             return
         asked = {
+            "rubric": _digest(lab),
             "only": list(self.asked.only),
             "disrupt": self.asked.disrupt,
             "answers": str(self.asked.answers.absolute()) if self.asked.answers else None,
@@ -76,7 +86,10 @@ class GradingRun:
         self.store.begin(self.name, lab_document(lab), self.started, names, keep=keep or "last", asked=asked)
 
     def finish(self) -> bool:
-        """Write down that it is over, if every VM has a result that is kept; else say how to go on."""
+        """Write down that it is over, if every VM has a result that is kept; else say how to go on.
+
+        With a run that was interrupted too.
+        """
         if self.store is None:
             return True
         try:
@@ -113,7 +126,8 @@ def new_run(
     from labctl.inventory import local_host
 
     now = datetime.now(timezone.utc)
-    name = f"{now:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    # by their names runs of one second are in order: units of 16 us, and a byte that tells two of one apart
+    name = f"{now:%Y%m%dT%H%M%S}-{now.microsecond // 16:04x}{secrets.token_hex(1)}"
     if not vms and not limit:
         return GradingRun(name, time_text(now), asked, (local_host(),), kept=False)
     hosts = chosen(setting, vms, limit)
@@ -154,6 +168,8 @@ def earlier_run(
                 hint=f"labctl grade --resume --run {name} grades those that have no result yet",
             )
         hosts = chosen(setting, vms, limit)
+        if before and not answers:
+            _check_whose(Path(before), kept, hosts)
         return GradingRun(name, about["started"], asked, hosts, kept=True, store=store, continues=True)
     if vms or limit:
         raise RequestError(
@@ -166,7 +182,39 @@ def earlier_run(
             f"every VM of the run {name} has a result: there is nothing to resume",
             hint=f"labctl show {name}; labctl grade VM --run {name} grades a VM again",
         )
-    hosts = setting.inventory.select([kept.get("vms", {}).get(one, one) for one in waiting])
+    hosts = _still_there(setting, [kept.get("vms", {}).get(one, one) for one in waiting])
     return GradingRun(
         name, about["started"], asked, hosts, kept=True, store=store, resumes=True, continues=True
     )
+
+
+def _check_whose(path: Path, kept: Mapping[str, Any], hosts: Sequence[Host]) -> None:
+    """One VM's file of answers is nobody else's. Raises RequestError."""
+    whose = list(kept.get("vms", ()))
+    others = [host.name for host in hosts if host.name not in whose]
+    if others and not path.is_dir():
+        raise RequestError(
+            f"this run's answers, {path}, are those of {', '.join(whose)}, not of {others[0]}",
+            hint="--answers FILE says where this VM's are",
+        )
+
+
+def _still_there(setting: Setting, names: Sequence[str]) -> tuple[Host, ...]:
+    """The hosts that a run left out; those that the inventory has lost since are told."""
+    hosts: list[Host] = []
+    for name in names:
+        try:
+            hosts += setting.inventory.select([name])
+        except UnknownHost as err:
+            if len(names) == 1:
+                raise
+            click.echo(f"left out: {err.message}", err=True)
+    if not hosts:
+        raise RequestError("none of the VMs that the run left out is in this inventory", hint="-i names it")
+    return tuple(hosts)
+
+
+def _digest(lab: Lab) -> str:
+    """What tells whether two grades of a lab were given by the same points."""
+    points = {one.id: [one.points, dict(one.parts)] for one in lab.checks}
+    return hashlib.sha256(json.dumps(points, sort_keys=True).encode()).hexdigest()[:16]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import click
 
@@ -60,8 +61,16 @@ def _of_file(setting: Setting, path: Path) -> set[str]:
     return kept
 
 
-def remember_failed(setting: Setting, command: str, failed: Sequence[Host]) -> None:
-    """Keep the names of the VMs that this run of ``command`` did not get through, and say how to go on.
+def remember_failed(
+    setting: Setting,
+    command: str,
+    failed: Sequence[Host],
+    *,
+    instead: Mapping[str, bool] = MappingProxyType({}),
+    more: Sequence[str] = (),
+) -> None:
+    """Keep the names of the VMs that this run of ``command`` did not get through, and say how to go on: by
+    the command that was given, with ``more`` in place of the options ``instead`` (which of them has a value).
 
     The file is always the last run's: without failures it is removed. One for each course and command,
     under the user's state directory.
@@ -85,19 +94,28 @@ def remember_failed(setting: Setting, command: str, failed: Sequence[Host]) -> N
         click.echo(f"cannot keep the names of the failed VMs in {path}: {err.strerror}", err=True)
         return
     click.echo(f"{_vms(len(failed))} not done, named in {path}. To go on with only:", err=True)
-    click.echo(f"  {again(sys.argv[1:], path)}", err=True)
+    click.echo(f"  {again(sys.argv[1:], path, instead, more)}", err=True)
 
 
-def again(arguments: Sequence[str], path: Path) -> str:
-    """The command line that was given, with ``path`` in place of any ``--limit`` of its own."""
+def again(
+    arguments: Sequence[str],
+    path: Path,
+    instead: Mapping[str, bool] = MappingProxyType({}),
+    more: Sequence[str] = (),
+) -> str:
+    """The command line that was given, with ``path`` in place of any ``--limit`` of its own, and ``more`` in
+    place of the options ``instead``.
+    """
+    valued = {"--limit": True, **instead}
     kept: list[str] = []
     rest = iter(arguments)
     for word in rest:
-        if word == "--limit":
-            next(rest, None)
-        elif not word.startswith("--limit="):
+        if word in valued:
+            if valued[word]:
+                next(rest, None)
+        elif word.split("=", 1)[0] not in valued:
             kept.append(word)
-    return shlex.join(["labctl", *kept, "--limit", f"@{path}"])
+    return shlex.join(["labctl", *kept, *more, "--limit", f"@{path}"])
 
 
 def selecting(setting: Setting, host: Host) -> str:

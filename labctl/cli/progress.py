@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -137,7 +138,9 @@ class _Plain:
         return True
 
     def _line(self, text: str) -> None:
-        click.echo(text, err=True)
+        # whoever read this has gone: what is under way is graded and kept all the same
+        with contextlib.suppress(BrokenPipeError):
+            click.echo(text, err=True)
 
 
 class _Live(_Plain):
@@ -188,5 +191,5 @@ class _Events:
         self._tell("run-ended", status=status, done=self.progress.done, failed=self.progress.failed)
 
     def _tell(self, event: str, **facts: Any) -> None:
-        with self._lock:
+        with self._lock, contextlib.suppress(BrokenPipeError):
             tell_event(event, run=self._run, **facts)

@@ -55,4 +55,10 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
             store.add_again(attempt, document)
     result = {"schema": 1, "run": name, "kept": not diff, "hosts": changed, "without_evidence": untouched}
     click.echo(json.dumps(result, indent=2) if as_json else render_changes(result), nl=as_json)
-    return 0
+    lost = [one["host"] for one in changed if one["after"] is None and one["before"] is not None]
+    if lost:
+        named = ", ".join(sorted(set(lost))[:5]) + (" and others" if len(set(lost)) > 5 else "")
+        click.echo(
+            f"no grade any more: {named}; labctl grade {lost[0]} --run {name} looks at it again", err=True
+        )
+    return 3 if lost else 0

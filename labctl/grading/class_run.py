@@ -126,4 +126,4 @@ def identity(host: Host) -> str:
         return f"{host.name} on {socket.gethostname()}"
     # behind jump hosts of different rooms, different VMs may have the same address
     through = [str(host.value(name)) for name in _ARGUMENTS if host.value(name)]
-    return " ".join([f"{host.address}:{host.port}", *through])[:500]
+    return " ".join([f"{host.address.lower().rstrip('.')}:{host.port}", *through])[:500]

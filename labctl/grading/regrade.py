@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from labctl.errors import CourseError
-from labctl.grading.document import host_document
+from labctl.grading.document import Unjudged, host_document
 from labctl.grading.evidence import Evidence
 from labctl.grading.grade import Graded
 from labctl.grading.judge import judge, leave_out_absent
@@ -60,6 +60,9 @@ def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -
     )
     document = host_document(earlier["host"], lab, graded)
     del document["evidence"]
+    if document["status"] == "error" and earlier.get("error_cause") not in (None, Unjudged.cause):
+        # what was in the way then is why there is no grade now
+        document |= {key: earlier[key] for key in ("error", "error_cause", "error_hint") if key in earlier}
     document["not_recorded"] = {
         one.check.id: sorted({each.id for each in one.used if seen.lacks(each)})
         for one in results

@@ -11,18 +11,14 @@ from labctl.probes.dns import DnsAnswer, Record, current_key, dns_query
 from labctl.probes.haproxy import (
     Candidate,
     Haproxy,
-    Proxy,
-    Section,
-    Server,
     ServerState,
     Settled,
     candidate_check,
     config_check,
-    parse_config,
     parse_state,
-    sections_of,
     servers_in,
 )
+from labctl.probes.haproxy_config import Proxy, Section, Server, parse_config, sections_of
 from labctl.probes.http import Replies, Reply, http_sample
 from labctl.probes.http_shots import Shot, ShotReplies, ShotReply, http_shots
 from labctl.probes.nfs import Mount, Mounts, ShareTrial, WriteTrial, mounts, share_trial, write_trial

@@ -132,7 +132,7 @@ class Observer:
             value = self.experiments[request.probe.name](request.args, deadline.sooner(request.deadline))
         except HostError as err:
             value = Unobserved(err.cause, err.message)
-        except (AttributeError, LookupError, TypeError, ValueError) as err:
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as err:
             # what the VM sent had another shape than its own agent gives
             value = Unobserved("malformed", f"{request.probe.name}: {type(err).__name__}: {err}")
         return Observed(value, round(time.monotonic() - began, 3))

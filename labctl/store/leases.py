@@ -73,6 +73,11 @@ def take(connection: Connection, lab: str, vm: str, run: str, seconds: float) ->
     if found.expires < now or has_ended(found.holder):
         connection.execute(_REPLACE, {**this, **mine})
         return lease
+    if found.run == run and found.holder == mine["holder"]:
+        raise Held(
+            f"another VM of this run has its address, {vm}, and is being graded",
+            hint="labctl hosts list shows which two names one machine has",
+        )
     raise Held(
         f"it is being graded since {found.since} by {described(found.holder)} (run {found.run})",
         hint=f"wait for them, then grade it again; if they were stopped, in {_wait(found, now)}",

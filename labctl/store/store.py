@@ -222,7 +222,7 @@ class Store:
     def unfinished(self) -> str:
         """The newest run that was broken off. Raises :class:`StoreError` when there is none."""
         for row in self.runs():
-            if not row.finished:
+            if not row.finished and row.waiting:
                 return row.run
         raise StoreError("every run is finished: there is nothing to resume", hint="labctl runs lists them")
 

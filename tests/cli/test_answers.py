@@ -203,6 +203,17 @@ def test_a_run_goes_on_with_the_answers_it_began_with(
     assert "mine.yml: there are no answers here any more" in capsys.readouterr().err
 
 
+def test_one_vms_answers_are_not_anothers(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(course / "mine.yml", "1: red\n2: plum\n")
+    grade(course, capsys, "alice", "--answers", file)
+    again = ["grade", "bob", "--run", "last", "--course", str(course), "-i", str(course / "inventory.yml")]
+    assert main(again) == 2
+    assert "are those of alice, not of bob" in capsys.readouterr().err
+    own = write(course / "bobs.yml", "1: red\n2: pear\n")
+    status, hosts = grade(course, capsys, "bob", "--run", "last", "--answers", own)
+    assert (status, hosts["bob"]["score"]) == (0, 4)
+
+
 RIGHT_ONES = {question: forms[0] for question, forms in RIGHT.items()}
 RUN = "20261121T080000-aaaaaa"
 

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from tiny import Course
 from vms import LABCTL, environment
+from waiting import wait_for
 
 from labctl.cli import main
 from labctl.grading import Book, grade_hosts, load_lab, plan_for
@@ -27,6 +28,7 @@ from labctl.grading.class_run import identity
 from labctl.inventory import Host
 from labctl.probes import StaffLink
 from labctl.store import Store, open_store
+from labctl.store.leases import Held
 
 pytestmark = pytest.mark.slow
 
@@ -135,6 +137,77 @@ def test_a_further_attempt_and_the_rule_that_says_which_counts(
     assert score() == [5]
     assert main(["runs", "--database", course.url]) == 0
     assert "3 of 3 VMs graded, 3 further attempts, the best counts" in capsys.readouterr().out
+
+
+def test_vms_that_the_inventory_has_lost_do_not_keep_the_others_from_being_graded(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _broken_off(course, "vm0").close()
+    inventory = course.root / "hosts.yml"
+    lines = [line for line in inventory.read_text().splitlines() if "vm3" not in line]
+    inventory.write_text("\n".join(lines))
+    assert main(course.grade("--resume")) == 3
+    err = capsys.readouterr().err
+    assert "left out: " in err
+    assert "vm3" in err
+    assert sorted(course.attempts()) == sorted(f"vm{number}" for number in range(12) if number != 3)
+
+
+def test_points_that_changed_within_a_run_are_told(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(course.grade("vm0"))
+    rubric = course.root / "graders" / "tiny" / "rubric.yml"
+    assert main(course.grade("vm1", "--run", "last")) in (0, 1)
+    assert "the points of" not in capsys.readouterr().err
+    rubric.write_text(rubric.read_text().replace("points: 3", "points: 4"))
+    # a process of its own: a lab is loaded once
+    _, err = begin(course, "vm2", "--run", "last").communicate(timeout=60)
+    assert "the points of tiny are others since this run began: labctl regrade" in err
+
+
+def test_what_goes_on_with_the_failed_is_the_same_run(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store(course.url, create=True)
+    lease = store.take("tiny", f"vm1 on {socket.gethostname()}", "theirs", 100)
+    main(course.grade("vm0", "vm1", "--only", "box.file"))
+    store.give_back(lease)
+    store.close()
+    err = capsys.readouterr().err
+    assert "labctl grade --resume --run 20" in err
+    assert "To go on with only" not in err, "one way to go on, not two"
+
+
+def test_two_names_of_one_machine_in_a_run_are_told_as_that(course: Course) -> None:
+    store = open_store(course.url, create=True)
+    store.take("tiny", "10.0.0.1:22", "ours", 100)
+    with pytest.raises(Held, match=r"another VM of this run has its address, 10\.0\.0\.1:22"):
+        store.take("tiny", "10.0.0.1:22", "ours", 100)
+    store.close()
+
+
+def test_a_reader_of_the_events_who_goes_does_not_stop_the_grading(course: Course) -> None:
+    grading = begin(course, "all", "--forks", "2", "--json-lines")
+    assert grading.stdout is not None
+    grading.stdout.readline()
+    grading.stdout.close()
+    assert grading.stderr is not None
+    grading.stderr.read()
+    grading.stderr.close()
+    grading.wait(60)
+    assert waiting(course) == 0
+    assert len(course.attempts()) == 12
+
+
+def test_who_interrupts_is_told_how_to_go_on(course: Course) -> None:
+    open_store(course.url, create=True).close()
+    grading = begin(course, "all", "--forks", "1")
+    wait_for(lambda: 0 < waiting(course) < 12, "a first result", seconds=30)
+    grading.send_signal(signal.SIGINT)
+    _, err = grading.communicate(timeout=60)
+    assert grading.returncode == 130
+    assert "labctl grade --resume --run 20" in err
 
 
 def test_a_vm_that_another_grades_is_left_alone_and_told(

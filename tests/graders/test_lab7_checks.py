@@ -277,6 +277,25 @@ def test_the_rubric_has_what_the_lab_promises() -> None:
     assert TARGET.port(53) == 20053
 
 
+@pytest.mark.parametrize(
+    ("line", "waited", "verdict"),
+    [
+        ("check", 19.0, "fail"),
+        ("check downinter 30s", 40.0, "error"),
+        ("check inter 20s rise 3", 40.0, "error"),
+        ("check inter 20s fastinter 1s rise 3", 37.0, "fail"),
+        ("check", 6.0, "error"),
+        ("check inter 1h", 40.0, "fail"),
+    ],
+)
+def test_servers_that_had_not_the_time_of_their_health_checks_to_come_up_are_not_judged(
+    line: str, waited: float, verdict: str
+) -> None:
+    world = World(crash=replace(right_crash(), up=Settled(False, waited, states([0]))))
+    world.haproxy = replace(world.haproxy, text=world.haproxy.text.replace(" check", f" {line}"))
+    assert world.told("lb.recovered").verdict.value == verdict
+
+
 def test_servers_that_come_up_in_time_pass_and_it_is_told_when() -> None:
     world = World()
     world.haproxy = replace(world.haproxy, state=states([4, 5]))

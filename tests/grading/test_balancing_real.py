@@ -15,7 +15,8 @@ from labctl.agent import Agent, start_agent
 from labctl.deadline import Deadline
 from labctl.inventory import local_host
 from labctl.probes import Observer, Request, ShotReplies, StaffLink, Unobserved, http_sample, http_shots
-from labctl.probes.haproxy import parse_config, parse_running, parse_state
+from labctl.probes.haproxy import parse_running, parse_state
+from labctl.probes.haproxy_config import parse_config
 from labctl.probes.http import sample_outside
 
 pytestmark = [

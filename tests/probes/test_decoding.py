@@ -14,7 +14,8 @@ from labctl.agent import OpError, OpResult
 from labctl.probes import Malformed, Packages, Unobserved, decode, encode
 from labctl.probes.bind import records_of
 from labctl.probes.dns import parse
-from labctl.probes.haproxy import parse_config, parse_state
+from labctl.probes.haproxy import parse_state
+from labctl.probes.haproxy_config import parse_config
 from labctl.probes.observer import observed
 
 pytestmark = pytest.mark.slow

@@ -11,7 +11,8 @@ from labctl.agent.remote.probes import http as remote_http
 from labctl.agent.remote.probes import mounts as remote_mounts
 from labctl.agent.remote.probes import sockets as remote_sockets
 from labctl.probes.bind import Bind, records_of
-from labctl.probes.haproxy import parse_config, parse_state
+from labctl.probes.haproxy import Haproxy, Running, parse_state
+from labctl.probes.haproxy_config import parse_config
 from labctl.probes.nfs import Mount
 
 MOUNTINFO = """\
@@ -184,6 +185,37 @@ def test_haproxys_configuration() -> None:
     assert not b.check
     assert t1.inter == 0.5
     assert (stats.mode, stats.algorithm) == ("tcp", "roundrobin")
+
+
+@pytest.mark.parametrize(
+    ("words", "falls", "rises"),
+    [
+        ("check", 6.0, 4.0),
+        ("check inter 1s fall 5 rise 3", 5.0, 3.0),
+        ("check inter 4s fastinter 500ms", 5.0, 4.5),
+        ("check downinter 30s", 6.0, 32.0),
+        ("track other/a", 6.0, 4.0),
+    ],
+)
+def test_how_long_health_checks_may_take(words: str, falls: float, rises: float) -> None:
+    (backend,) = parse_config(f"backend b\n server a 127.0.0.1:8080 {words}\n")
+    (server,) = backend.servers
+    assert (server.check, server.falls, server.rises) == (True, falls, rises)
+
+
+def test_an_algorithm_that_is_left_out_is_the_one_that_runs() -> None:
+    """HAProxy's own choice: roundrobin up to 3.2, random since."""
+
+    def algorithm(balance: str, *running: Running) -> str:
+        text = f"backend b\n{balance}\n server a 127.0.0.1:8080\n"
+        found = Haproxy(True, (), text, True, "", (), running).balancer(range(8080, 8086), 7000)
+        assert found is not None
+        return found.algorithm
+
+    assert algorithm("") == "roundrobin"
+    assert algorithm("", Running("b", "random", "")) == "random"
+    assert algorithm("", Running("another", "random", "")) == "roundrobin"
+    assert algorithm("balance leastconn", Running("b", "random", "")) == "leastconn"
 
 
 @pytest.mark.parametrize(

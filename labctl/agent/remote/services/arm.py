@@ -22,15 +22,29 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         return refused("another run's experiment is under way on this VM")
     with name:
         frozen = cgroups.make_frozen(ports)
-        told = arm(ports, args, ctx, name, frozen)
-        if told["refused"] and frozen:
-            cgroups.dissolve(frozen)
+        kept: list[dict[str, Any]] = []
+        told: dict[str, Any] | None = None
+        try:
+            told = arm(ports, args, ctx, name, frozen, kept)
+        finally:
+            # refused, or not even that: nothing of it stays
+            if told is None or told["refused"]:
+                for state in kept:
+                    panes.let_go(state)
+                if frozen:
+                    cgroups.dissolve(frozen)
         return told
 
 
 def arm(
-    ports: list[int], args: dict[str, Any], ctx: Context, name: socket.socket, frozen: str
+    ports: list[int],
+    args: dict[str, Any],
+    ctx: Context,
+    name: socket.socket,
+    frozen: str,
+    kept: list[dict[str, Any]],
 ) -> dict[str, Any]:
+    """``kept`` is added to: the roots whose panes wait for them from now on."""
     try:
         states = processes.capture(ports, ctx.remaining())
     except processes.Uncapturable as err:
@@ -40,9 +54,11 @@ def arm(
         return refused("nothing listens on %s" % sorted(missing))
     for state in states:
         supervision.note(state)
-        said = panes.keep(state) if state["pane"] else ""
-        if said:
-            return refused("the workers' tmux pane cannot be kept: %s" % said)
+        if state["pane"]:
+            kept.append(state)
+            said = panes.keep(state)
+            if said:
+                return refused("the workers' tmux pane cannot be kept: %s" % said)
     watcher = guard.arm(states, frozen, float(args["lease"]), float(args["limit"]), name).watcher
     if not watcher:
         guard.armed.pop()

@@ -20,6 +20,10 @@ from typing import Any
 from . import cgroups, presence, revive, supervision
 
 RENEW, RESTORE = b"+", b"R"
+#: What the watcher says when it begins to restore; before an account in JSON it means nothing.
+BEGUN = b" "
+#: Seconds that the watcher may take to answer: it does nothing else, but the VM may be busy.
+ANSWER = 4.0
 
 
 class Taken(Exception):
@@ -48,12 +52,23 @@ class Guard:
         self.watcher = watcher
         self.states = states
         self.frozen = frozen
+        self.over = False
 
     def renew(self) -> bool:
-        """False when the watcher is gone or has begun to restore: nothing may be broken any more."""
-        if select.select([self.link], [], [], 0)[0]:
-            return False
-        return self.send(RENEW)
+        """False when the watcher is gone or has begun to restore: nothing may be broken any more.
+
+        It says so itself: what it only would have read later came too late.
+        """
+        # once it restores, all that it says is its account
+        self.over = self.over or not (self.send(RENEW) and self.receive(ANSWER, 1) == RENEW)
+        return not self.over
+
+    def receive(self, wait: float, size: int) -> bytes:
+        """What it says next; b"" when that does not come in ``wait`` seconds, or it is gone."""
+        try:
+            return self.link.recv(size) if select.select([self.link], [], [], max(0.0, wait))[0] else b""
+        except OSError:
+            return b""
 
     def send(self, word: bytes) -> bool:
         try:
@@ -69,15 +84,13 @@ class Guard:
         self.send(RESTORE)
         until, data = time.monotonic() + wait, b""
         while True:
-            left = until - time.monotonic()
-            if left <= 0 or not select.select([self.link], [], [], left)[0]:
-                break
-            piece = self.link.recv(65536)
+            piece = self.receive(until - time.monotonic(), 65536)
             if not piece:
                 break
             data += piece
         try:
-            told: dict[str, Any] = json.loads(data.decode("ascii"))
+            # an answer that nobody waited for any more may stand before it
+            told: dict[str, Any] = json.loads(data.lstrip(RENEW + BEGUN).decode("ascii"))
             return told
         except ValueError:
             return {
@@ -144,19 +157,26 @@ def watch(
             word = link.recv(1)
         except OSError:
             word = b""
-        if word == RENEW:
+        if word == RENEW and tell(link, RENEW):
             until = time.monotonic() + lease
         else:
             why = "asked" if word == RESTORE else "lost"
+    tell(link, BEGUN)
     supervision.let_go(states, frozen)
     account = revive.revive(states)
     release(keep)
-    try:
-        link.sendall(json.dumps(dict(account, why=why)).encode("ascii"))
+    if tell(link, json.dumps(dict(account, why=why)).encode("ascii")):
         link.shutdown(socket.SHUT_WR)
-    except OSError:
-        pass
     os._exit(0)
+
+
+def tell(link: socket.socket, words: bytes) -> bool:
+    """Say it to the agent; False when that is gone."""
+    try:
+        link.sendall(words)
+        return True
+    except OSError:
+        return False
 
 
 def detach(kept: set[int]) -> None:

@@ -9,6 +9,7 @@ is left alone.
 from __future__ import annotations
 
 import re
+import shutil
 from typing import Any
 
 from ..command import run_command
@@ -32,11 +33,12 @@ def pane_of(environ: list[str], lineage: list[int]) -> dict[str, str] | None:
 
 def tmux(state: dict[str, Any], *words: str) -> str:
     """Run a tmux command as the user whose server it is; what went wrong, or ""."""
-    argv = ["setpriv", "--reuid=%d" % state["uid"], "--regid=%d" % state["gid"], "--clear-groups"]
-    # tmux gives a command that it runs the PATH of whoever asks
-    path = next((entry[5:] for entry in state["environ"] if entry.startswith("PATH=")), "")
-    env = {"PATH": path} if path else {}
-    done = run_command(argv + ["tmux", "-S", state["pane"]["socket"], *words], timeout=10.0, env=env)
+    argv = ["setpriv", "--reuid=%d" % state["uid"], "--regid=%d" % state["gid"], "--clear-groups", "env"]
+    # tmux gives a command that it runs the PATH of whoever asks. Root itself must not look anything up there:
+    # that is the user's to fill
+    argv += [entry for entry in state["environ"] if entry.startswith("PATH=")][:1]
+    argv += [shutil.which("tmux") or "tmux", "-S", state["pane"]["socket"], *words]
+    done = run_command(argv, timeout=10.0)
     return "" if done.rc == 0 else (done.err or done.out).strip()[:200] or "tmux failed"
 
 

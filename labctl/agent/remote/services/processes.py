@@ -15,7 +15,7 @@ from typing import Any
 
 from ..command import run_command
 from ..probes.sockets import listeners
-from . import cgroups
+from . import cgroups, streams, unchanged
 from .panes import pane_of
 
 # set anew by systemd at every start: they differ before and after without anything being different
@@ -128,9 +128,14 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
     cgroup = cgroups.path_of(pid)
     if CONTAINED.search(cgroup):
         raise Uncapturable("the workers run in a container (%s)" % cgroup)
+    exe = exe[: -len(streams.DELETED)] if exe.endswith(streams.DELETED) else exe  # an upgrade replaced it
+    argv = raw(pid, "cmdline").split("\0")[:-1]
+    differs = unchanged.differs(pid, started_at(pid), exe, argv, cwd)
+    if differs:
+        raise Uncapturable("process %d could not be started again as it was: %s" % (pid, differs))
     kind, unit = manager_of(pid, cgroup, timeout)
     environ = [entry for entry in raw(pid, "environ").split("\0") if entry]
-    stdio = [stdio_of(pid, number) for number in (0, 1, 2)]
+    stdio = [streams.stdio_of(pid, number) for number in (0, 1, 2)]
     pane = None
     if kind == "hand" and ends_with(pid):
         pane = pane_of(environ, ancestors(pid))
@@ -138,6 +143,8 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
             kind = "tmux"
         elif any(one["kind"] == "tty" for one in stdio):
             raise Uncapturable("the terminal of process %d would close with it" % pid)
+    if kind == "hand":
+        stdio = [without_reader(pid, one) for one in stdio]
     limits = limits_of(pid)
     uids, gids = status["Uid"].split(), status["Gid"].split()
     return {
@@ -156,7 +163,7 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
         "nice": nice,
         "limits": limits,
         "nofile": limits.get("Max open files", []),
-        "argv": raw(pid, "cmdline").split("\0")[:-1],
+        "argv": argv,
         "environ": environ,
         "exe": exe,
         "cwd": cwd,
@@ -177,14 +184,49 @@ def stat_of(pid: int) -> list[int]:
     return [ord(words[0])] + [int(word) for word in words[1:5]] if len(words) > 4 else [0] * 5
 
 
-def ends_with(pid: int) -> bool:
-    """Its session ends with it: it leads the session, or a program does that was started for it alone.
+#: What may have job control, and then goes on when a job ends.
+SHELLS = frozenset(("ash", "bash", "busybox", "csh", "dash", "fish", "ksh", "mksh", "sh", "tcsh", "zsh"))
 
-    A login shell (no arguments but options) leads a session that goes on.
+
+def ends_with(pid: int) -> bool:
+    """Its terminal closes with it: between it and who leads the terminal's session is no shell with job
+    control, which gives each job a process group of its own and goes on when that ends.
     """
-    leader = stat_of(pid)[SESSION]
-    words = raw(leader, "cmdline").split("\0")[1:-1]
-    return leader == pid or any(word == "-c" or not word.startswith("-") for word in words)
+    mine = stat_of(pid)
+    if not mine[TERMINAL]:
+        return False
+    while pid != mine[SESSION]:
+        parent = parent_of(pid)
+        above = stat_of(parent)
+        if above[SESSION] != mine[SESSION]:
+            return False  # whoever started it has ended, and the session goes on
+        if above[GROUP] != stat_of(pid)[GROUP] and name_of(parent) in SHELLS:
+            return False
+        pid = parent
+    return True
+
+
+def name_of(pid: int) -> str:
+    """The name of a process's program, of at most 15 letters; "" when it is gone."""
+    return raw(pid, "comm").rstrip("\n")
+
+
+def without_reader(pid: int, stream: dict[str, Any]) -> dict[str, Any]:
+    """A stream of a root that would be started by hand. Raises Uncapturable for a pipe whose reader would end
+    with it; one that nobody reads any more comes to nothing.
+    """
+    if not stream["pipe"]:
+        return stream
+    reading = [one for one in streams.readers(stream["pipe"]) if one not in family_of(pid)]
+    if not reading:
+        return dict(stream, kind="null", path=os.devnull)
+    # who supervises a server reads what it says, and starts it again by itself; sshd does not
+    if reading != [parent_of(pid)] or name_of(reading[0]) == "sshd":
+        raise Uncapturable(
+            "what process %d says goes through a pipe to %s, which would end with it"
+            % (pid, clean(name_of(reading[0])))
+        )
+    return stream
 
 
 def limits_of(pid: int) -> dict[str, list[int]]:
@@ -199,27 +241,18 @@ def limits_of(pid: int) -> dict[str, list[int]]:
     return limits
 
 
-def stdio_of(pid: int, number: int) -> dict[str, Any]:
-    """Where a standard stream goes: kind "file", "tty", "null" or "other", with the path and flags to open it
-    again.
-    """
-    try:
-        path = os.readlink("/proc/%d/fd/%d" % (pid, number))
-        flags = next(
-            int(line.split()[1], 8)
-            for line in raw(pid, "fdinfo/%d" % number).splitlines()
-            if line.startswith("flags:")
-        )
-    except (OSError, StopIteration, ValueError, IndexError):
-        return {"kind": "other", "path": "", "flags": 0}
-    flags &= os.O_ACCMODE | os.O_APPEND
-    if path == os.devnull:
-        return {"kind": "null", "path": path, "flags": flags}
-    if path.startswith("/dev/pts/") or path.startswith("/dev/tty"):
-        return {"kind": "tty", "path": path, "flags": flags}
-    if path.startswith("/") and os.path.isfile(path):
-        return {"kind": "file", "path": path, "flags": flags}
-    return {"kind": "other", "path": "", "flags": flags}
+#: Of a unit: those that are stopped with it, and what else is asked.
+TIED = ("RequiredBy", "BoundBy", "ConsistsOf")
+PROPERTIES = (
+    "MainPID",
+    "ActiveState",
+    "Transient",
+    "LoadState",
+    "CanStart",
+    "FragmentPath",
+    "DropInPaths",
+    *TIED,
+)
 
 
 def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
@@ -228,27 +261,43 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
     Being in a service's cgroup proves little: without logind a shell's children sit in ssh.service, and a
     cron job in cron.service. The unit must be the one whose main process this is (or a wrapper that started
     it), and its cgroup must hold nothing else, or restarting it would stop what is not ours. Raises
-    :class:`Uncapturable` for a unit of systemd-run's.
+    :class:`Uncapturable` for a unit that could not be started again as it was, or is stopped with others.
     """
     name = cgroup.rpartition("/")[2]
     if not UNIT.match(name) or re.match(r"user@\d+\.service\Z", name):
         return "hand", ""
     user = re.search(r"/user@(\d+)\.service/", cgroup)
     scope = user_manager(int(user.group(1))) if user else []
-    show = ["show", "-p", "MainPID,ActiveState,Transient", "--", name]
-    done = run_command(scope + ["systemctl"] + (["--user"] if user else []) + show, timeout=timeout)
+    systemctl = scope + ["systemctl"] + (["--user"] if user else [])
+    done = run_command(systemctl + ["show", "-p", ",".join(PROPERTIES), "--", name], timeout=timeout)
+    if done.rc != 0:
+        raise Uncapturable("systemd does not say whether the unit %s runs process %d" % (name, pid))
     told = dict(line.partition("=")[::2] for line in done.out.splitlines())
     if told.get("ActiveState", "active") != "active":
         # what is left of it now is about to be ended, and started anew
         raise Uncapturable("the unit %s is just %s" % (name, clean(told["ActiveState"])))
     main = told.get("MainPID", "")
-    if not main.isdigit() or int(main) not in (pid, parent_of(pid)) or int(main) <= 1:
+    if not main.isdigit() or int(main) not in ancestors(pid) or int(main) <= 1:
         return "hand", ""
     allowed = set(family_of(int(main)))
     if os.getpid() in allowed or not cgroups.members(cgroup) <= allowed:
         return "hand", ""
     if told.get("Transient") == "yes":
         raise Uncapturable("the unit %s exists only while it runs, and could not be started again" % name)
+    if told.get("LoadState", "loaded") != "loaded" or told.get("CanStart") == "no":
+        raise Uncapturable("the unit %s could not be started again: it is masked or gone" % name)
+    files = [told.get("FragmentPath", ""), *told.get("DropInPaths", "").split()]
+    # those below /run are written anew each time that systemd reads its units
+    files = [path for path in files if path and not path.startswith("/run/")]
+    changed = [path for path in files if unchanged.written_after(path, started_at(int(main)))]
+    if changed:
+        raise Uncapturable("%s was changed since the unit %s began: restart it" % (changed[0], name))
+    tied = " ".join(told.get(key, "") for key in TIED).split()
+    if tied:
+        asked = run_command(systemctl + ["is-active", "--", *tied], timeout=timeout)
+        active = [one for one, state in zip(tied, asked.out.split()) if state == "active"]
+        if active:
+            raise Uncapturable("with the unit %s systemd would stop %s too" % (name, active[0]))
     return ("user-unit" if user else "unit"), name
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..command import run_command
 from ..probes.sockets import listeners
-from . import cgroups, panes
+from . import cgroups, panes, streams
 from .processes import alive, kill_family, user_manager
 from .supervision import comes_back
 
@@ -121,8 +121,7 @@ def start(state: dict[str, Any]) -> None:
 
 def become(state: dict[str, Any]) -> None:
     """In the last child: everything that exec keeps, in the order in which permissions allow it."""
-    streams = [reopen(one) for one in state["stdio"]]
-    for number, handle in enumerate(streams):
+    for number, handle in enumerate([streams.reopen(one) for one in state["stdio"]]):
         os.dup2(handle, number)
     os.closerange(3, 4096)
     limit(state["limits"])
@@ -181,18 +180,3 @@ def limit(wanted: dict[str, list[int]]) -> None:
 
 def exact(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def reopen(stream: dict[str, Any]) -> int:
-    """The stream's own file or terminal again where that exists, else /dev/null. Nothing is truncated or
-    created.
-    """
-    if stream["kind"] in ("file", "tty"):
-        flags = stream["flags"] | os.O_NOCTTY
-        if stream["kind"] == "file" and flags & os.O_ACCMODE != os.O_RDONLY:
-            flags |= os.O_APPEND
-        try:
-            return os.open(stream["path"], flags)
-        except OSError:
-            pass
-    return os.open(os.devnull, os.O_RDWR)

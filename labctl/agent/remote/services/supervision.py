@@ -22,18 +22,20 @@ from . import cgroups
 from .processes import (
     GROUP,
     SESSION,
+    SHELLS,
     STATE,
     TERMINAL,
     alive,
     ancestors,
     children_of,
+    name_of,
     parent_of,
     started_at,
     stat_of,
 )
 
 #: How long a supervisor has the first turn: until it does something, and until the ports listen when it does.
-TURN, WHOLE_TURN = 1.5, 8.0
+TURN, WHOLE_TURN = 1.5, 20.0
 #: How long a root that was held may take to notice that its workers have ended.
 NOTICE = 5.0
 STOPPED, ZOMBIE = ord("T"), ord("Z")
@@ -104,8 +106,17 @@ def let_go(states: list[dict[str, Any]], frozen: str) -> None:
     moment, and the signal that lets it go on also takes back one that it has not come to.
     """
     held = [state for state in states if state["held"] and alive(*state["held"][:2])]
+    listening = set(holders_now())
     for state in held:
         pid, _, cgroup = state["held"]
+        if (
+            pid == state["pid"]
+            and not set(state["ports"]) <= listening
+            and name_of(parent_of(pid)) not in SHELLS
+        ):
+            # a program that supervises may take an end with status 0 for one that was meant
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         if frozen and cgroups.path_of(pid) == frozen:
             cgroups.move(pid, cgroup)
         elif state["unheard"]:
