@@ -106,6 +106,12 @@ MISTAKES: dict[str, Mistake] = {
     "a tab": ("all:\n\thosts:\n", 2, 1, "not valid YAML"),
     "a key twice": ("all:\n  hosts:\n    a: {x: 1, x: 2}\n", 3, 15, "stands twice"),
     "a backward range": ("all:\n  hosts:\n    web[9:1]:\n", 3, 5, "not a range"),
+    "a range with a digit too many": (
+        "all:\n  hosts:\n    h[1:99999999]:\n",
+        3,
+        5,
+        "more than 100000 hosts",
+    ),
     "a loop": ("a:\n  children:\n    b:\n      children:\n        a:\n", 3, 5, "a -> b -> a"),
     "a host that is text": ("all:\n  hosts:\n    a: text\n", 3, 8, "must be a mapping"),
 }
