@@ -40,7 +40,7 @@ def _names(setting: Setting, pattern: str) -> set[str]:
 
 def _of_file(setting: Setting, path: Path) -> set[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as err:
         raise RequestError(f"cannot read the file of --limit: {err.strerror}", place=Place(path)) from err
     except UnicodeDecodeError as err:

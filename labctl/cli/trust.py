@@ -131,7 +131,8 @@ def _agreed(shown: Shown) -> bool:
 def _expected(path: Path, hosts: Sequence[str]) -> dict[str, str]:
     """``VM SHA256:...`` a line."""
     found: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#", 1)[0].split()
         if not words:
             continue

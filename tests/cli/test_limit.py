@@ -127,6 +127,12 @@ def test_a_vm_of_no_inventory_is_kept_so_that_it_can_be_reached_again(course: Co
     assert hosts(done) == {"127.0.0.1": "unreachable"}
 
 
+def test_a_file_that_notepad_saved_is_read(course: Course) -> None:
+    (course.root / "f").write_text("\ufeffgood\r\n")
+    done = course.run("setup", "--limit", "@f", "--json")
+    assert hosts(done) == {"good": "ok"}, done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

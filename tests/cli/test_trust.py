@@ -72,6 +72,13 @@ def test_a_key_that_the_console_confirms_is_recorded_and_then_strict(
     assert vms.known.read_bytes() == before
 
 
+def test_fingerprints_that_notepad_saved_are_read(vms: Vms, capsys: pytest.CaptureFixture[str]) -> None:
+    path = vms.directory / "notepad"
+    path.write_bytes(f"\ufeffvm1 {vms.keys['vm1'].fingerprint}\r\n".encode())
+    assert vms.run("trust", "vm1", "--fingerprints", str(path), "--json") == 0
+    assert states(capsys) == {"vm1": "recorded"}
+
+
 def test_asking_for_the_key_logs_nobody_in(vms: Vms) -> None:
     vms.run("trust", "vm1", "--fingerprints", vms.fingerprints())
     assert (vms.seen["vm1"].auth_attempts, vms.seen["vm1"].commands) == ([], [])
