@@ -21,7 +21,8 @@ LAYERS = (
     ("agent", "batch", "sandbox"),
     ("inventory", "connect", "store", "report"),
     ("deadline", "documents", "files"),
-    ("vault",),
+    ("json_documents",),
+    ("placed", "vault"),
     ("errors",),
 )
 #: connect needs to know what a host is; documents and deadline raise errors.

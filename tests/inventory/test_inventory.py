@@ -122,6 +122,16 @@ def test_a_mistake_is_shown_where_it_is(tmp_path: Path, name: str) -> None:
     is_shown(read, tmp_path, MISTAKES[name])
 
 
+def test_files_that_notepad_saved_are_read_and_their_columns_are_right(tmp_path: Path) -> None:
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "all.yml").write_text("\ufefftier: 1\n")
+    inventory = read(tmp_path, "\ufeffall: {hosts: {a: {x: 1}}}\n")
+    assert inventory.hosts["a"].variables == {"tier": 1, "x": 1}
+    with pytest.raises(InventoryError) as caught:
+        read(tmp_path, "\ufeffall: []\n")
+    assert str(caught.value.place).endswith(":1:6")
+
+
 def test_a_bad_port_names_the_host(tmp_path: Path) -> None:
     host = read(tmp_path, "all: {hosts: {web1: {ansible_port: twenty}}}").hosts["web1"]
     with pytest.raises(InventoryError, match="web1: ansible_port"):
