@@ -12,6 +12,10 @@ from typing import Any
 
 from labctl.errors import InventoryError, Place
 
+#: How the variables begin that tell who a student is. What is written there is what a gradebook gets:
+#: a SID of 0123 is no octal number, and No is somebody's name.
+STUDENT = "student_"
+
 _BRACKETED = re.compile(r"\[(?P<host>.+)\]:(?P<port>\d+)")
 _WITH_PORT = re.compile(r"(?P<host>(?:[^:\[\]]|\[[^\]]*\])+):(?P<port>\d+)")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
