@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import ipaddress
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +15,7 @@ from labctl.documents import Verbatim
 from labctl.errors import InventoryError, UnknownHost
 from labctl.inventory.patterns import matching, nobody
 from labctl.inventory.vars_files import Layers, VarsDirectory
+from labctl.whoami import login_name
 
 _DIRECT = re.compile(r"^(?P<user>[^@\s:]+)@(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:@/]+)(?::(?P<port>\d{1,5}))?$")
 
@@ -94,7 +95,13 @@ class Host:
 
     @property
     def user(self) -> str:
-        return str(self._either("ansible_user", "ansible_ssh_user") or getpass.getuser())
+        name = self._either("ansible_user", "ansible_ssh_user") or login_name()
+        if not name and not self.is_local:
+            raise InventoryError(
+                f"{self.name}: who logs in there is not said, and the user {os.getuid()} here has no name",
+                hint="give ansible_user in the inventory, or name the VM as user@host",
+            )
+        return str(name or os.getuid())
 
     @property
     def key_file(self) -> Path | None:
