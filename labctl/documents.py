@@ -17,6 +17,7 @@ import yaml
 
 from labctl import vault
 from labctl.errors import Place, RequestError
+from labctl.placed import Map, Seq, stands_twice
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -27,6 +28,9 @@ M = TypeVar("M")
 STRICT = {"extra": "forbid"}
 #: What pydantic calls one.
 _UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+
+#: How nothing is written where text is wanted: Null may be somebody's name.
+_NULLS = ("", "~", "null")
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -43,46 +47,6 @@ class Secret(Verbatim):
     __slots__ = ()
 
 
-class Map(dict[Any, Any]):
-    """A YAML mapping. ``place`` is where it starts."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__()
-        self.place = place
-        self._keys: dict[Any, Place] = {}
-        self._values: dict[Any, Place] = {}
-
-    def put(self, key: Any, value: Any, key_place: Place, value_place: Place) -> None:
-        self[key] = value
-        self._keys[key] = key_place
-        self._values[key] = value_place
-
-    def at(self, key: Any) -> Place:
-        """Where the value of ``key`` starts; the mapping's own place for a key that is not there."""
-        return self._values.get(key, self.place)
-
-    def key_at(self, key: Any) -> Place:
-        """Where ``key`` itself stands."""
-        return self._keys.get(key, self.place)
-
-
-class Seq(list[Any]):
-    """A YAML sequence. ``place`` is where it starts."""
-
-    def __init__(self, place: Place) -> None:
-        super().__init__()
-        self.place = place
-        self._places: list[Place] = []
-
-    def put(self, value: Any, place: Place) -> None:
-        self.append(value)
-        self._places.append(place)
-
-    def at(self, index: int) -> Place:
-        """Where item ``index`` starts."""
-        return self._places[index] if 0 <= index < len(self._places) else self.place
-
-
 def start_of(document: Any, path: Path) -> Place:
     """Where the whole document of a file begins."""
     return document.place if isinstance(document, (Map, Seq)) else Place(path, 1, 1)
@@ -91,11 +55,14 @@ def start_of(document: Any, path: Path) -> Place:
 class _Builder:
     """Turns composed nodes into values, with the scalar rules of PyYAML's safe loader (YAML 1.1)."""
 
-    def __init__(self, path: Path, lines: list[str], loader: Any, error: type[RequestError]) -> None:
+    def __init__(
+        self, path: Path, lines: list[str], loader: Any, error: type[RequestError], text_keys: str
+    ) -> None:
         self.path = path
         self.lines = lines
         self.loader = loader
         self.error = error
+        self.text_keys = text_keys
 
     def place(self, mark: Any) -> Place:
         text = self.lines[mark.line] if mark.line < len(self.lines) else ""
@@ -155,10 +122,22 @@ class _Builder:
                     place=key_place,
                 )
             if key in built and key in built._keys:
-                first = built.key_at(key).line
-                raise self.error(f"the key {key!r} stands twice (first in line {first})", place=key_place)
-            built.put(key, self.build(value_node), key_place, self.place(value_node.start_mark))
+                raise stands_twice(built, key, key_place, self.error)
+            built.put(key, self._value(key, value_node), key_place, self.place(value_node.start_mark))
         return built
+
+    def _value(self, key: Any, node: Any) -> Any:
+        """A mapping's value: a plain one's own text where the key wants text, and it is not null."""
+        if (
+            self.text_keys
+            and str(key).startswith(self.text_keys)
+            and isinstance(node, yaml.ScalarNode)
+            and node.style not in ("'", '"', "|", ">")
+            and node.tag == self.loader.resolve(yaml.ScalarNode, node.value, (True, False))
+            and node.value not in _NULLS
+        ):
+            return node.value
+        return self.build(node)
 
     def _merge(self, built: Map, node: Any) -> None:
         sources = node.value if isinstance(node, yaml.SequenceNode) else [node]
@@ -172,9 +151,10 @@ class _Builder:
                     built._values[key] = merged.at(key)
 
 
-def load_yaml(path: Path, error: type[RequestError] = RequestError) -> Any:
-    """Read one YAML document.
+def load_yaml(path: Path, error: type[RequestError] = RequestError, *, text_keys: str = "") -> Any:
+    """Read one document of YAML, or of JSON.
 
+    ``text_keys`` is how the keys begin whose plain values are text as they stand: 0123, No and 1:30 too.
     A file that ansible-vault encrypted is opened. Returns scalars as PyYAML's safe loader makes them
     (``!vault`` as :class:`Secret`, ``!unsafe`` as :class:`Verbatim`), mappings as :class:`Map`,
     sequences as :class:`Seq`, and None for an empty file. Raises ``error`` with the place for a file
@@ -183,28 +163,44 @@ def load_yaml(path: Path, error: type[RequestError] = RequestError) -> Any:
     try:
         data = path.read_bytes()
         shut = vault.is_vaulted(data)
-        text = (vault.open_vault(data, Place(path, 1, 1), error) if shut else data).decode("utf-8")
+        text = (vault.open_vault(data, Place(path, 1, 1), error) if shut else data).decode("utf-8-sig")
     except OSError as err:
         raise error(f"cannot read the file: {err.strerror}", place=Place(path)) from err
     except UnicodeDecodeError as err:
         raise error("the file is not UTF-8 text", place=Place(path)) from err
     if not shut:
-        return parse_yaml(text, path, error)
-    document = parse_yaml(text, path, error, quote=False)
+        return parse_yaml(text, path, error, text_keys=text_keys)
+    document = parse_yaml(text, path, error, quote=False, text_keys=text_keys)
     vault.hide(document)
     return document
 
 
-def parse_yaml(text: str, path: Path, error: type[RequestError] = RequestError, *, quote: bool = True) -> Any:
+def parse_yaml(
+    text: str,
+    path: Path,
+    error: type[RequestError] = RequestError,
+    *,
+    quote: bool = True,
+    text_keys: str = "",
+) -> Any:
     """Like :func:`load_yaml` for text already read from ``path``.
 
     ``quote``: whether places show the line of the text; those of a vault must not.
     """
+    if text.lstrip()[:1] in ("{", "["):
+        from labctl.json_documents import NoJson, parse_json
+
+        try:
+            return parse_json(text, path, error, quote=quote, text_keys=text_keys)
+        except NoJson:
+            pass  # flow style of YAML, or what is neither: YAML's error has the place
+        except RecursionError as err:
+            raise error("nested too deeply", place=Place(path)) from err
     lines = text.splitlines() if quote else []
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
-        return None if node is None else _Builder(path, lines, loader, error).build(node)
+        return None if node is None else _Builder(path, lines, loader, error, text_keys).build(node)
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
         line = mark.line if mark else 0

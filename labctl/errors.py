@@ -28,6 +28,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+#: Letters of a line that are shown. A file of a program's making may be one line.
+_SHOWN = 200
+
 
 class LabctlError(Exception):
     """Base of the tree. ``exit_status`` is what the command line ends with."""
@@ -51,6 +54,13 @@ class Place:
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}:{self.column}" if self.line else str(self.path)
+
+
+def around(text: str, column: int) -> tuple[str, int]:
+    """What is shown of a long line, with ``column`` in it, and which column that is there."""
+    start = max(0, min(column - _SHOWN // 2, len(text) - _SHOWN))
+    before, after = ("..." if start else ""), ("..." if start + _SHOWN < len(text) else "")
+    return before + text[start : start + _SHOWN] + after, column - start + len(before)
 
 
 class RequestError(LabctlError):

@@ -18,6 +18,7 @@ import stat
 import threading
 from binascii import Error as HexError
 from binascii import unhexlify
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -160,9 +161,12 @@ def open_vault(data: bytes, place: Place, error: type[RequestError] = RequestErr
     except (HexError, ValueError) as err:
         raise error(f"damaged vault: {err}", hint="encrypt it again, or restore it", place=place) from err
     for password in sorted(_passwords, key=lambda one: one.label != label):
-        opened = _decrypt(password.read(), salt, seal, text)
-        if opened is not None:
-            return opened
+        said = password.read()
+        # without the mark that Notepad puts before a password; to Ansible it is part of it
+        for one in dict.fromkeys((said.removeprefix(BOM_UTF8), said)):
+            opened = _decrypt(one, salt, seal, text)
+            if opened is not None:
+                return opened
     tried = ", ".join(f"{one.label} ({one.source})" for one in _passwords)
     raise error(
         f"no vault password given opens this (label {label!r}); tried: {tried}",

@@ -20,8 +20,9 @@ LAYERS = (
     ("probes",),
     ("agent", "batch", "sandbox"),
     ("inventory", "connect", "store", "report"),
-    ("deadline", "documents", "files"),
-    ("vault",),
+    ("deadline", "documents", "files", "whoami"),
+    ("json_documents",),
+    ("placed", "vault"),
     ("errors",),
 )
 #: connect needs to know what a host is; documents and deadline raise errors.

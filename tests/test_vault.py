@@ -114,6 +114,14 @@ def test_a_wrong_password_says_what_was_tried(tmp_path: Path) -> None:
     assert f"prod ({file})" in caught.value.message
 
 
+@pytest.mark.parametrize("used", [b"correct horse", b"\xef\xbb\xbfcorrect horse"])
+def test_a_password_that_notepad_saved_opens_what_it_was_meant_for_and_what_ansible_took_it_for(
+    tmp_path: Path, used: bytes
+) -> None:
+    vault.use_passwords(password_files=[password_file(tmp_path, "\ufeffcorrect horse\r\n")])
+    assert vault.open_vault(encrypted(b"x", used), PLACE) == b"x"
+
+
 def test_the_labels_own_password_is_read_first_and_the_others_follow(tmp_path: Path) -> None:
     asked = tmp_path / "asked"
     script = password_file(tmp_path, f"#!/bin/sh\necho asked >> {asked}\necho other\n", "script", 0o700)

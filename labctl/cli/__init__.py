@@ -15,7 +15,7 @@ import click
 
 from labctl import __version__
 from labctl.cli.leaving import hold
-from labctl.errors import LabctlError, RequestError
+from labctl.errors import LabctlError, RequestError, around
 
 #: Each command's file is imported when the command is used: --help must not wait for paramiko.
 COMMANDS = {
@@ -146,7 +146,9 @@ def show_error(err: LabctlError) -> None:
         where = f"{err.place}: "
     show(f"labctl: {where}{err.message}")
     if isinstance(err, RequestError) and err.place and err.place.text:
-        show(f"    {err.place.text}")
-        click.echo("    " + " " * (err.place.column - 1) + "^", err=True)
+        # masked while it is whole: half a secret would not be found
+        excerpt, column = around(vault.masked(err.place.text), err.place.column)
+        show(f"    {excerpt}")
+        click.echo("    " + " " * (column - 1) + "^", err=True)
     if err.hint:
         show(f"  {err.hint}")

@@ -133,7 +133,7 @@ def _trusted(directory: Path) -> bool:
 def _read(root: Path) -> Course:
     path = root / SETTINGS
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as err:
         raise CourseError(f"not valid TOML: {err}", place=Place(path)) from err
     except (OSError, UnicodeDecodeError) as err:

@@ -110,7 +110,10 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict
 def student_of(host: Host) -> dict[str, str]:
     """``name``, ``email``, ``sid`` and ``user`` as the class list has them; what it lacks is left out."""
     values = {key: host.value(f"student_{key}") for key in ("name", "email", "sid", "user")}
-    return {key: str(value) for key, value in values.items() if isinstance(value, str | int)}
+    # what a template made may be a number or a date: better as it is than not at all
+    # what a template made may be a number or a date: better as it is than not at all
+    texts = {key: value for key, value in values.items() if value is not None}
+    return {key: str(value) for key, value in texts.items() if not isinstance(value, list | dict)}
 
 
 def _write_each(document: Mapping[str, Any], form: Format, output: Path, *, single: bool) -> int:

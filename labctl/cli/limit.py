@@ -41,7 +41,7 @@ def _names(setting: Setting, pattern: str) -> set[str]:
 
 def _of_file(setting: Setting, path: Path) -> set[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as err:
         raise RequestError(f"cannot read the file of --limit: {err.strerror}", place=Place(path)) from err
     except UnicodeDecodeError as err:
@@ -122,8 +122,12 @@ def selecting(setting: Setting, host: Host) -> str:
     """What names the host on a command line: one that no inventory holds, by user and address."""
     if host.name in setting.inventory.hosts:
         return host.name
-    address = f"[{host.address}]" if ":" in host.address else host.address
-    return f"{host.user}@{address}:{host.port}"
+    # without a port it is called by its address alone, and is to be found by that name again
+    return host.login if "ansible_port" in host.variables else f"{host.user}@{_bracketed(host.address)}"
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _vms(count: int) -> str:

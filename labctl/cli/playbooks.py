@@ -118,7 +118,8 @@ def _run(
 
 def parse_extra_vars(given: Sequence[str]) -> dict[str, Any]:
     """``-e`` values, later ones winning: key=value words, ``@file`` in YAML or JSON, inline JSON or YAML."""
-    from labctl.documents import Map, load_yaml, parse_yaml
+    from labctl.documents import load_yaml, parse_yaml
+    from labctl.placed import Map
     from labctl.playbook.kv import BadSplit, parse_pairs
 
     merged: dict[str, Any] = {}

@@ -55,7 +55,13 @@ def trust(
     """
     hosts = Setting.current(inventory, course).select(patterns)
     expected = _expected(fingerprints, [host.name for host in hosts]) if fingerprints else None
-    found = fan_out(hosts, _ask, forks=forks)
+
+    def ask(host: Host) -> Shown:
+        if host.is_local:
+            raise HostError("this machine has no host key to record")
+        return shown_key(host, Deadline.after(_SECONDS), (expected or {}).get(host.name, ""))
+
+    found = fan_out(hosts, ask, forks=forks)
     rows = [_decide(name, outcome, found, expected, replace) for name, outcome in found.items()]
     if as_json:
         click.echo(json.dumps({"schema": 1, "hosts": rows}, indent=2))
@@ -65,12 +71,6 @@ def trust(
                 plain(f"{row['host']}: {row['state']}{': ' if row['message'] else ''}{row['message']}")
             )
     return 0 if all(row["state"] in ("on-record", "recorded") for row in rows) else 3
-
-
-def _ask(host: Host) -> Shown:
-    if host.is_local:
-        raise HostError("this machine has no host key to record")
-    return shown_key(host, Deadline.after(_SECONDS))
 
 
 def _decide(
@@ -94,7 +94,8 @@ def _decide(
     try:
         record_key(outcome)
     except HostError as err:
-        return {**row, "state": "refused", "message": err.message}
+        message = f"{err.message}; {err.hint}" if err.hint else err.message
+        return {**row, "state": "refused", "message": message}
     return {**row, "state": "recorded", "message": f"{outcome.fingerprint} in {outcome.record}"}
 
 
@@ -104,7 +105,9 @@ def _refusal(
     same = [
         name
         for name, other in found.items()
-        if not isinstance(other, HostError) and other.fingerprint == shown.fingerprint and name != shown.host
+        if not isinstance(other, HostError)
+        and name != shown.host
+        and set(other.fingerprints) & set(shown.fingerprints)
     ]
     if same:
         return f"{', '.join(same)} shows the same key ({shown.fingerprint})"
@@ -131,7 +134,8 @@ def _agreed(shown: Shown) -> bool:
 def _expected(path: Path, hosts: Sequence[str]) -> dict[str, str]:
     """``VM SHA256:...`` a line."""
     found: dict[str, str] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
+    for number, line in enumerate(text.splitlines(), 1):
         words = line.split("#", 1)[0].split()
         if not words:
             continue

@@ -77,11 +77,12 @@ def check_configuration(hosts: Sequence[Host]) -> None:
     check(hosts)
 
 
-def shown_key(host: Host, deadline: Deadline) -> Shown:
-    """The host key that a VM shows, and whether it is on record. Raises a :class:`HostError`."""
+def shown_key(host: Host, deadline: Deadline, expected: str = "") -> Shown:
+    """The host key that a VM shows, and whether it is on record; of several the one with the fingerprint
+    ``expected``. Raises a :class:`HostError`."""
     from labctl.connect import trust
 
-    return trust.shown_key(host, deadline)
+    return trust.shown_key(host, deadline, expected)
 
 
 def record_key(shown: Shown) -> None:

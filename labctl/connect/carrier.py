@@ -80,10 +80,15 @@ def _tcp(server: Server, deadline: Deadline) -> _PromptSocket:
     except socket.gaierror as err:
         raise Unreachable(
             f"the name {server.address} does not resolve",
-            hint="check ProxyJump in ssh's configuration"
-            if server.is_jump
-            else "check ansible_host in the inventory",
+            hint=_where_named(server),
             passing=err.errno == socket.EAI_AGAIN,
+        ) from err
+    except ValueError as err:
+        # what Python says of a name that DNS cannot have: a part of more than 63 letters, or of none
+        raise Unreachable(
+            f"{server.address!r} is no name or address of a machine: {err}",
+            hint=_where_named(server),
+            passing=False,
         ) from err
     except TimeoutError as err:
         raise _no_answer(server, timeout) from err
@@ -188,6 +193,12 @@ def _no_answer(server: Server, seconds: float, asked: str = "") -> Unreachable:
         f"no answer from {server.where} within {seconds:.0f} s{asked}",
         hint=f"is {_thing(server)} up, and does its firewall allow SSH?",
     )
+
+
+def _where_named(server: Server) -> str:
+    if server.is_jump:
+        return "check ProxyJump in ssh's configuration"
+    return "check ansible_host in the inventory"
 
 
 def _is_it_up(server: Server) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -121,6 +122,11 @@ def _client(server: Server) -> paramiko.SSHClient:
 def _begin(
     client: paramiko.SSHClient, server: Server, sock: Any, offers: Offers, deadline: Deadline, factory: Any
 ) -> None:
+    def transport(sock: Any, **options: Any) -> Any:
+        made = factory(sock, **options)
+        ask_for_kinds(made, known_keys(server))
+        return made
+
     # Later than the guard, which is the one that ends it: then it is the deadline that has passed.
     timeout = max(deadline.remaining(), 0.0) + 1.0
     client.connect(
@@ -133,7 +139,7 @@ def _begin(
         banner_timeout=timeout,
         auth_timeout=timeout,
         auth_strategy=InOrder(server.user, offers),
-        transport_factory=factory,
+        transport_factory=transport,
     )
 
 
@@ -148,6 +154,21 @@ def known_keys(server: Server) -> list[paramiko.PKey]:
     """The host keys of a server that are on record. Raises :class:`HostError` for an unreadable file."""
     name = record_name(server)
     return [key for path in server.known_hosts for key in known_hosts.read(path).keys(name)]
+
+
+def ask_for_kinds(transport: paramiko.Transport, keys: Iterable[paramiko.PKey]) -> None:
+    """Ask a server for a host key of one of the kinds of ``keys`` first, as ssh does.
+
+    paramiko asks for one of them, and one that it was not asked for is taken for another server's.
+    """
+    kinds = {key.get_name() for key in keys}
+    options = transport.get_security_options()
+    options.key_types = sorted(options.key_types, key=lambda name: _kind(name) not in kinds)
+
+
+def _kind(algorithm: str) -> str:
+    """What a host key for ``algorithm`` is called on record: one of RSA signs in several ways."""
+    return "ssh-rsa" if algorithm.startswith("rsa-sha2-") else algorithm
 
 
 def _explain(

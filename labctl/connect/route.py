@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from labctl.connect.ssh_config import arguments, settings
 from labctl.errors import RequestError
 from labctl.inventory import Host
+from labctl.whoami import name_or_number
 
 #: A server that does not even accept a TCP connection within this many seconds is not waited for longer.
 CONNECT_TIMEOUT = 15.0
@@ -134,7 +134,7 @@ def _jump(
         options += ["-p", match["port"]]
     address = match["host"].strip("[]")
     said = settings(address, tuple(options))
-    server = _server(address, said, match["user"] or getpass.getuser(), int(match["port"] or 22))
+    server = _server(address, said, match["user"] or name_or_number(), int(match["port"] or 22))
     return replace(
         server,
         # The course's file may hold the jump host's key as well.
@@ -154,7 +154,7 @@ def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: in
     home = Path.home() / ".ssh"
     address, login, number = one("hostname", name), one("user", user), int(one("port", str(port)))
     tokens = {
-        "%": "%", "h": address, "n": name, "p": str(number), "r": login, "u": getpass.getuser(),
+        "%": "%", "h": address, "n": name, "p": str(number), "r": login, "u": name_or_number(),
         "d": str(Path.home()), "i": str(os.getuid()), "k": one("hostkeyalias", name),
     }  # fmt: skip
     files = [value for value in found.get("identityfile", ()) if value.lower() != "none"]

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from labctl.errors import InventoryError, LabctlError, Place, RequestError
 from labctl.inventory import Host
+from labctl.whoami import login_name
 
 #: In the order in which Ansible puts them on ssh's command line; ssh takes the first value of an option.
 ARGUMENT_VARIABLES = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
@@ -161,20 +162,17 @@ def _asked(address: str, options: tuple[str, ...]) -> Mapping[str, tuple[str, ..
             start_new_session=True,
         )
     except FileNotFoundError:
-        own = Path.home() / ".ssh" / "config"
-        arguments_given = {"-F", "-J", "-i", "-o"} & set(options)
-        if not arguments_given and not own.exists():
-            return {}
-        what = "the inventory's arguments for ssh" if arguments_given else str(own)
-        raise RequestError(
-            f"there is no ssh program to read {what}", hint="sudo apt install openssh-client"
-        ) from None
+        return _without_ssh(options, "there is no ssh program", "sudo apt install openssh-client")
     except subprocess.TimeoutExpired:
         raise RequestError(
             f"ssh did not work out its configuration for {address} within {_SECONDS:.0f} s",
             hint=f"try: ssh -G {address}; a program of Match exec, or a name server, does not answer",
         ) from None
     said = done.stderr.decode("utf-8", "replace")
+    if done.returncode != 0 and not login_name():
+        # it runs for nobody without a name, whatever it is asked
+        why = "ssh does not run for a user without a name"
+        return _without_ssh(options, why, f"give {os.getuid()} a line in /etc/passwd")
     if done.returncode != 0:
         raise _complaint(said, address)
     found: dict[str, tuple[str, ...]] = {}
@@ -182,6 +180,16 @@ def _asked(address: str, options: tuple[str, ...]) -> Mapping[str, tuple[str, ..
         keyword, _, value = line.partition(" ")
         found[keyword.lower()] = (*found.get(keyword.lower(), ()), value)
     return found
+
+
+def _without_ssh(options: tuple[str, ...], why: str, hint: str) -> Mapping[str, tuple[str, ...]]:
+    """No settings, when nothing was written down that ssh would have to read."""
+    own = Path.home() / ".ssh" / "config"
+    arguments_given = {"-F", "-J", "-i", "-o"} & set(options)
+    if not arguments_given and not own.exists():
+        return {}
+    what = "the inventory's arguments for ssh" if arguments_given else str(own)
+    raise RequestError(f"{why} to read {what}", hint=hint)
 
 
 def _complaint(said: str, address: str) -> LabctlError:

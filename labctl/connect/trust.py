@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,14 @@ import paramiko
 
 from labctl.connect.bounded import Transport
 from labctl.connect.carrier import open_carrier
-from labctl.connect.login import known_keys, log_in, record_name
+from labctl.connect.login import ask_for_kinds, known_keys, log_in, record_name
 from labctl.connect.route import Server, route_to
 from labctl.deadline import Deadline
 from labctl.errors import DeadlineExceeded, HostError, Unreachable
 from labctl.inventory import Host
+
+#: The kind of key that a server is asked for first, and that all of today have.
+_USUAL = "ssh-ed25519"
 
 
 @dataclass(frozen=True)
@@ -28,31 +32,45 @@ class Shown:
     """The host key that a VM showed. ``state``: new, on-record, or changed (another is on record).
 
     ``name`` is what the VM is called in the file ``record``, ``line`` what is to be in it.
+    ``fingerprints`` are those of all keys that it was seen to have.
     """
 
     host: str
     kind: str
     fingerprint: str
+    fingerprints: tuple[str, ...]
     state: str
     name: str
     line: str
     record: Path
 
 
-def shown_key(host: Host, deadline: Deadline) -> Shown:
-    """Ask ``host`` for its host key, by its jump hosts, whose keys must be on record.
+def shown_key(host: Host, deadline: Deadline, expected: str = "") -> Shown:
+    """Ask ``host`` for its host key, by its jump hosts, whose keys must be on record. Of several keys it is
+    the one on record, or the one whose fingerprint is ``expected``.
 
     Raises a :class:`HostError`, as connecting does.
     """
     server = route_to(host)
-    key = _ask(server, deadline)
-    name = record_name(server)
     known = known_keys(server)
-    state = "new" if not known else "on-record" if key in known else "changed"
+    keys = [_ask(server, deadline, known)]
+    if known and keys[0].get_name() != _USUAL:
+        # Which one it shows to who knows none of them: the console may tell of that, or another VM show it.
+        usual = _ask(server, deadline, ())
+        keys += [usual] if usual != keys[0] else []
+    key = next((key for key in keys if key.fingerprint == expected), keys[0])
+    name = record_name(server)
+    of_kind = key.get_name() in {one.get_name() for one in known}
+    if key in known:
+        state = "on-record"
+    else:
+        # A kind more than on record is news only of a VM that has just shown what is on record.
+        state = "new" if not known or (keys[0] in known and not of_kind) else "changed"
     return Shown(
         host=host.name,
         kind=key.get_name(),
         fingerprint=key.fingerprint,
+        fingerprints=tuple(one.fingerprint for one in keys),
         state=state,
         name=name,
         line=f"{name} {key.get_name()} {key.get_base64()}",
@@ -63,6 +81,11 @@ def shown_key(host: Host, deadline: Deadline) -> Shown:
 def record(shown: Shown) -> None:
     """Write a key down, in the place of every other of that VM. Raises :class:`HostError`."""
     path = shown.record
+    if not shown.line.isascii():
+        raise HostError(
+            f"cannot record the key of {shown.name}: a name in {path} is written in ASCII",
+            hint=_in_ascii(shown.name),
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if shown.state == "changed":
@@ -87,7 +110,18 @@ def record(shown: Shown) -> None:
         ) from err
 
 
-def _ask(server: Server, deadline: Deadline) -> paramiko.PKey:
+def _in_ascii(name: str) -> str:
+    """What to write for the server that known_hosts would call ``name``."""
+    address = name[1:].rpartition("]:")[0] if name.startswith("[") else name
+    try:
+        dns = address.encode("idna").decode("ascii")
+    except UnicodeError:
+        return "give its address in ansible_host"
+    return f"ansible_host: {dns} is the same in DNS"
+
+
+def _ask(server: Server, deadline: Deadline, known: Iterable[paramiko.PKey]) -> paramiko.PKey:
+    """The key that the server shows to who knows the keys ``known``."""
     deadline.check(f"connecting to {server.where}")
     with ExitStack() as stack:
         carrier = open_carrier(server, deadline, log_in)
@@ -99,6 +133,7 @@ def _ask(server: Server, deadline: Deadline) -> paramiko.PKey:
         guard.start()
         transport = Transport(carrier.sock)
         stack.callback(transport.close)
+        ask_for_kinds(transport, known)
         try:
             transport.start_client(timeout=deadline.remaining() + 1.0)
             return transport.get_remote_server_key()

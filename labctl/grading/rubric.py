@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from labctl.documents import STRICT, Map, Seq, load_yaml, nearest, validated
+from labctl.documents import STRICT, load_yaml, nearest, validated
 from labctl.errors import CourseError, Place
+from labctl.placed import Map, Seq
 from labctl.probes import Malformed, decode
 
 if TYPE_CHECKING:

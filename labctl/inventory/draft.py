@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map
 from labctl.errors import InventoryError, Place
 from labctl.inventory.model import Group, Host, Inventory
 from labctl.inventory.names import check_variable
 from labctl.inventory.vars_files import Layers, VarsDirectory
+from labctl.placed import Map
 
 _PRIORITY = "ansible_group_priority"
 

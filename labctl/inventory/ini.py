@@ -15,7 +15,7 @@ from typing import Any
 from labctl.documents import nearest
 from labctl.errors import InventoryError, Place
 from labctl.inventory.draft import Draft
-from labctl.inventory.names import expand, split_port
+from labctl.inventory.names import STUDENT, expand, split_port
 
 _SECTION = re.compile(r"\[(?P<group>[^:\]\s]+)(?::(?P<kind>\w+))?\]\s*(?:#.*)?")
 _CHILD = re.compile(r"(?P<group>[^:\]\s]+)\s*(?:#.*)?")
@@ -107,7 +107,7 @@ class _Reader:
                     hint="after the host come name=value words; a host has a line of its own",
                     place=place,
                 )
-            variables.append((name, _value(value, place), place))
+            variables.append((name, _value_of(name, value, place), place))
         for host in expand(names, words[0][1]):
             self.draft.add_host(self.group, host, port, words[0][1])
             for name, value, place in variables:
@@ -118,7 +118,8 @@ class _Reader:
         if not equals:
             raise InventoryError("not a variable", hint="write name = value", place=line.at())
         value_at = line.at(len(name) + 1 + len(value) - len(value.lstrip()))
-        self.draft.set_group(self.group, name.strip(), _value(value.strip(), value_at), (line.at(), value_at))
+        name, places = name.strip(), (line.at(), value_at)
+        self.draft.set_group(self.group, name, _value_of(name, value.strip(), value_at), places)
 
     def child(self, line: _Line) -> None:
         match = _CHILD.fullmatch(line.text)
@@ -163,6 +164,11 @@ def _words(line: _Line) -> Iterator[tuple[str, Place]]:
         if word is None:
             return
         yield word, line.at(start)
+
+
+def _value_of(name: str, text: str, place: Place) -> Any:
+    value = _value(text, place)
+    return text if name.startswith(STUDENT) and not isinstance(value, (str, list, dict)) else value
 
 
 def _value(text: str, place: Place) -> Any:

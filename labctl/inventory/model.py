@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import ipaddress
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from labctl.documents import Verbatim
-from labctl.errors import InventoryError, UnknownHost
+from labctl.errors import InventoryError, RequestError, UnknownHost
 from labctl.inventory.patterns import matching, nobody
 from labctl.inventory.vars_files import Layers, VarsDirectory
+from labctl.whoami import login_name
 
 _DIRECT = re.compile(r"^(?P<user>[^@\s:]+)@(?P<host>\[[0-9a-fA-F:.]+\]|[^\s:@/]+)(?::(?P<port>\d{1,5}))?$")
+_WITH_PORT = re.compile(r"(?P<host>\[[^\]]+\]|[^:]+):\d+$")
 
 #: What ansible_connection may be; smart and paramiko are ssh to Ansible too.
 _CONNECTIONS = frozenset({"ssh", "smart", "paramiko", "paramiko_ssh", "local"})
@@ -75,12 +77,19 @@ class Host:
 
     @cached_property
     def short_name(self) -> str:
-        """The name up to its first dot; an address as it is."""
+        """The name up to its first dot, without a port; an address as it is."""
+        match = _WITH_PORT.match(self.name)
+        name = match["host"].strip("[]") if match else self.name
         try:
-            ipaddress.ip_address(self.name)
+            ipaddress.ip_address(name)
         except ValueError:
-            return self.name.partition(".")[0]
-        return self.name
+            return name.partition(".")[0]
+        return name
+
+    @property
+    def has_port_in_name(self) -> bool:
+        """Whether it is called ``192.0.2.1:2200``, as only one named on the command line is."""
+        return _WITH_PORT.match(self.name) is not None
 
     @property
     def address(self) -> str:
@@ -94,7 +103,18 @@ class Host:
 
     @property
     def user(self) -> str:
-        return str(self._either("ansible_user", "ansible_ssh_user") or getpass.getuser())
+        name = self._either("ansible_user", "ansible_ssh_user") or login_name()
+        if not name and not self.is_local:
+            raise InventoryError(
+                f"{self.name}: who logs in there is not said, and the user {os.getuid()} here has no name",
+                hint="give ansible_user in the inventory, or name the VM as user@host",
+            )
+        return str(name or os.getuid())
+
+    @property
+    def login(self) -> str:
+        """Who logs in where, for messages."""
+        return f"{self.user}@{with_port(self.address, self.port)}"
 
     @property
     def key_file(self) -> Path | None:
@@ -165,7 +185,8 @@ class Inventory:
         """The hosts that ``patterns`` name, in the inventory's order, each once.
 
         A pattern is one of Ansible's (see :mod:`labctl.inventory.patterns`), or ``user@host[:port]`` for
-        a host in no inventory. Raises :class:`UnknownHost` with the nearest name.
+        a host in no inventory. Raises :class:`UnknownHost` with the nearest name, and :class:`RequestError`
+        for two hosts of one name: one's result would be taken for the other's.
         """
         groups = self._members()
         direct: list[Host] = []
@@ -176,8 +197,15 @@ class Inventory:
                 direct.append(self._direct_host(match))
             else:
                 names |= matching(pattern, self.hosts, groups, self.name)
-        chosen = [host for name, host in self.hosts.items() if name in names]
-        return tuple(chosen + [host for host in direct if host.name not in names])
+        chosen = {name: host for name, host in self.hosts.items() if name in names}
+        for host in direct:
+            other = chosen.setdefault(host.name, host)
+            if other.login != host.login:
+                raise RequestError(
+                    f"{host.name} is named twice, as {other.login} and as {host.login}",
+                    hint="results are kept by name: give them to two commands, or names in an inventory",
+                )
+        return tuple(chosen.values())
 
     def some(self, patterns: Sequence[str]) -> tuple[Host, ...]:
         """As :meth:`select`, for work that needs somebody: raises :class:`UnknownHost` for nobody too."""
@@ -194,17 +222,24 @@ class Inventory:
         return {name: group.hosts for name, group in self.groups.items()}
 
     def _direct_host(self, match: re.Match[str]) -> Host:
-        """The host of ``user@host[:port]``: one of the inventory by address, or one in no inventory."""
+        """The host of ``user@host[:port]``: one of the inventory by address, or one in no inventory.
+
+        That one is called by its port as well, when it is given: several VMs may be behind one address.
+        """
         address = match["host"].strip("[]")
         variables: dict[str, Any] = {"ansible_host": address, "ansible_user": match["user"]}
+        name = address
         if match["port"]:
-            variables["ansible_port"] = int(match["port"])
+            variables["ansible_port"] = port = int(match["port"])
+            if not 0 < port < 65536:
+                raise UnknownHost(f"{match[0]}: {port} is not a port", hint="ports are 1 to 65535")
+            name = with_port(address, port)
         for host in self.hosts.values():
             same_port = not match["port"] or int(match["port"]) == host.port
             if address in (host.name, host.address) and same_port:
                 # The same machine under its inventory name: keep its variables, connect as asked.
                 return host.with_given({"ansible_user": match["user"]})
-        return Host(address, variables)
+        return Host(name, variables)
 
     def group_hosts(self, name: str) -> tuple[Host, ...]:
         """The hosts of a group, none when there is no such group."""
@@ -216,6 +251,11 @@ class Inventory:
             return self.hosts[name]
         except KeyError:
             raise UnknownHost(f"there is no host {name!r} in the inventory") from None
+
+
+def with_port(address: str, port: int) -> str:
+    """``192.0.2.1:22``, ``[2001:db8::1]:22``."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def local_host(name: str = "localhost", **variables: Any) -> Host:

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from labctl.errors import InventoryError, Place
 
+#: How the variables begin that tell who a student is. What is written there is what a gradebook gets:
+#: a SID of 0123 is no octal number, and No is somebody's name.
+STUDENT = "student_"
+
 _BRACKETED = re.compile(r"\[(?P<host>.+)\]:(?P<port>\d+)")
 _WITH_PORT = re.compile(r"(?P<host>(?:[^:\[\]]|\[[^\]]*\])+):(?P<port>\d+)")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
+#: More than anybody has, and few enough to hold: a digit too many is not to take all memory.
+_MOST_HOSTS = 100_000
+#: Python makes no number of very many digits.
+_MOST_DIGITS = 100
 #: Words that Jinja reads as something else than a name.
 _NO_NAMES = frozenset({"true", "false", "none", "True", "False", "None", "not"})
 
@@ -64,26 +74,58 @@ def _is_ipv6(text: str) -> bool:
 def expand(pattern: str, place: Place) -> Iterator[str]:
     """The hosts of ``web[01:10]`` (ten) and ``db-[a:c]`` (three); a step may follow: ``[0:8:2]``.
 
-    Raises :class:`InventoryError` for brackets that hold no range.
+    Raises :class:`InventoryError` for brackets that hold no range, and for more hosts than anybody has.
     """
     if "[" not in pattern and "]" not in pattern:
         yield pattern
         return
+    count = math.prod(found.count for one in _BRACKETS.findall(pattern) if (found := _range(one)))
+    if count > _MOST_HOSTS:
+        raise InventoryError(
+            f"{pattern} is more than {_MOST_HOSTS} hosts", hint="is there a digit too many?", place=place
+        )
+    yield from _expanded(pattern, place)
+
+
+def _expanded(pattern: str, place: Place) -> Iterator[str]:
+    if "[" not in pattern and "]" not in pattern:
+        yield pattern
+        return
     match = _BRACKETS.search(pattern)
-    values = _range(match[1].split(":")) if match else None
-    if not match or values is None:
+    found = _range(match[1]) if match else None
+    if not match or found is None:
         raise InventoryError(
             f"{match[0] if match else pattern} is not a range",
             hint="write [1:20], [01:20] (both ends as wide), [a:f] or [0:8:2], the smaller end first",
             place=place,
         )
-    for value in values:
-        yield from expand(pattern[: match.start()] + value + pattern[match.end() :], place)
+    for value in found:
+        yield from _expanded(pattern[: match.start()] + value + pattern[match.end() :], place)
 
 
-def _range(bounds: list[str]) -> Sequence[str] | None:
-    """The values between two bounds, both included; None for what is no range."""
-    if len(bounds) not in (2, 3):
+@dataclass(frozen=True)
+class _Range:
+    """Numbers ``width`` digits wide, or ``letters`` at those places. Both ends are included."""
+
+    first: int
+    last: int
+    step: int
+    width: int = 0
+    letters: str = ""
+
+    @property
+    def count(self) -> int:
+        return (self.last - self.first) // self.step + 1
+
+    def __iter__(self) -> Iterator[str]:
+        for number in range(self.first, self.last + 1, self.step):
+            yield self.letters[number] if self.letters else str(number).zfill(self.width)
+
+
+def _range(text: str) -> _Range | None:
+    """What stands between brackets; None for what is no range."""
+    bounds = text.split(":")
+    if len(bounds) not in (2, 3) or any(len(bound) > _MOST_DIGITS for bound in bounds):
         return None
     first, last, step = bounds[0] or "0", bounds[1], bounds[2] if len(bounds) == 3 else "1"
     if not (step.isdecimal() and int(step)):
@@ -92,8 +134,9 @@ def _range(bounds: list[str]) -> Sequence[str] | None:
         width = len(first) if first[0] == "0" and len(first) > 1 else 0
         if width and len(last) != width:
             return None
-        return [str(n).zfill(width) for n in range(int(first), int(last) + 1, int(step))]
+        return _Range(int(first), int(last), int(step), width)
     letters = string.ascii_letters
     if len(first) == len(last) == 1 and first in letters and last in letters:
-        return letters[letters.index(first) : letters.index(last) + 1 : int(step)] or None
+        ends = letters.index(first), letters.index(last)
+        return _Range(*ends, int(step), letters=letters) if ends[0] <= ends[1] else None
     return None

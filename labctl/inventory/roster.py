@@ -16,6 +16,10 @@ from labctl.errors import InventoryError, Place
 from labctl.inventory.draft import Draft
 
 COLUMNS = ("name", "email", "sid", "user")
+#: What tells two students apart wherever grades go; a student without one may be one of several.
+_UNIQUE = ("email", "sid")
+#: Groups that playbooks and labctl itself name, whether the inventory has them or not.
+_GROUPS = frozenset({"all", "ungrouped", "students", "staff"})
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 _DATA_ONLY = ("{{", "{%", "{#")
 #: What spreadsheets and web pages leave in cells: blanks that are none, marks that nobody sees.
@@ -72,13 +76,20 @@ def read_roster(path: Path, text: str, settings: RosterSettings, draft: Draft) -
             raise InventoryError(
                 f"this row {what}", hint="letters, digits, - and . only", place=row.at("user")
             )
-        for kind, value in (("user", user), ("host", host)):
-            first = seen.setdefault(f"{kind} {value.lower()}", row.line)
+        if host in _GROUPS or draft.has_group(host):
+            # who asks for the group, a play or a person, would get this one student's VM
+            raise InventoryError(
+                f"this row makes the host {host!r}, which is the name of a group",
+                hint='call the hosts something else: [roster] host = "{user}.example.org" in labctl.toml',
+                place=row.at("user"),
+            )
+        for kind, value in (("user", user), ("host", host), *((one, row.cell(one)) for one in _UNIQUE)):
+            first = seen.setdefault(f"{kind} {value.lower()}", row.line) if value else row.line
             if first != row.line:
                 raise InventoryError(
                     f"the {kind} {value} stands twice (first in line {first})",
                     hint="one row for each student",
-                    place=row.at("user"),
+                    place=row.at(kind if kind in COLUMNS else "user"),
                 )
         draft.add_host(settings.group, host, None, row.at("user"))
         for column in COLUMNS:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map, load_yaml, start_of
+from labctl.documents import load_yaml, start_of
 from labctl.errors import InventoryError, Place
-from labctl.inventory.names import check_variable
+from labctl.inventory.names import STUDENT, check_variable
+from labctl.placed import Map
 
 Variables = Mapping[str, Any]
 
@@ -77,7 +78,7 @@ def _inside(directory: Path) -> Iterator[Path]:
 
 
 def _read(path: Path) -> Variables:
-    loaded = load_yaml(path, InventoryError)
+    loaded = load_yaml(path, InventoryError, text_keys=STUDENT)
     if not loaded:
         return {}
     if not isinstance(loaded, Map):

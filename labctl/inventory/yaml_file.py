@@ -6,17 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map, load_yaml, nearest, start_of
+from labctl.documents import load_yaml, nearest, start_of
 from labctl.errors import InventoryError, Place
 from labctl.inventory.draft import Draft
-from labctl.inventory.names import expand, split_port
+from labctl.inventory.names import STUDENT, expand, split_port
+from labctl.placed import Map
 
 _GROUP_KEYS = ("hosts", "children", "vars")
 
 
 def read_yaml(path: Path, draft: Draft) -> None:
     """Add the groups and hosts of the file to ``draft``. Raises :class:`InventoryError` with the place."""
-    document = load_yaml(path, InventoryError)
+    document = load_yaml(path, InventoryError, text_keys=STUDENT)
     if document is None:
         raise InventoryError("the inventory is empty", place=Place(path))
     document = _mapping(document, start_of(document, path), "an inventory")

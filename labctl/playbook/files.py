@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map, Seq, load_yaml, start_of
+from labctl.documents import load_yaml, start_of
 from labctl.errors import Place, PlaybookError
+from labctl.placed import Map, Seq
 from labctl.playbook.model import Role, Task
 from labctl.playbook.template import Templar
 

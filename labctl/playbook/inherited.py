@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map, Seq
 from labctl.errors import PlaybookError
+from labctl.placed import Map, Seq
 from labctl.playbook.files import PlayFiles
 from labctl.playbook.model import Block, Privilege, Role, Source, Task
 from labctl.playbook.template import Templar

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from labctl.documents import Map, nearest
+from labctl.documents import nearest
 from labctl.errors import Place, PlaybookError
+from labctl.placed import Map
 
 _SHARED = frozenset({"name", "tags", "vars", "become", "become_user", "become_method", "environment"})
 _INHERITED = _SHARED | {

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from labctl.documents import Map, Seq, load_yaml
+from labctl.documents import load_yaml
 from labctl.errors import Place, PlaybookError
+from labctl.placed import Map, Seq
 from labctl.playbook import keywords, load_roles
 from labctl.playbook.files import PlayFiles, check_variable_names, merged, read_variables
 from labctl.playbook.inherited import Inherited, Readers, conditions_of, tags_of

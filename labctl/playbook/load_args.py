@@ -6,8 +6,9 @@ import re
 import shlex
 from typing import Any
 
-from labctl.documents import Map, Seq, nearest
+from labctl.documents import nearest
 from labctl.errors import Place, PlaybookError
+from labctl.placed import Map, Seq
 from labctl.playbook.kv import BadSplit, parse_free_form, parse_pairs, split_words
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.schema import BadValue, Module, coerce_param, relations

@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map
 from labctl.errors import PlaybookError
+from labctl.placed import Map
 from labctl.playbook import files, keywords, load_roles
 from labctl.playbook.inherited import Inherited
 from labctl.playbook.load_roles import RoleCall

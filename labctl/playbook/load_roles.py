@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map, Seq, load_yaml
+from labctl.documents import load_yaml
 from labctl.errors import Place, PlaybookError
+from labctl.placed import Map, Seq
 from labctl.playbook import files, keywords
 from labctl.playbook.inherited import Inherited, OwnRole
 from labctl.playbook.model import Block, Role, Task

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from labctl.documents import Map, Seq, nearest
+from labctl.documents import nearest
 from labctl.errors import PlaybookError
+from labctl.placed import Map, Seq
 from labctl.playbook import keywords, load_includes
 from labctl.playbook.inherited import Inherited, checked, conditions_of, source_of
 from labctl.playbook.load_args import args_of, canonical, check_args

@@ -25,8 +25,9 @@ from jinja2.tests import TESTS as JINJA_TESTS
 from jinja2.utils import missing
 
 from labctl import vault
-from labctl.documents import Map, Seq, Verbatim
+from labctl.documents import Verbatim
 from labctl.errors import Place, PlaybookError
+from labctl.placed import Map, Seq
 from labctl.playbook.filters import FAILURES, filters_for, tests_for, undefined_through
 from labctl.playbook.lookups import LookupFailed, look_up
 from labctl.playbook.template_errors import (

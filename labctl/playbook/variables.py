@@ -13,8 +13,8 @@ from typing import Any, Literal, NamedTuple
 from jinja2.exceptions import UndefinedError
 from jinja2.utils import missing
 
-from labctl.documents import Map, Seq
 from labctl.errors import Place, PlaybookError
+from labctl.placed import Map, Seq
 from labctl.playbook.template import Templar
 from labctl.playbook.values import Broken, LazyList, LazyMap, Missing
 

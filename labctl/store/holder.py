@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from labctl.whoami import name_or_number
+
 
 def this_process() -> dict[str, Any]:
     """``user``, ``machine``, ``pid``, and what tells this process from a later one of the same number."""
     return {
-        "user": getpass.getuser(),
+        "user": name_or_number(),
         "machine": socket.gethostname(),
         "where": _where(),
         "pid": os.getpid(),

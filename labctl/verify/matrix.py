@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from labctl.documents import Map, load_yaml, nearest, validated
+from labctl.documents import load_yaml, nearest, validated
 from labctl.errors import CourseError, Place
 from labctl.grading import Lab
 from labctl.grading.answers import Answers, read_answers
+from labctl.placed import Map
 
 SHARED, SOLUTION = "matrix.yml", "solution.yml"
 #: Names of the two cases that every lab has: nothing done, and everything done by the playbooks.

@@ -58,6 +58,11 @@ def test_settings_are_checked(tmp_path: Path, settings: str, message: str, hint:
     assert caught.value.hint == hint
 
 
+def test_settings_that_notepad_saved_are_read(tmp_path: Path) -> None:
+    course = make(tmp_path, "\ufeff[setup]\nplaybooks = []\n")
+    assert find_course(course).settings == {"setup": {"playbooks": []}}
+
+
 def test_playbooks_by_name(tmp_path: Path) -> None:
     course = find_course(make(tmp_path / "c", '[setup]\nplaybooks = ["site"]\n'))
     assert course.default_playbooks("setup") == [course.playbooks / "site.yml"]

@@ -124,7 +124,37 @@ def test_a_vm_of_no_inventory_is_kept_so_that_it_can_be_reached_again(course: Co
     (path,) = course.kept()
     assert path.read_text().splitlines()[1:] == ["joe@127.0.0.1:2"]
     done = course.run(*shlex.split(done.stderr.splitlines()[-1])[1:])
-    assert hosts(done) == {"127.0.0.1": "unreachable"}
+    assert hosts(done) == {"127.0.0.1:2": "unreachable"}
+
+
+def test_two_vms_behind_one_address_are_told_of_and_gone_on_with_apart(course: Course) -> None:
+    names = ["joe@127.0.0.1:2", "joe@127.0.0.1:3"]
+    both = {"127.0.0.1:2": "unreachable", "127.0.0.1:3": "unreachable"}
+    done = course.run("setup", *names, "--json")
+    assert hosts(done) == both
+    (path,) = course.kept()
+    assert path.read_text().splitlines()[1:] == names
+    assert hosts(course.run(*shlex.split(done.stderr.splitlines()[-1])[1:])) == both
+
+    (course.root / "graders").symlink_to(Path(__file__).parent.parent.parent / "graders")
+    database = f"sqlite:///{course.root}/r.sqlite"
+    graded = course.run("grade", *names, "--json", "--database", database)
+    assert [host["host"] for host in json.loads(graded.stdout)["hosts"]] == list(both), graded.stderr
+    shown = course.run("show", "last", "127.0.0.1:3", "--json", "--database", database)
+    assert [host["host"] for host in json.loads(shown.stdout)["hosts"]] == ["127.0.0.1:3"], shown.stderr
+
+
+def test_a_vm_named_without_a_port_keeps_its_name_when_it_is_gone_on_with(course: Course) -> None:
+    done = course.run("setup", "joe@127.0.0.127", "--json")
+    (path,) = course.kept()
+    assert path.read_text().splitlines()[1:] == ["joe@127.0.0.127"]
+    assert hosts(course.run(*shlex.split(done.stderr.splitlines()[-1])[1:])) == hosts(done)
+
+
+def test_a_file_that_notepad_saved_is_read(course: Course) -> None:
+    (course.root / "f").write_text("\ufeffgood\r\n")
+    done = course.run("setup", "--limit", "@f", "--json")
+    assert hosts(done) == {"good": "ok"}, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,20 @@ def test_an_inventory_mistake_shows_the_line(tmp_path: Path, capsys: pytest.Capt
     ]
 
 
+def test_of_a_file_that_is_one_line_only_what_is_around_the_mistake_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.json"
+    hosts = {f"vm{number}": {"ansible_become_password": f"secret{number}"} for number in range(1000)}
+    path.write_text(json.dumps({"all": {"hosts": {**hosts, "bad": "text"}, "vars": hosts}}))
+    assert main(["hosts", "list", "-i", str(path)]) == 2
+    _what, line, caret, *_ = capsys.readouterr().err.splitlines()
+    assert len(line) < 220
+    assert "secret999" in line
+    assert "secret990" not in line
+    assert line[caret.index("^") :].startswith('"text"')
+
+
 def test_a_vm_that_does_not_answer_is_status_3(inventory: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["hosts", "ping", "web1", "-i", str(inventory), "--json"]) == 3
     (row,) = json.loads(capsys.readouterr().out)["hosts"]

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -162,9 +162,12 @@ def _run(channel: paramiko.Channel, command: bytes, _mode: str) -> None:
 
 @contextmanager
 def ssh_server(
-    host_key: paramiko.PKey, accepted: paramiko.PKey | None, mode: str = "good"
+    host_key: paramiko.PKey,
+    accepted: paramiko.PKey | None,
+    mode: str = "good",
+    also: Sequence[paramiko.PKey] = (),
 ) -> Iterator[tuple[int, Seen]]:
-    """Serve on 127.0.0.1; yields the port and what was seen.
+    """Serve on 127.0.0.1; yields the port and what was seen. ``also`` are host keys of other kinds.
 
     ``mode``: good; silent (accepts and says nothing); drip (one banner byte a second); endless
     (a banner without end); line (one line without end); packet (a packet of 2 GiB); closed (closes at
@@ -205,7 +208,8 @@ def ssh_server(
                 if mode == "numbered":
                     transport.local_version = "SSH-2.0-OpenSSH_9.2"
                     transport._channel_counter = 5
-                transport.add_server_key(host_key)
+                for key in (host_key, *also):
+                    transport.add_server_key(key)
                 transports.append(transport)
                 try:
                     transport.start_server(

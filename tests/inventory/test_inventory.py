@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from mistakes import Mistake, is_shown
 
-from labctl.errors import InventoryError, UnknownHost
+from labctl.errors import InventoryError, RequestError, UnknownHost
 from labctl.inventory import Inventory, load_inventory
 
 COURSE = """\
@@ -86,9 +86,42 @@ def test_patterns(course: Inventory, pattern: str, expected: str) -> None:
 
 def test_a_host_in_no_inventory(course: Inventory) -> None:
     (host,) = course.select(["kim@203.0.113.9:2200"])
-    assert (host.name, host.user, host.port) == ("203.0.113.9", "kim", 2200)
+    assert (host.name, host.user, host.port) == ("203.0.113.9:2200", "kim", 2200)
+    assert (host.address, host.short_name) == ("203.0.113.9", "203.0.113.9")
+    (host,) = course.select(["kim@203.0.113.9"])
+    assert (host.name, host.port) == ("203.0.113.9", 22)
     (known,) = course.select(["root@192.0.2.1"])
     assert (known.name, known.user) == ("staff2", "root")
+
+
+def test_two_vms_behind_one_address_are_two(course: Inventory) -> None:
+    named = ["root@127.0.0.1:2201", "root@127.0.0.1:2202", "root@[::1]:2201", "ta@vm.example.org:2201"]
+    hosts = course.select([*named, named[0]])
+    assert [host.name for host in hosts] == [
+        *("127.0.0.1:2201", "127.0.0.1:2202"),
+        *("[::1]:2201", "vm.example.org:2201"),
+    ]
+    assert [host.address for host in hosts] == ["127.0.0.1", "127.0.0.1", "::1", "vm.example.org"]
+    assert [host.short_name for host in hosts] == ["127.0.0.1", "127.0.0.1", "::1", "vm"]
+    assert [host.login for host in hosts] == named
+
+
+@pytest.mark.parametrize(
+    "patterns",
+    [["root@203.0.113.9", "kim@203.0.113.9"], ["root@h:22", "kim@h:22"], ["staff2", "other@192.0.2.1"]],
+)
+def test_two_hosts_of_one_name_are_not_one(course: Inventory, patterns: list[str]) -> None:
+    with pytest.raises(RequestError, match=r"is named twice, as .*@.* and as (kim|other)@"):
+        course.select(patterns)
+
+
+def test_a_host_named_in_two_ways_is_one(course: Inventory) -> None:
+    assert [host.name for host in course.select(["staff2", "admin@192.0.2.1:22"])] == ["staff2"]
+
+
+def test_a_port_that_is_none_is_said(course: Inventory) -> None:
+    with pytest.raises(UnknownHost, match="99999 is not a port"):
+        course.select(["root@h:99999"])
 
 
 def test_an_unknown_name_gets_the_nearest(course: Inventory) -> None:
@@ -106,6 +139,12 @@ MISTAKES: dict[str, Mistake] = {
     "a tab": ("all:\n\thosts:\n", 2, 1, "not valid YAML"),
     "a key twice": ("all:\n  hosts:\n    a: {x: 1, x: 2}\n", 3, 15, "stands twice"),
     "a backward range": ("all:\n  hosts:\n    web[9:1]:\n", 3, 5, "not a range"),
+    "a range with a digit too many": (
+        "all:\n  hosts:\n    h[1:99999999]:\n",
+        3,
+        5,
+        "more than 100000 hosts",
+    ),
     "a loop": ("a:\n  children:\n    b:\n      children:\n        a:\n", 3, 5, "a -> b -> a"),
     "a host that is text": ("all:\n  hosts:\n    a: text\n", 3, 8, "must be a mapping"),
 }
@@ -114,6 +153,16 @@ MISTAKES: dict[str, Mistake] = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_shown_where_it_is(tmp_path: Path, name: str) -> None:
     is_shown(read, tmp_path, MISTAKES[name])
+
+
+def test_files_that_notepad_saved_are_read_and_their_columns_are_right(tmp_path: Path) -> None:
+    (tmp_path / "group_vars").mkdir()
+    (tmp_path / "group_vars" / "all.yml").write_text("\ufefftier: 1\n")
+    inventory = read(tmp_path, "\ufeffall: {hosts: {a: {x: 1}}}\n")
+    assert inventory.hosts["a"].variables == {"tier": 1, "x": 1}
+    with pytest.raises(InventoryError) as caught:
+        read(tmp_path, "\ufeffall: []\n")
+    assert str(caught.value.place).endswith(":1:6")
 
 
 def test_a_bad_port_names_the_host(tmp_path: Path) -> None:

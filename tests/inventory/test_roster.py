@@ -82,6 +82,13 @@ MISTAKES: dict[str, Mistake] = {
         16,
         "user Kim stands twice .first in line 2",
     ),
+    "an email twice": (
+        HEAD + "A,kim@x,1,kim\nB,,2,lee\nC,Kim@X,3,ann\n",
+        4,
+        3,
+        "email Kim@X stands twice .first in line 2",
+    ),
+    "a SID twice": (HEAD + "A,a,0012,kim\nB,b,0012,lee\n", 3, 5, "sid 0012 stands twice .first in line 2"),
     "no user": (HEAD + "A,a,1,\n", 2, 7, "has no user"),
     "a user that is no host": (HEAD + "A,a,1,k m\n", 2, 7, "which is no host's name"),
     "a comma too many": (HEAD + "Doe, Kim,a,1,kim\n", 2, 1, "5 cells in a row under 4 columns"),
@@ -96,6 +103,19 @@ MISTAKES: dict[str, Mistake] = {
 @pytest.mark.parametrize("name", MISTAKES)
 def test_a_mistake_is_shown_where_it_is(tmp_path: Path, name: str) -> None:
     is_shown(read, tmp_path, MISTAKES[name])
+
+
+def test_students_without_an_email_or_a_sid_may_be_several(tmp_path: Path) -> None:
+    assert len(read(tmp_path, HEAD + "A,,,kim\nB,,,lee\nC,,,ann\n").hosts) == 3
+
+
+@pytest.mark.parametrize("name", ["all", "ungrouped", "students", "staff", "ta"])
+def test_a_student_never_stands_in_the_place_of_a_group(tmp_path: Path, name: str) -> None:
+    """Also of one that only playbooks name: ``hosts: staff`` would run on the student's VM."""
+    with pytest.raises(InventoryError, match=f"the host '{name}', which is the name of a group") as caught:
+        read(tmp_path, f"{HEAD}A,a,1,kim\nB,b,2,{name}\n", "[ta]\nta1\n", RosterSettings("{user}"))
+    assert caught.value.place
+    assert (caught.value.place.line, caught.value.place.column) == (3, 7)
 
 
 def test_two_rows_that_make_one_host(tmp_path: Path) -> None:

@@ -271,6 +271,14 @@ class TestHere:
         assert "labctl setup --engine ansible" in ENGINE_HINT
         assert self.play(course, text, "--engine", "ansible").returncode == 0
 
+    def test_two_vms_behind_one_address_are_told_of_apart(self, course: Path) -> None:
+        names = ["root@127.0.0.1:1", "root@127.0.0.1:2"]
+        text = "- hosts: all\n  gather_facts: false\n  tasks: [ping: ]\n"
+        done = self.play(course, text, *names, "--engine", "ansible", "--json")
+        assert done.returncode == 3, done.stderr
+        told = {host["host"]: host["status"] for host in json.loads(done.stdout)["hosts"]}
+        assert told == {"here": "ok", "127.0.0.1:1": "unreachable", "127.0.0.1:2": "unreachable"}
+
     def test_the_courses_ansible_cfg_holds_but_not_against_host_keys(self, course: Path) -> None:
         (course / "ansible.cfg").write_text(
             "[defaults]\nhost_key_checking = false\nroles_path = /from/the/course\n"

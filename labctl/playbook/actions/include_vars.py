@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import Map
 from labctl.errors import PlaybookError
+from labctl.placed import Map
 from labctl.playbook.files import merged, read_variables
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.model import Task

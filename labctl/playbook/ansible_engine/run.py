@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import signal
 import sysconfig
@@ -11,6 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +46,12 @@ class AnsibleRun:
         course: Path | None = None,
     ) -> None:
         self.name = ", ".join(path.stem for path in playbooks)
-        self.records = {host.name: HostRun(host.name) for host in hosts}
+        # By the names that Ansible has for them: it takes a port out of a name.
+        self.records = {_ansible_name(host): HostRun(host.name) for host in hosts}
         self._program = _ansible_playbook()
         self._sources = [Source(path, course) for path in playbooks]
-        self._inventory, self._hosts = inventory, hosts
+        self._inventory = inventory
+        self._hosts = [replace(host, name=_ansible_name(host)) for host in hosts]
         self._options = options
         self._observer = observer
         self._course = course
@@ -146,7 +150,7 @@ class AnsibleRun:
             raise PlaybookError(f"ansible-playbook ended with status {self._outcome} and did not say why")
 
     def _on_play(self, name: str, pattern: str) -> None:
-        chosen = [name for name, record in self.records.items() if not record.over]
+        chosen = [record.host for record in self.records.values() if not record.over]
         try:
             named = {host.name for host in self._inventory.select([pattern])}
         except UnknownHost:
@@ -156,6 +160,11 @@ class AnsibleRun:
     def _tell(self, what: str, *values: Any) -> None:
         if self._observer is not None:
             getattr(self._observer, what)(*values)
+
+
+def _ansible_name(host: Host) -> str:
+    """What Ansible calls a host: of ``192.0.2.1:2200`` it would make the host 192.0.2.1."""
+    return re.sub(r"[\[\]:]+", "_", host.name).strip("_") if host.has_port_in_name else host.name
 
 
 def _ansible_playbook() -> Path:
