@@ -38,6 +38,16 @@ def write_output(path: Path, data: str | bytes) -> None:
         raise RequestError(f"cannot write {path}: {err.strerror}") from err
 
 
+def remove_output(path: Path) -> None:
+    """Remove what an earlier ``-o`` wrote, if it is there: a file, and never a device. Raises RequestError."""
+    try:
+        target, in_place = _target(path)
+        if not in_place and target.is_file():
+            target.unlink()
+    except OSError as err:
+        raise RequestError(f"cannot remove {path}, which an earlier run left: {err.strerror}") from err
+
+
 def _target(path: Path) -> tuple[Path, bool]:
     """Where a path leads over its links, and whether what is there is written to as it is.
 
