@@ -39,7 +39,7 @@ def write_output(path: Path, data: str | bytes) -> None:
 
 
 def remove_output(path: Path) -> None:
-    """Remove what an earlier ``-o`` wrote, if it is there: a file, and never a device. Raises RequestError."""
+    """Remove what an earlier ``-o`` wrote, if it is there and a file. Raises RequestError."""
     try:
         target, in_place = _target(path)
         if not in_place and target.is_file():
