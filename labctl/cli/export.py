@@ -63,8 +63,9 @@ def export(
     the students' names, addresses and numbers.
     """
     store = results(database)
-    document = run_of(store, store.find(run), vm, Setting.current(inventory, course).inventory)
     form = FORMATS[name]
+    setting = Setting.current(inventory, course)
+    document = run_of(store, store.find(run), vm, setting.inventory, evidence=form.evidence)
     missing = [host["host"] for host in document["hosts"] if host["score"] is None]
     if form.each:
         written = _write_each(document, form, output, single=vm is not None)
@@ -80,9 +81,9 @@ def export(
     return 3 if missing else 0
 
 
-def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict[str, Any]:
-    """The document that formats render: every VM of the run, in its order, with evidence and student, and
-    their statistics."""
+def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evidence: bool) -> dict[str, Any]:
+    """The document that formats render: every VM of the run, in its order, with student and, where it is
+    wanted, evidence, and their statistics."""
     from labctl.documents import nearest
     from labctl.grading import lost_document
     from labctl.grading.statistics import statistics
@@ -101,7 +102,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict
             row: dict[str, Any] = lost_document(name, NotGraded("the run ended before its turn", hint=hint))
         else:
             row = {**attempt.document, "attempt": attempt.attempt, "kind": attempt.kind}
-            seen = store.evidence(attempt)
+            seen = store.evidence(attempt) if evidence else None
             if seen is not None:
                 row["evidence"] = seen
         # of the run's VMs alone: what is wrong with another in the inventory is not this run's matter

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -107,6 +109,19 @@ def test_every_vm_has_a_file_of_its_own_however_long_its_name_is(tmp_path: Path)
     hosts = [json.loads(path.read_text())["extra_data"]["host"] for path in out.iterdir()]
     assert sorted(hosts) == sorted(names)
     assert (out / "student1.json").is_file()
+
+
+def test_a_form_that_shows_no_evidence_does_not_need_it(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+        connection.execute("update evidence set data = x'00' where id = 1")
+        connection.commit()
+    for name in ("gradescope", "csv", "junit", "tap"):
+        done = labctl("export", "last", "student1", "--format", name, "-o", str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+    for name in ("json", "html"):
+        done = labctl("export", "last", "--format", name, "-o", str(tmp_path / name))
+        assert done.returncode == 2
+        assert f"the run {RUN}, VM student1: what was seen" in done.stderr
 
 
 def test_a_fault_in_the_inventory_of_another_vm_stops_no_export(tmp_path: Path, course: Path) -> None:

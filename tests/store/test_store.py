@@ -17,6 +17,7 @@ from graded import document
 from sqlalchemy import create_engine, text
 from world import LAB, World
 
+from labctl.cli import main
 from labctl.grading import lab_document
 from labctl.store import Store, StoreError, open_store
 
@@ -140,8 +141,59 @@ def test_a_damaged_document_is_an_error_and_not_a_crash(store: Store, url: str) 
     with engine.begin() as connection:
         connection.execute(text("update attempts set document = :damaged"), {"damaged": b"\x00\xff"})
     engine.dispose()
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged") as caught:
         list(store.kept("20261121T080000-aaaaaa"))
+    assert "the run 20261121T080000-aaaaaa, VM student1" in caught.value.message
+    assert create_engine(url).url.render_as_string() in caught.value.message
+    assert caught.value.hint.startswith("labctl grade student1 --run 20261121T080000-aaaaaa")
+
+
+@pytest.mark.parametrize("damage", ["update evidence set data = :data", "delete from evidence"])
+def test_damaged_evidence_says_whose_it_is(tmp_path: Path, damage: str) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/results.sqlite", create=True)
+    store.begin("20261121T080000-aaaaaa", ABOUT, "2026-11-21T08:00:00Z", ["student1"])
+    store.add("20261121T080000-aaaaaa", document())
+    (kept,) = store.kept("20261121T080000-aaaaaa")
+    with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+        connection.execute(damage, {"data": b"x"})
+        connection.commit()
+    with pytest.raises(StoreError, match="VM student1: what was seen"):
+        store.evidence(kept)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("hosts", "[1, 2"),
+        ("hosts", "7"),
+        ("hosts", "[null]"),
+        ("asked", "{"),
+        ("asked", "[]"),
+        ("sections", "x"),
+        ("sections", "[1]"),
+        ("sections", "null"),
+        ("keep", "newest"),
+    ],
+)
+def test_a_damaged_run_is_named_and_stands_in_no_other_runs_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str, value: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/results.sqlite"
+    store = open_store(url, create=True)
+    for run in ("20261121T080000-aaaaaa", "20261122T080000-bbbbbb"):
+        store.begin(run, ABOUT, f"{run[:4]}-11-{run[6:8]}T08:00:00Z", ["student1"])
+        store.add(run, document())
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+        connection.execute(f"update runs set {column} = ? where run like '20261122%'", [value])
+        connection.commit()
+    for words in (["runs"], ["show", "last"], ["stats", "last"], ["compare", "20261121", "last"]):
+        assert main([*words, "--database", url]) == 2
+        said = capsys.readouterr().err
+        assert f"the run 20261122T080000-bbbbbb, as stored in {url}, is damaged" in said
+        assert "20261121T080000-aaaaaa" in said
+    assert main(["show", "20261121", "--database", url]) == 0
 
 
 def test_the_file_is_the_users_alone(tmp_path: Path) -> None:
