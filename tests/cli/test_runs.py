@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,11 @@ def test_show_prints_the_scorecards_again() -> None:
     assert "student1" not in text
     wrong = labctl("show", "last", "studnet2")
     assert (wrong.returncode, "did you mean student2?" in wrong.stderr) == (2, True)
+
+
+def test_show_with_its_output_closed_has_nowhere_to_print_and_is_no_fault() -> None:
+    done = labctl("show", "last", before=lambda: os.close(1))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_evidence_of_a_check_says_what_was_asked_and_what_came_back() -> None:
