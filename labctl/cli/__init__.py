@@ -6,10 +6,11 @@ import contextlib
 import errno
 import importlib
 import importlib.util
+import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
 
 import click
 
@@ -40,6 +41,7 @@ COMMANDS = {
 #: What a full disk answers to whoever writes.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KEPT = "make room there; what was graded is kept: labctl runs, labctl show RUN"
+_MADE_AGAIN = "it was removed; if it was made again since, cd to it once more"
 #: Those that need no other machine: the student's labctl.pyz has them alone, and no SSH.
 STUDENT_COMMANDS = ("grade", "services", "lab")
 
@@ -51,7 +53,33 @@ def commands() -> dict[str, str]:
     return {name: COMMANDS[name] for name in STUDENT_COMMANDS}
 
 
+class _ReaderGone(Exception):
+    """The reader of our output has gone. click ends with 1 for the BrokenPipeError itself."""
+
+
+@contextlib.contextmanager
+def _ending_in_order() -> Iterator[None]:
+    """What click would make another end of."""
+    try:
+        yield
+    except BrokenPipeError as err:
+        raise _ReaderGone from err
+    except KeyboardInterrupt:
+        hold()
+        raise
+
+
 class _LazyGroup(click.Group):
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _ending_in_order():  # --help is printed here
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _ending_in_order():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(commands())
 
@@ -101,11 +129,13 @@ def cli() -> None:
 
 def main(argv: Sequence[str] | None = None, program: str = "labctl") -> int:
     """Run one command line; returns the exit status. ``program`` is what the user types for labctl."""
+    _prepare_streams()
     try:
         status: Any = cli.main(
             args=None if argv is None else list(argv), prog_name=program, standalone_mode=False
         )
     except click.Abort:
+        hold()
         click.echo("interrupted", err=True)
         return 130
     except click.ClickException as err:
@@ -118,19 +148,56 @@ def main(argv: Sequence[str] | None = None, program: str = "labctl") -> int:
     except LabctlError as err:
         show_error(err)
         return err.exit_status
-    except BrokenPipeError:
-        # The reader of our output has gone (`labctl ... | head`): nothing more to say to it.
-        sys.stderr.close()
+    except (_ReaderGone, BrokenPipeError):
+        # `labctl ... | head`: there is nothing more to say, and Python is not to try what the buffers hold
+        _drop_output(sys.stdout, sys.stderr)
         return 141
     except OSError as err:
+        if isinstance(err, FileNotFoundError) and not _is_somewhere():
+            show_error(RequestError("the working directory is not there any more", hint=_MADE_AGAIN))
+            return RequestError.exit_status
         if err.errno not in _FULL:
             raise
         # What is left in the buffers has no place to go to; Python would try once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output(sys.stdout)
         with contextlib.suppress(OSError):
             show_error(LabctlError(f"the output could not be written: {err.strerror}", hint=_KEPT))
         return LabctlError.exit_status
     return status if isinstance(status, int) else 0
+
+
+def _is_somewhere() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - only whether there is one
+    except OSError:
+        return False
+    return True
+
+
+def _prepare_streams() -> None:
+    """Each standard stream is there and takes what is printed, also where it was closed (`labctl ... >&-`)
+    or cannot show a letter: the work is not to end for that.
+
+    A file that is opened later would otherwise get the number of one that was closed, and what is written
+    there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free: this one
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+            stream.reconfigure(errors="replace")
+
+
+def _drop_output(*streams: IO[str]) -> None:
+    for stream in streams:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def show_error(err: LabctlError) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ import click
 
 from labctl.cli.context import Setting
 from labctl.cli.options import course_option, database_option, inventory_option, vault_options
-from labctl.cli.output import write_output
+from labctl.cli.output import remove_output, write_output
 from labctl.cli.results import results
 from labctl.errors import HostError, RequestError
 from labctl.report.formats import FORMATS, only
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from labctl.inventory import Host, Inventory
     from labctl.report.formats import Format
     from labctl.store import Store
+
+#: A file's name has room for 255 bytes; a letter beyond ASCII takes nine of them when it is quoted.
+_LONGEST = 200
 
 
 class NotGraded(HostError):
@@ -59,8 +63,9 @@ def export(
     the students' names, addresses and numbers.
     """
     store = results(database)
-    document = run_of(store, store.find(run), vm, Setting.current(inventory, course).inventory)
     form = FORMATS[name]
+    setting = Setting.current(inventory, course)
+    document = run_of(store, store.find(run), vm, setting.inventory, evidence=form.evidence)
     missing = [host["host"] for host in document["hosts"] if host["score"] is None]
     if form.each:
         written = _write_each(document, form, output, single=vm is not None)
@@ -76,9 +81,9 @@ def export(
     return 3 if missing else 0
 
 
-def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict[str, Any]:
-    """The document that formats render: every VM of the run, in its order, with evidence and student, and
-    their statistics."""
+def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evidence: bool) -> dict[str, Any]:
+    """The document that formats render: every VM of the run, in its order, with student and, where it is
+    wanted, evidence, and their statistics."""
     from labctl.documents import nearest
     from labctl.grading import lost_document
     from labctl.grading.statistics import statistics
@@ -89,7 +94,6 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict
         hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
         raise RequestError(f"the run {run} has no VM {vm!r}", hint=hint)
     attempts = {one.host: one for one in store.kept(run, vm)}
-    students = {host.name: student for host in inventory.hosts.values() if (student := student_of(host))}
     hosts = []
     for name in about["hosts"] if vm is None else [vm]:
         attempt = attempts.get(name)
@@ -98,11 +102,13 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory) -> dict
             row: dict[str, Any] = lost_document(name, NotGraded("the run ended before its turn", hint=hint))
         else:
             row = {**attempt.document, "attempt": attempt.attempt, "kind": attempt.kind}
-            seen = store.evidence(attempt)
+            seen = store.evidence(attempt) if evidence else None
             if seen is not None:
                 row["evidence"] = seen
-        if name in students:
-            row["student"] = students[name]
+        # of the run's VMs alone: what is wrong with another in the inventory is not this run's matter
+        student = student_of(inventory.hosts[name]) if name in inventory.hosts else {}
+        if student:
+            row["student"] = student
         hosts.append(row)
     return {"schema": 1, **about, "hosts": hosts, "statistics": statistics(hosts)}
 
@@ -120,21 +126,27 @@ def _write_each(document: Mapping[str, Any], form: Format, output: Path, *, sing
     """A file for each VM with a complete grade, named after it; how many."""
     good = [host for host in document["hosts"] if host["score"] is not None]
     if single or len(document["hosts"]) == 1:
-        for host in good:
-            write_output(output, form.render(only(document, host)))
-        return len(good)
-    if output.exists() and not output.is_dir():
-        raise RequestError(f"{output} is a file: a run of several VMs becomes a directory of files")
-    try:
-        output.mkdir(exist_ok=True)
-    except OSError as err:
-        raise RequestError(f"cannot make the directory {output}: {err.strerror}") from err
-    for host in document["hosts"]:
-        # a VM named on the command line may hold @ and :, and must not leave the directory
-        name = re.sub(r"^\.", "%2E", urllib.parse.quote(host["host"], safe="@:"))
-        path = output / f"{name}{form.ending}"
+        paths = [output] * len(document["hosts"])
+    else:
+        if output.exists() and not output.is_dir():
+            raise RequestError(f"{output} is a file: a run of several VMs becomes a directory of files")
+        try:
+            output.mkdir(exist_ok=True)
+        except OSError as err:
+            raise RequestError(f"cannot make the directory {output}: {err.strerror}") from err
+        paths = [output / _file_name(host["host"], form.ending) for host in document["hosts"]]
+    for host, path in zip(document["hosts"], paths, strict=True):
         if host["score"] is None:
-            path.unlink(missing_ok=True)  # of another run: it would be taken for this one's
+            remove_output(path)  # of another run: it would be taken for this one's
         else:
             write_output(path, form.render(only(document, host)))
     return len(good)
+
+
+def _file_name(host: str, ending: str) -> str:
+    """A VM's file: a VM named on the command line may hold @ and :, and must not leave the directory."""
+    name = re.sub(r"^\.", "%2E", urllib.parse.quote(host, safe="@:"))
+    if len(name) > _LONGEST:
+        digest = hashlib.sha256(host.encode()).hexdigest()[:16]
+        name = f"{re.sub('%.?$', '', name[: _LONGEST - 17])}-{digest}"
+    return name + ending

@@ -280,7 +280,7 @@ def _grade(
 def _show(document: dict[str, Any]) -> None:
     from labctl.report.grade_console import render_class, render_scorecard
 
-    tty = sys.stdout is not None and sys.stdout.isatty()  # None: the caller has closed it
+    tty = sys.stdout.isatty()
     if len(document["hosts"]) > SCORECARDS:
         text = render_class(document, tty=tty)
     else:

@@ -41,6 +41,11 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
         hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
         raise RequestError(f"the run {name} has no VM {vm!r}", hint=hint)
     attempts = list(store.kept(name, vm))
+    if not attempts and (vm is not None or seen is not None or not as_json):
+        raise RequestError(
+            f"in the run {name} there is no result of {vm or 'any VM'} yet",
+            hint=f"labctl grade --resume --run {name} grades those that have none",
+        )
     if seen is not None:
         if len(attempts) != 1:
             raise RequestError("--evidence is about one VM", hint=f"labctl show {run} VM --evidence {seen}")

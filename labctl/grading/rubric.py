@@ -48,6 +48,9 @@ def _points(value: Any) -> Any:
         raise ValueError("input should be a finite number")
     if isinstance(value, int | float) and not 0 < value <= 1000:
         raise ValueError("input should be greater than 0 and at most 1000")
+    if isinstance(value, int | float) and round(value, 2) != value:
+        # scores are rounded to hundredths: nobody could ever have all of its points
+        raise ValueError(f"points have two decimals at most, not {value}")
     return value
 
 

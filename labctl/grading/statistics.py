@@ -71,7 +71,9 @@ def _distribution(graded: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     if most <= 0:
         return []
     bars = min(BARS, max(1, round(most)))
-    counts = Counter(min(bars - 1, int(float(host["score"]) / most * bars)) for host in graded)
+    # in hundredths, as whole numbers: what is exactly on an edge belongs to the bar that begins there
+    of = round(most * 100)
+    counts = Counter(min(bars - 1, round(float(host["score"]) * 100) * bars // of) for host in graded)
     return [
         {"from": round(most * n / bars, 2), "to": round(most * (n + 1) / bars, 2), "vms": counts[n]}
         for n in range(bars)

@@ -19,12 +19,13 @@ Render = Callable[[Mapping[str, Any]], str]
 @dataclass(frozen=True)
 class Format:
     """``where`` names the function that renders; it is imported when it is used. ``each``: the form holds
-    one VM, so that a run of many becomes a directory of files.
+    one VM, so that a run of many becomes a directory of files. ``evidence``: the form shows what was seen.
     """
 
     where: str
     ending: str
     each: bool = False
+    evidence: bool = False
 
     @property
     def render(self) -> Render:
@@ -38,8 +39,8 @@ FORMATS = {
     "csv": Format("labctl.report.gradebook:render_gradebook", ".csv"),
     "junit": Format("labctl.report.junit:render_junit", ".xml"),
     "tap": Format("labctl.report.tap:render_tap", ".tap"),
-    "json": Format("labctl.report.formats:render_json", ".json"),
-    "html": Format("labctl.report.page:render_page", ".html"),
+    "json": Format("labctl.report.formats:render_json", ".json", evidence=True),
+    "html": Format("labctl.report.page:render_page", ".html", evidence=True),
 }
 
 

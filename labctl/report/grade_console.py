@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -88,9 +88,8 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
         mine = [check for check in host["checks"] if check["section"] == key]
         if not mine:
             continue
-        score = sum(check["score"] or 0 for check in mine)
         _line(console, [])
-        parts: list[Any] = [(f"{heading}  {score:g}/{sum(check['max_score'] for check in mine):g}", "bold")]
+        parts: list[Any] = [(f"{heading}  {_section_points(mine)}", "bold")]
         broken = host.get("first_broken", {}).get(key)
         if broken:
             parts.append(f"  begin with: {broken['layer']} ({broken['check']})")
@@ -101,6 +100,17 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
     _total(console, host)
     _next(console, host, program)
     _line(console, [])
+
+
+def _section_points(checks: Sequence[Mapping[str, Any]]) -> str:
+    """Points and maximum of what could be judged; what could not is no zero, and is not counted as one."""
+    judged = [check for check in checks if check["score"] is not None]
+    whole = sum(check["max_score"] for check in checks)
+    known = sum(check["max_score"] for check in judged)
+    if not judged:
+        return f"-/{whole:g} (not known)"
+    told = f"{sum(check['score'] for check in judged):g}/{known:g}"
+    return told if known == whole else f"{told} ({whole - known:g} more not known)"
 
 
 def _reason(check: Mapping[str, Any]) -> tuple[str, str]:

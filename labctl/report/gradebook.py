@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from labctl.report.text import plain
+from labctl.report.text import plain, points
 
 # https://owasp.org/www-community/attacks/CSV_Injection; spreadsheets take the full-width signs as well
 _FORMULA = tuple("=+-@＝＋－＠")
@@ -20,11 +20,12 @@ def render_gradebook(run: Mapping[str, Any]) -> str:
     """A row for every VM, a column for every check. A score that is not known is an empty cell, never 0."""
     ids = list(dict.fromkeys(check["id"] for host in run["hosts"] for check in host["checks"]))
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
+    # a spreadsheet may separate cells by semicolons or tabs, which then would split names and begin formulas
+    writer = csv.writer(out, lineterminator="\r\n", quoting=csv.QUOTE_ALL)
     writer.writerow([*_FIRST, *map(cell, ids), *_LAST])
     for host in run["hosts"]:
         student = host.get("student") or {}
-        points = {check["id"]: check["score"] for check in host["checks"]}
+        scores = {check["id"]: check["score"] for check in host["checks"]}
         writer.writerow(
             [
                 *(cell(student.get(name, "")) for name in _STUDENT),
@@ -32,7 +33,7 @@ def render_gradebook(run: Mapping[str, Any]) -> str:
                 cell(host["status"]),
                 _points(host["score"]),
                 _points(host["max_score"]),
-                *(_points(points.get(one)) for one in ids),
+                *(_points(scores.get(one)) for one in ids),
                 cell(host.get("started") or ""),
                 str(host.get("attempt") or ""),
                 cell(host["error"] or ""),
@@ -48,4 +49,4 @@ def cell(value: object) -> str:
 
 
 def _points(score: float | None) -> str:
-    return "" if score is None else f"{score:g}"
+    return "" if score is None else points(score)

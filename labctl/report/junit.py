@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from labctl.report.text import plain
+from labctl.report.text import plain, points
 
 _ELEMENTS = {"fail": "failure", "error": "error", "skip": "skipped"}
 
@@ -46,7 +46,7 @@ def _suite(host: Mapping[str, Any]) -> ET.Element:
     properties = ET.SubElement(suite, "properties")
     for name in ("score", "max_score"):
         if host[name] is not None:
-            ET.SubElement(properties, "property", {"name": name, "value": f"{host[name]:g}"})
+            ET.SubElement(properties, "property", {"name": name, "value": points(host[name])})
     suite.extend(cases)
     return suite
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from labctl.report.stats_console import cause, names
+from labctl.report.stats_console import cause, names, pass_rate
 from labctl.report.text import plain
 
 _PARTS = Path(__file__).parent / "page_parts"
@@ -79,13 +79,12 @@ def _checks(stats: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for check in stats["checks"]:
         counts = {verdict: check[verdict] for verdict in _VERDICTS}
-        rate = check["pass_rate"]
         rows.append(
             {
                 "id": _text(check["id"]),
                 "title": _text(check["title"]),
                 "points": f"{check['max_score']:g}",
-                "rate": "–" if rate is None else f"{rate:.0%}",
+                "rate": pass_rate(check) or "–",
                 "counts": counts,
                 "bars": _bars(counts, sum(counts.values())),
             }

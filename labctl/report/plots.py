@@ -6,6 +6,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
+from labctl.report.stats_console import graded
 from labctl.report.text import plain
 
 FORMATS = ("png", "svg")
@@ -29,9 +30,7 @@ def plot_stats(document: Mapping[str, Any], form: str) -> bytes:
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "labctl", "text.parse_math": False}):
         figure = Figure(figsize=(9, sum(heights)), layout="constrained")
         top, middle, bottom = figure.subplots(3, 1, height_ratios=heights)
-        figure.suptitle(
-            f"{plain(document['title'], multiline=False)}: {stats['graded']} of {stats['vms']} VMs graded"
-        )
+        figure.suptitle(f"{plain(document['title'], multiline=False)}: {graded(document)}")
         _distribution(top, stats["distribution"])
         _rates(middle, checks)
         _broken(bottom, broken)

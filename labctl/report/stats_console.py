@@ -17,7 +17,7 @@ def render_stats(document: Mapping[str, Any]) -> str:
     """``labctl stats``' document as text."""
     stats = document["statistics"]
     rule = "" if document["keep"] == "last" else f", of several attempts the {document['keep']}"
-    lines = [f"{document['run']}  {document['lab']}: {stats['graded']} of {stats['vms']} VMs graded{rule}"]
+    lines = [f"{document['run']}  {document['lab']}: {graded(document)}{rule}"]
     scores = stats["scores"]
     if scores:
         lines += [
@@ -27,21 +27,37 @@ def render_stats(document: Mapping[str, Any]) -> str:
             *_distribution(stats["distribution"]),
         ]
     lines += ["", *_checks(stats["checks"])] if stats["checks"] else []
-    if stats["first_broken"]:
+    if stats["layers"]:
         lines += ["", "Where services are broken first"]
         lines += [
             f"  {row['vms']:>4}  {_safe(row['section'])}: {_safe(row['layer'])}" for row in stats["layers"]
         ]
+    if stats["first_broken"]:
         lines += ["", "What to mend first"]
         for row in stats["first_broken"]:
             layer = f" ({_safe(row['layer'])})" if row["layer"] else ""
             lines.append(f"  {row['vms']:>4}  {row['check']}{layer}: {names(row['hosts'])}")
-    lines += [
-        "",
-        "VMs by cause",
-        *(f"  {row['vms']:>4}  {cause(row)}: {names(row['hosts'])}" for row in stats["causes"]),
-    ]
+    if stats["causes"]:
+        lines += ["", "VMs by cause"]
+        lines += [f"  {row['vms']:>4}  {cause(row)}: {names(row['hosts'])}" for row in stats["causes"]]
     return "\n".join([*lines, *duplicate_lines(document.get("duplicates", ())), ""])
+
+
+def graded(document: Mapping[str, Any]) -> str:
+    """How many VMs of a run have a grade; those whose turn has not come yet are no part of its statistics."""
+    stats, waiting = document["statistics"], len(document.get("not_graded_yet", ()))
+    more = f", {waiting} not graded yet" if waiting else ""
+    return f"{stats['graded']} of {stats['vms'] + waiting} VMs graded{more}"
+
+
+def pass_rate(check: Mapping[str, Any]) -> str:
+    """Of the VMs that were judged, how many per cent pass: 100% is all of them, and 0% none; "" for no VM."""
+    passed, judged = check["pass"], check["pass"] + check["fail"] + check["skip"]
+    if not judged:
+        return ""
+    if passed in (0, judged):
+        return f"{100 * passed // judged}%"
+    return f"{min(99, max(1, round(100 * passed / judged)))}%"
 
 
 def duplicate_lines(duplicates: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -65,7 +81,7 @@ def render_comparison(document: Mapping[str, Any]) -> str:
         name = _safe(row["host"])
         if row["only_in"]:
             lines.append(f"{name}: only in {document[row['only_in']]}")
-        elif row["before"] == row["after"] and not row["checks"] and row["before"] is not None:
+        elif _is_same(row):
             same += 1
         else:
             lines.append(f"{name}: {_points(row, 'before')} -> {_points(row, 'after')}{_gain(row)}")
@@ -75,6 +91,11 @@ def render_comparison(document: Mapping[str, Any]) -> str:
             ]
     lines.append(f"{same} VM{'' if same == 1 else 's'} with nothing changed")
     return "\n".join([*lines, ""])
+
+
+def _is_same(row: Mapping[str, Any]) -> bool:
+    points, why = (row["before"], row["after"]), (row["error_before"], row["error_after"])
+    return points[0] == points[1] and not row["checks"] and (points[0] is not None or why[0] == why[1])
 
 
 def _distribution(bars: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -93,7 +114,7 @@ def _checks(checks: Iterable[Mapping[str, Any]]) -> list[str]:
     wide = max(len(row["id"]) for row in rows)
     lines = [f"{'check':{wide}}  pass  fail  skip error  rate"]
     for row in rows:
-        rate = "-" if row["pass_rate"] is None else f"{row['pass_rate']:.0%}"
+        rate = pass_rate(row) or "-"
         counts = "  ".join(f"{row[verdict]:>4}" for verdict in ("pass", "fail", "skip", "error"))
         lines.append(f"{row['id']:{wide}}  {counts}  {rate:>4}")
     return lines

@@ -30,6 +30,11 @@ def plain(text: str, *, limit: int = 0, multiline: bool = True) -> str:
     return shown
 
 
+def points(score: float) -> str:
+    """Points for a program to read: all digits, however many there are."""
+    return f"{score:.2f}".rstrip("0").rstrip(".")
+
+
 def _escaped(line: str) -> str:
     # nearly every line is printable as it is, and a class's page has tens of thousands of them
     return line if line.isprintable() else "".join(map(_shown, line))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
 from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from labctl.store.errors import StoreError
 from labctl.store.migrate import migrate
@@ -24,6 +25,8 @@ BUSY_SECONDS = 30.0
 # database.
 _WAL_SOUND = (3, 51, 3)
 _WAL_MENDED = frozenset({(3, 50, 7), (3, 44, 6)})
+#: What SQLite says of a file, or of a directory, that may not be written. The last is of a file with a WAL.
+_NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_LOCK)
 
 
 def results_url() -> str:
@@ -44,12 +47,13 @@ def open_store(url: str | None = None, *, create: bool = False) -> Store:
     from labctl.store.store import Store
 
     chosen = url or results_url()
-    shown = chosen
+    # one that cannot be taken apart may hold a password all the same
+    shown = re.sub(r"(://[^/:]*):.*@", r"\1:***@", chosen)
     try:
-        parsed = make_url(chosen)
+        parsed = _parsed(chosen, shown)
         shown = parsed.render_as_string(hide_password=True)
-        if parsed.get_backend_name() == "sqlite" and parsed.database:
-            path = Path(parsed.database)
+        if parsed.get_backend_name() == "sqlite":
+            path = _file(parsed, shown)
             if create:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch(mode=0o600)
@@ -58,12 +62,7 @@ def open_store(url: str | None = None, *, create: bool = False) -> Store:
                     f"there are no results yet: {path} does not exist",
                     hint="labctl grade VM keeps its results there; LABCTL_DATABASE names another place",
                 )
-        engine = _engine(parsed)
-        try:
-            migrate(engine)
-        except BaseException:
-            engine.dispose()
-            raise
+        engine = _opened(parsed) if create else _opened_somehow(parsed)
     except (ArgumentError, NoSuchModuleError) as err:
         raise StoreError(
             f"{shown!r} is no database's URL: {err}",
@@ -80,12 +79,69 @@ def open_store(url: str | None = None, *, create: bool = False) -> Store:
     return Store(engine)
 
 
-def _engine(url: URL) -> Engine:
+def _parsed(text: str, shown: str) -> URL:
+    try:
+        return make_url(text)
+    except ValueError as err:  # SQLAlchemy makes a number of whatever is behind the last colon
+        raise StoreError(
+            f"{shown!r} is no database's URL: what follows its last ':' is no port",
+            hint="for example postgresql+psycopg://user@host:5432/labctl, or user@[::1]:5432",
+        ) from err
+
+
+def _file(url: URL, shown: str) -> Path:
+    """SQLite's file. Raises :class:`StoreError` where there is none, and all would be kept in memory."""
+    if url.database and not url.database.startswith(("file:", ":memory:")):
+        return Path(url.database)
+    raise StoreError(
+        f"{shown!r} names no file: what is kept in memory is lost when labctl ends",
+        hint="for example sqlite:////srv/results.sqlite; was a variable empty that stands in it?",
+    )
+
+
+def _opened(url: URL, query: str = "") -> Engine:
+    """The database with today's tables. ``query``: of a SQLite that is read and never written."""
+    engine = _engine(url, query)
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+def _opened_somehow(url: URL) -> Engine:
+    """The database, to be read at least: a file that we may not write, or that lies where we may not."""
+    try:
+        return _opened(url)
+    except OperationalError as err:
+        code = getattr(err.orig, "sqlite_errorcode", 0)
+        if not {code, code & 0xFF}.intersection(_NOT_WRITABLE):
+            raise
+        try:
+            return _opened(url, "mode=ro")
+        except OperationalError:
+            # https://sqlite.org/wal.html#readonly: beside a file with a WAL others have to be made. Without
+            # them it is whole by itself, unless somebody was in the middle of writing it.
+            if any(_is_filled(Path(f"{url.database}{ending}")) for ending in ("-wal", "-journal")):
+                raise err from None
+            return _opened(url, "immutable=1")
+
+
+def _is_filled(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _engine(url: URL, query: str = "") -> Engine:
     if url.get_backend_name() != "sqlite":
         # a server that does not answer is told, not waited for
         return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT.get(url.get_backend_name(), {}))
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
-    event.listen(engine, "connect", _safe_sqlite)
+    if query:
+        engine = create_engine(url, creator=lambda: _read_only(url, query))
+        event.listen(engine, "connect", _as_asked)
+    else:
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _safe_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -99,6 +155,15 @@ def _safe_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     wal = version >= _WAL_SOUND or version in _WAL_MENDED
     connection.execute(f"PRAGMA journal_mode={'WAL' if wal else 'DELETE'}")
     connection.execute(f"PRAGMA synchronous={'FULL' if wal else 'EXTRA'}")
+    _as_asked(connection, _record)
+
+
+def _read_only(url: URL, query: str) -> sqlite3.Connection:
+    place = Path(str(url.database)).absolute().as_uri()
+    return sqlite3.connect(f"{place}?{query}", uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
+
+def _as_asked(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
     # _begin_sqlite begins transactions: sqlite3 itself would not before a table is made, nor before a read
     connection.isolation_level = None

@@ -25,12 +25,15 @@ def this_process() -> dict[str, Any]:
 def has_ended(holder: Mapping[str, Any]) -> bool:
     """Whether a process, as :func:`this_process` described it, has ended for certain.
 
-    That can be known on the machine where it ran, since its last boot. Elsewhere the answer is no.
+    That can be known on the machine where it ran, since its last boot. Elsewhere the answer is no, and so it
+    is for a process that /proc does not show us (mounted with hidepid) and the kernel says is there.
     """
     where = _where()
     if not where or holder.get("where") != where or holder.get("machine") != socket.gethostname():
         return False
-    return bool(_began(int(holder["pid"])) != holder["began"])
+    pid = int(holder["pid"])
+    began = _began(pid)
+    return not _is_there(pid) if began is None else bool(began != holder["began"])
 
 
 def described(holder: Mapping[str, Any]) -> str:
@@ -47,12 +50,23 @@ def _where() -> str:
         return ""
 
 
-def _began(pid: int) -> str:
-    """When a process began, in clock ticks since the boot; "" when there is none."""
+def _began(pid: int) -> str | None:
+    """When a process began, in clock ticks since the boot; "" when it has ended and is a zombie, None when
+    /proc does not tell."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return ""
+        return None
     # proc(5): the 22nd field; the second, in parentheses, may hold blanks
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] == "Z" else fields[19]
+
+
+def _is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # of another user
+    return True

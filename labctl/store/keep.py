@@ -16,14 +16,23 @@ class Outcome(Protocol):
     def score(self) -> float | None: ...
 
     @property
+    def max_score(self) -> float | None: ...
+
+    @property
     def evidence_id(self) -> int | None: ...
 
 
 O = TypeVar("O", bound=Outcome)  # noqa: E741 - the field's letter for it
 
+
+def _share(outcome: Outcome) -> float:
+    """Of the points that there were to be had then: the rubric may have changed between two attempts."""
+    return (outcome.score or 0.0) / outcome.max_score if outcome.max_score else 0.0
+
+
 #: The rules of ``--keep``, over the graded outcomes of one VM, oldest first and at least one.
 RULES: dict[str, Callable[[Sequence[O]], O]] = {
-    "best": lambda outcomes: max(outcomes, key=lambda one: one.score or 0.0),
+    "best": lambda outcomes: max(outcomes, key=_share),
     "last": lambda outcomes: outcomes[-1],
     "first": lambda outcomes: outcomes[0],
 }

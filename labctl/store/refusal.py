@@ -25,7 +25,14 @@ def refused(err: SQLAlchemyError, url: URL) -> StoreError:
             f"the results database cannot be written: {said}",
             hint="what was kept before is whole; make room on the database's server",
         )
-    if getattr(origin, "sqlite_errorcode", 0) & 0xFF not in _NO_ROOM_SQLITE or not url.database:
+    code = getattr(origin, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_READONLY:
+        return StoreError(
+            f"the results database {url.database} cannot be written: {said}",
+            hint="labctl runs, show and stats read it as it is; to write, be who owns the file and its "
+            "directory, or copy it and name the copy with --database",
+        )
+    if code not in _NO_ROOM_SQLITE or not url.database:
         return StoreError(f"the results database: {said}")
     place = Path(url.database).absolute().parent
     return StoreError(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -21,17 +19,16 @@ from labctl.store import keep, leases
 from labctl.store.database import BUSY_SECONDS
 from labctl.store.errors import StoreError
 from labctl.store.leases import Lease, LeaseLost
+from labctl.store.packing import UNREADABLE, Damaged, check, packed, unpacked
 from labctl.store.refusal import refused
 from labctl.store.schema import attempts, evidence, runs
-
-#: A stored document never grows beyond this when it is unpacked: a database may come from elsewhere.
-_MAX_BYTES = 64 << 20
 
 # Those that a class repeats are made once.
 _LOCK_RUN = select(runs.c.run).where(runs.c.run == bindparam("of_run")).with_for_update()
 _LAST_ATTEMPT = select(func.max(attempts.c.attempt)).where(
     attempts.c.run == bindparam("of_run"), attempts.c.host == bindparam("of_host")
 )
+_NEWEST = (runs.c.started.desc(), runs.c.run.desc())
 _ADD_ATTEMPT, _ADD_EVIDENCE = insert(attempts), insert(evidence)
 
 
@@ -110,7 +107,7 @@ class Store:
     def go_on(self, run: str, hosts: Sequence[str], keep: str | None = None) -> None:
         """More attempts are to come: of VMs of the run, or of further ones. ``keep`` changes its rule."""
         with self._writing() as connection:
-            row = connection.execute(select(runs).where(runs.c.run == run).with_for_update()).one()
+            row = self._row(connection, run, lock=True)
             together = list(dict.fromkeys([*row.hosts, *hosts]))
             connection.execute(
                 update(runs)
@@ -154,7 +151,7 @@ class Store:
                 )
             number = None
             if seen is not None:
-                row = {"format": seen["format"], "data": _packed(seen)}
+                row = {"format": seen["format"], "data": packed(seen)}
                 number = connection.execute(_ADD_EVIDENCE, row).inserted_primary_key[0]  # type: ignore[index]
             return self._add(connection, run, rest, kind, number)
 
@@ -180,7 +177,7 @@ class Store:
             "status": document["status"],
             "score": document["score"],
             "max_score": document["max_score"],
-            "document": _packed(document),
+            "document": packed(document),
             "evidence": seen,
         }
         connection.execute(_ADD_ATTEMPT, row)
@@ -190,9 +187,14 @@ class Store:
 
     def runs(self) -> list[RunRow]:
         """All runs, the newest first."""
-        query = select(runs).order_by(runs.c.started.desc(), runs.c.run.desc())
+        query = select(runs).order_by(*_NEWEST)
         with self._reading() as connection:
-            rows = list(connection.execute(query))
+            try:
+                rows = list(connection.execute(query))
+                for row in rows:
+                    check(row)
+            except (*UNREADABLE, Damaged):  # which one?
+                rows = [self._row(connection, run) for run, _ in _listed(connection)]
             marks = _marks(connection)
         return [
             RunRow(
@@ -215,20 +217,23 @@ class Store:
     def waiting(self, run: str) -> tuple[str, ...]:
         """The VMs of a run that have no attempt yet, in its order."""
         with self._reading() as connection:
-            hosts = connection.execute(select(runs.c.hosts).where(runs.c.run == run)).scalar_one()
+            hosts = self._row(connection, run).hosts
             done = set(connection.execute(select(attempts.c.host).where(attempts.c.run == run)).scalars())
         return tuple(host for host in hosts if host not in done)
 
     def unfinished(self) -> str:
         """The newest run that was broken off. Raises :class:`StoreError` when there is none."""
-        for row in self.runs():
-            if not row.finished and row.waiting:
-                return row.run
+        with self._reading() as connection:
+            listed = _listed(connection)
+        for run, finished in listed:
+            if not finished and self.waiting(run):
+                return run
         raise StoreError("every run is finished: there is nothing to resume", hint="labctl runs lists them")
 
     def find(self, run: str) -> str:
         """The run that ``run`` names: its id, the beginning of it when only one has it, or ``last``."""
-        known = [row.run for row in self.runs()]
+        with self._reading() as connection:
+            known = [one for one, _ in _listed(connection)]
         if run == "last" and known:
             return known[0]
         matching = [one for one in known if one == run] or [one for one in known if one.startswith(run)]
@@ -247,7 +252,7 @@ class Store:
         """``run``, ``lab``, ``title``, ``sections``, ``started``, ``finished``, ``hosts``, ``keep`` and
         ``asked`` of a run."""
         with self._reading() as connection:
-            row = connection.execute(select(runs).where(runs.c.run == run)).one()
+            row = self._row(connection, run)
         return {
             "run": row.run,
             "lab": row.lab,
@@ -278,7 +283,7 @@ class Store:
             ids = [one.id for host in hosts if host in marks for one in choose(marks[host])]
             # one document at a time: a class's together are large
             for number in ids:
-                yield _attempt(connection.execute(select(attempts).where(attempts.c.id == number)).one())
+                yield self._attempt(connection.execute(select(attempts).where(attempts.c.id == number)).one())
 
     def evidence(self, attempt: Attempt) -> Mapping[str, Any] | None:
         """What was seen for an attempt, as :meth:`labctl.grading.Evidence.to_json` gives it."""
@@ -287,9 +292,44 @@ class Store:
         with self._reading() as connection:
             data = connection.execute(
                 select(evidence.c.data).where(evidence.c.id == attempt.evidence_id)
-            ).scalar_one()
-        found: Mapping[str, Any] = _unpacked(data)
+            ).scalar_one_or_none()
+        try:
+            found: Mapping[str, Any] = unpacked(data)
+        except Damaged as err:
+            raise self._damaged(attempt, "what was seen", err) from err
         return found
+
+    def _attempt(self, row: Row[Any]) -> Attempt:
+        try:
+            document = unpacked(row.document)
+        except Damaged as err:
+            raise self._damaged(row, "the result", err) from err
+        return Attempt(row.run, row.host, row.attempt, row.kind, row.made, document, row.evidence)
+
+    def _damaged(self, attempt: Attempt | Row[Any], what: str, why: Exception) -> StoreError:
+        return StoreError(
+            f"the run {attempt.run}, VM {attempt.host}: {what}, as stored in {self._name}, is damaged: {why}",
+            hint=f"labctl grade {attempt.host} --run {attempt.run} grades it again",
+        )
+
+    def _row(self, connection: Connection, run: str, *, lock: bool = False) -> Row[Any]:
+        """A run's row, whose parts are what they should be."""
+        query = select(runs).where(runs.c.run == run)
+        try:
+            row = connection.execute(query.with_for_update() if lock else query).one()
+            check(row)
+        except (*UNREADABLE, Damaged) as err:
+            others = [one for one, _ in _listed(connection) if one != run][:5]
+            raise StoreError(
+                f"the run {run}, as stored in {self._name}, is damaged: {err}",
+                hint="of it a copy of the database from before helps; other runs can be shown by their ids: "
+                + (", ".join(others) or "there are none"),
+            ) from err
+        return row
+
+    @property
+    def _name(self) -> str:
+        return self._engine.url.render_as_string(hide_password=True)
 
     # -- connections -----------------------------------------------------------------------
 
@@ -342,39 +382,28 @@ class _Mark:
     id: int
     status: str
     score: float | None
+    max_score: float | None
     evidence_id: int | None
 
 
 def _marks(connection: Connection, run: str | None = None) -> dict[str, dict[str, list[_Mark]]]:
     """By run and VM, oldest first."""
-    columns = (attempts.c.run, attempts.c.host, attempts.c.id, attempts.c.status, attempts.c.score)
-    query = select(*columns, attempts.c.evidence).order_by(attempts.c.id)
+    of = attempts.c
+    columns = (of.run, of.host, of.id, of.status, of.score, of.max_score, of.evidence)
+    query = select(*columns).order_by(of.id)
     if run is not None:
         query = query.where(attempts.c.run == run)
     found: dict[str, dict[str, list[_Mark]]] = {}
     for row in connection.execute(query):
-        mark = _Mark(row.id, row.status, row.score, row.evidence)
+        mark = _Mark(row.id, row.status, row.score, row.max_score, row.evidence)
         found.setdefault(row.run, {}).setdefault(row.host, []).append(mark)
     return found
 
 
-def _attempt(row: Row[Any]) -> Attempt:
-    return Attempt(row.run, row.host, row.attempt, row.kind, row.made, _unpacked(row.document), row.evidence)
-
-
-def _packed(document: Any) -> bytes:
-    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 6)
-
-
-def _unpacked(data: bytes) -> Any:
-    unpacker = zlib.decompressobj()
-    try:
-        text = unpacker.decompress(data, _MAX_BYTES)
-        if unpacker.unconsumed_tail:
-            raise StoreError("a stored document is larger than any that labctl writes")
-        return json.loads(text)
-    except (zlib.error, ValueError) as err:
-        raise StoreError(f"a stored document is damaged: {err}") from err
+def _listed(connection: Connection) -> list[tuple[str, str | None]]:
+    """Every run and when it was finished, the newest first; what else is stored of it is not read."""
+    query = select(runs.c.run, runs.c.finished).order_by(*_NEWEST)
+    return [(row.run, row.finished) for row in connection.execute(query)]
 
 
 def _now() -> str:

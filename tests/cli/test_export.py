@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
+import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -77,6 +80,57 @@ def test_the_gradebook_knows_the_class_list(tmp_path: Path, course: Path) -> Non
         ("", "", ""),
     ]
     assert rows[3]["error"] == "not-graded: the run ended before its turn"
+
+
+def test_a_vm_without_a_grade_leaves_no_file_of_an_earlier_run(tmp_path: Path) -> None:
+    real, link = tmp_path / "results.json", tmp_path / "link"
+    link.symlink_to(real)
+    for name in (real, link):
+        real.write_text("what an earlier run came to")
+        done = labctl("export", "last", "student3", "--format", "gradescope", "-o", str(name))
+        assert (done.returncode, real.exists(), link.is_symlink()) == (3, False, True), done.stderr
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert labctl("export", "last", "student3", "--format", "gradescope", "-o", str(pipe)).returncode == 3
+    assert pipe.is_fifo()
+
+
+def test_every_vm_has_a_file_of_its_own_however_long_its_name_is(tmp_path: Path) -> None:
+    names = ["学" * 40, "学" * 41, "student1", "a" * 255]
+    store = open_store()
+    store.begin("20261122T080000-bbbbbb", lab_document(LAB), "2026-11-22T08:00:00Z", names)
+    for name in names:
+        store.add("20261122T080000-bbbbbb", {**GOOD, "host": name})
+    store.close()
+    out = tmp_path / "scores"
+    done = labctl("export", "20261122", "--format", "gradescope", "-o", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "4 of 4 VMs" in done.stderr
+    hosts = [json.loads(path.read_text())["extra_data"]["host"] for path in out.iterdir()]
+    assert sorted(hosts) == sorted(names)
+    assert (out / "student1.json").is_file()
+
+
+def test_a_form_that_shows_no_evidence_does_not_need_it(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+        connection.execute("update evidence set data = x'00' where id = 1")
+        connection.commit()
+    for name in ("gradescope", "csv", "junit", "tap"):
+        done = labctl("export", "last", "student1", "--format", name, "-o", str(tmp_path / name))
+        assert done.returncode == 0, done.stderr
+    for name in ("json", "html"):
+        done = labctl("export", "last", "--format", name, "-o", str(tmp_path / name))
+        assert done.returncode == 2
+        assert f"the run {RUN}, VM student1: what was seen" in done.stderr
+
+
+def test_a_fault_in_the_inventory_of_another_vm_stops_no_export(tmp_path: Path, course: Path) -> None:
+    (tmp_path / "other.yml").write_text("all: {hosts: {other: {student_name: '{{ nobody }}'}, student1: }}\n")
+    out = tmp_path / "grades.csv"
+    where = ["-i", str(tmp_path / "other.yml"), "--course", str(course)]
+    done = labctl("export", "last", "student1", "--format", "csv", "-o", str(out), *where)
+    assert done.returncode == 0, done.stderr
+    assert "student1" in out.read_text()
 
 
 @pytest.mark.parametrize("name", ["csv", "junit", "tap", "json", "html"])

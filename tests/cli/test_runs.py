@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,23 @@ def test_show_prints_the_scorecards_again() -> None:
     assert "student1" not in text
     wrong = labctl("show", "last", "studnet2")
     assert (wrong.returncode, "did you mean student2?" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--evidence", "all"], ["--evidence", "all", "--json"]])
+def test_a_vm_of_the_run_without_a_result_is_told_with_what_to_do(more: list[str]) -> None:
+    store = open_store()
+    store.begin("20261122T080000-bbbbbb", lab_document(LAB), "2026-11-22T08:00:00Z", ["student1", "late"])
+    store.add("20261122T080000-bbbbbb", document("student1"))
+    store.close()
+    done = labctl("show", "last", "late", *more)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no result of late yet" in done.stderr
+    assert "labctl grade --resume --run 20261122T080000-bbbbbb" in done.stderr
+
+
+def test_show_with_its_output_closed_has_nowhere_to_print_and_is_no_fault() -> None:
+    done = labctl("show", "last", before=lambda: os.close(1))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_the_evidence_of_a_check_says_what_was_asked_and_what_came_back() -> None:

@@ -18,7 +18,7 @@ from world import LAB, World, mount
 from labctl.cli import main
 from labctl.grading import compare, lab_document
 from labctl.grading.statistics import duplicates, statistics
-from labctl.report.stats_console import render_comparison, render_stats
+from labctl.report.stats_console import pass_rate, render_comparison, render_stats
 from labctl.report.text import plain
 from labctl.store import open_store
 
@@ -126,6 +126,55 @@ def test_nothing_from_a_vm_reaches_the_terminal_raw(text: str) -> None:
     rows = compare([lost, good], [good])
     shown += render_comparison({"before": BEFORE, "after": AFTER, "hosts": rows})
     assert plain(shown) == shown
+
+
+@pytest.mark.usefixtures("runs")
+def test_a_run_compared_with_itself_has_no_difference(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", BEFORE, BEFORE]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == ["4 VMs with nothing changed"]
+
+
+@pytest.mark.usefixtures("runs")
+def test_stats_say_how_many_are_not_graded_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stats", AFTER]) == 0
+    assert "3 of 4 VMs graded, 1 not graded yet" in capsys.readouterr().out
+
+
+def test_a_heading_has_something_below_it() -> None:
+    answer = {**document("a")["checks"][0], "verdict": "fail", "score": 0.0, "layer": None}
+    shown = render_stats(
+        {
+            "run": BEFORE,
+            "lab": "lab7",
+            "keep": "last",
+            "statistics": statistics([{**document("a"), "checks": [answer]}]),
+        }
+    )
+    assert "What to mend first" in shown
+    assert "Where services are broken first" not in shown
+    empty = render_stats({"run": BEFORE, "lab": "lab7", "keep": "last", "statistics": statistics([])})
+    assert empty.splitlines() == [f"{BEFORE}  lab7: 0 of 0 VMs graded"]
+
+
+def test_points_of_8_6_of_86_are_in_the_second_bar() -> None:
+    hosts = [{**LOST, "status": "graded", "score": 8.6 * n, "max_score": 86.0} for n in range(10)]
+    assert [row["vms"] for row in statistics(hosts)["distribution"]] == [1] * 10
+
+
+@pytest.mark.parametrize(
+    ("passed", "failed", "said"),
+    [
+        (199, 1, "99%"),
+        (1, 199, "1%"),
+        (200, 0, "100%"),
+        (0, 200, "0%"),
+        (2, 1, "67%"),
+        (99999, 1, "99%"),
+        (0, 0, ""),
+    ],
+)
+def test_100_per_cent_is_all_and_0_is_none(passed: int, failed: int, said: str) -> None:
+    assert pass_rate({"pass": passed, "fail": failed, "skip": 0, "error": 3}) == said
 
 
 def test_a_run_without_a_grade_has_no_figures() -> None:

@@ -75,6 +75,9 @@ def test_checks_are_worth_what_the_rubric_says_and_answers_what_their_question_s
         ("points: 1.5", "points: yes", 10, "valid number", ""),
         ("points: 1.5", "points: .nan", 10, "finite", ""),
         ("points: 1.5", "points: -1", 10, "greater than 0", ""),
+        # a score has two decimals: with more, full marks would be out of everybody's reach
+        ("points: 1.5", "points: 1.505", 10, "two decimals at most, not 1.505", ""),
+        ("{points: 0.5}", "{points: 1, parts: {x: 0.333, y: 0.667}}", 20, "two decimals at most", ""),
         ('["because", ', '["(because", ', 15, "'(because' is not a regular expression", ""),
         ("any: [how]", "ayn: [how]", 16, "ideas[1].ayn is not known here", "did you mean any?"),
         ("a.one: {points: 2}", "a.one: {pionts: 2, points: 1}", 19, "pionts", "did you mean points?"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import unicodedata
 from typing import Any
 
@@ -155,6 +156,15 @@ def test_the_gradebook_has_a_row_for_everybody_and_no_zero_for_the_unknown() -> 
     assert (wrong["score"], wrong["nfs.read-write"], wrong["nfs.mounted"]) == ("56", "0", "1")
     assert (lost["status"], lost["score"], lost["nfs.mounted"]) == ("error", "", "")
     assert lost["error"] == "unreachable: no answer"
+
+
+def test_the_gradebook_has_every_digit_and_every_cell_in_quotes() -> None:
+    run = run_of({**GOOD, "score": 10999.89, "max_score": 11000.5})
+    (row,) = gradebook(run)
+    assert (row["score"], row["max_score"], row["nfs.mounted"]) == ("10999.89", "11000.5", "1")
+    for line in rendered("csv", run).splitlines():
+        assert re.fullmatch(r'"[^"]*"(,"[^"]*")*', line)
+    assert 'value="10999.89"' in rendered("junit", run)
 
 
 @given(TEXTS)

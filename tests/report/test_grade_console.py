@@ -78,6 +78,14 @@ def test_full_marks_say_so_and_propose_nothing() -> None:
     assert "Next:" not in text
 
 
+def test_a_section_of_which_something_could_not_be_judged_says_what_is_known() -> None:
+    lost, right = a_check("error", id="dns.zone"), a_check("pass")
+    heading = next(line for line in render_scorecard(a_run(a_host(lost, lost))).splitlines() if "DNS" in line)
+    assert heading == "DNS  -/4 (not known)"
+    assert "DNS  2/2 (2 more not known)" in render_scorecard(a_run(a_host(lost, right)))
+    assert "DNS  2/4\n" in render_scorecard(a_run(a_host(a_check("fail"), right)))
+
+
 def test_an_error_is_no_zero() -> None:
     host = a_host(
         a_check("error", seen="timeout: too slow"),

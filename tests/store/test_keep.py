@@ -15,21 +15,29 @@ from labctl.store.keep import RULES, judgements, kept
 class Outcome:
     status: str
     score: float | None
+    max_score: float | None
     evidence_id: int | None
 
 
-def graded(score: float, evidence: int) -> Outcome:
-    return Outcome("graded", score, evidence)
+def graded(score: float, evidence: int, most: float = 60) -> Outcome:
+    return Outcome("graded", score, most, evidence)
 
 
-DOWN = Outcome("error", None, None)
-UNJUDGED = Outcome("error", None, 9)
+DOWN = Outcome("error", None, None, None)
+UNJUDGED = Outcome("error", None, 60, 9)
 
 
 @pytest.mark.parametrize(("rule", "score"), [("best", 5), ("last", 3), ("first", 4)])
 def test_the_rules(rule: str, score: float) -> None:
     mine = [DOWN, graded(4, 1), graded(5, 2), UNJUDGED, graded(3, 3), DOWN]
     assert kept(rule, mine).score == score
+
+
+def test_best_is_the_greatest_share_where_the_rubric_changed_between_attempts() -> None:
+    less, more = graded(55, 1, most=60), graded(60, 2, most=80)
+    assert kept("best", [less, more]) == less
+    assert kept("best", [more, less]) == less
+    assert kept("best", [graded(0, 1, most=0), graded(1, 2)]).score == 1
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -49,7 +57,7 @@ outcomes = st.lists(
     st.one_of(
         st.just(DOWN),
         st.builds(graded, st.integers(0, 60), st.integers(1, 4)),
-        st.builds(lambda number: Outcome("error", None, number), st.integers(1, 4)),
+        st.builds(lambda number: Outcome("error", None, 60, number), st.integers(1, 4)),
     ),
     min_size=1,
 )

@@ -95,6 +95,32 @@ def test_a_process_that_was_killed_holds_nothing(store: Store, url: str) -> None
         store.take("lab7", "vm0", RUN, 60)
 
 
+def test_a_process_that_proc_does_not_show_holds_its_lease_until_it_has_ended(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """/proc mounted with hidepid=2 has no entry for the processes of other users."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _TAKER, url, "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        print(file=other.stdin, flush=True)
+        assert other.stdout.readline() == "won\n"
+        read = Path.read_text
+
+        def hidden(path: Path, *args: str, **options: str) -> str:
+            if str(path) == f"/proc/{other.pid}/stat":
+                raise FileNotFoundError(path)
+            return read(path, *args, **options)
+
+        monkeypatch.setattr(Path, "read_text", hidden)
+        with pytest.raises(Held):
+            store.take("lab7", "vm0", RUN, 60)
+        other.kill()
+        other.wait()
+        store.take("lab7", "vm0", RUN, 60)
+
+
 def test_that_a_process_on_another_machine_was_killed_cannot_be_known(store: Store, url: str) -> None:
     store.take("lab7", "vm", RUN, 60)
     engine = create_engine(url)

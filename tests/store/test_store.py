@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from graded import document
 from sqlalchemy import create_engine, text
 from world import LAB, World
 
+from labctl.cli import main
 from labctl.grading import lab_document
 from labctl.store import Store, StoreError, open_store
 
@@ -73,14 +76,124 @@ def test_no_database_and_no_database_at_all_are_told_apart(tmp_path: Path) -> No
         open_store("results.sqlite")
 
 
+@pytest.mark.parametrize(
+    "url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:x?uri=true"]
+)
+def test_a_url_that_names_no_file_is_refused_before_anything_is_kept_in_memory(url: str) -> None:
+    with pytest.raises(StoreError, match="names no file") as caught:
+        open_store(url, create=True)
+    assert "empty" in caught.value.hint
+
+
+@pytest.mark.parametrize("host", ["host:port", "[::1", "host:54 32"])
+def test_a_bad_port_in_the_url_is_said_and_the_password_is_not(host: str) -> None:
+    with pytest.raises(StoreError, match="no port") as caught:
+        open_store(f"postgresql+psycopg://ann:sec:r@et@{host}/labctl", create=True)
+    assert "ann:***@" in caught.value.message
+    assert "et@" not in caught.value.message
+
+
+_READER = """
+import ctypes, os, sys
+if os.geteuid() == 0:  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root, too, may then not write
+    for capability in (1, 2):
+        assert ctypes.CDLL(None).prctl(24, capability, 0, 0, 0) == 0
+os.execv(sys.executable, [sys.executable, "-m", "labctl", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+@pytest.mark.parametrize("protected", ["file", "directory", "both"])
+def test_results_that_may_not_be_written_are_read_all_the_same(
+    tmp_path: Path, mode: str, protected: str
+) -> None:
+    """An archive of last year's, in either form that SQLite's versions give the file."""
+    file = tmp_path / "there" / "a#b.sqlite"  # ? and # mean something in the name that SQLite is given
+    file.parent.mkdir()
+    url = f"sqlite:///{file}"
+    store = open_store(url, create=True)
+    store.begin("20261121T080000-aaaaaa", ABOUT, "2026-11-21T08:00:00Z", ["student1"])
+    store.add("20261121T080000-aaaaaa", document("student1"))
+    store.close()
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA journal_mode={mode}")
+    if protected != "directory":
+        file.chmod(0o400)
+    if protected != "file":
+        file.parent.chmod(0o500)
+    before = file.read_bytes()
+    for command, said in (("runs", "1 of 1 VMs graded"), ("stats", "mean 60")):
+        words = [command, *(["last"] if command == "stats" else []), "--database", url]
+        reader = [sys.executable, "-c", _READER, *words]
+        done = subprocess.run(reader, capture_output=True, text=True, check=False)
+        assert (done.returncode, said in done.stdout) == (0, True), done.stderr
+    reader = [sys.executable, "-c", _READER, "regrade", "last", "--database", url]
+    done = subprocess.run(reader, capture_output=True, text=True, check=False)
+    file.parent.chmod(0o700)
+    assert done.returncode == 2, done.stderr
+    assert ("cannot be written" in done.stderr, "Traceback" in done.stderr) == (True, False)
+    assert file.read_bytes() == before
+
+
 def test_a_damaged_document_is_an_error_and_not_a_crash(store: Store, url: str) -> None:
     store.add("20261121T080000-aaaaaa", document())
     engine = create_engine(url)
     with engine.begin() as connection:
         connection.execute(text("update attempts set document = :damaged"), {"damaged": b"\x00\xff"})
     engine.dispose()
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(StoreError, match="damaged") as caught:
         list(store.kept("20261121T080000-aaaaaa"))
+    assert "the run 20261121T080000-aaaaaa, VM student1" in caught.value.message
+    assert create_engine(url).url.render_as_string() in caught.value.message
+    assert caught.value.hint.startswith("labctl grade student1 --run 20261121T080000-aaaaaa")
+
+
+@pytest.mark.parametrize("damage", ["update evidence set data = :data", "delete from evidence"])
+def test_damaged_evidence_says_whose_it_is(tmp_path: Path, damage: str) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/results.sqlite", create=True)
+    store.begin("20261121T080000-aaaaaa", ABOUT, "2026-11-21T08:00:00Z", ["student1"])
+    store.add("20261121T080000-aaaaaa", document())
+    (kept,) = store.kept("20261121T080000-aaaaaa")
+    with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+        connection.execute(damage, {"data": b"x"})
+        connection.commit()
+    with pytest.raises(StoreError, match="VM student1: what was seen"):
+        store.evidence(kept)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("hosts", "[1, 2"),
+        ("hosts", "7"),
+        ("hosts", "[null]"),
+        ("asked", "{"),
+        ("asked", "[]"),
+        ("sections", "x"),
+        ("sections", "[1]"),
+        ("sections", "null"),
+        ("keep", "newest"),
+    ],
+)
+def test_a_damaged_run_is_named_and_stands_in_no_other_runs_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], column: str, value: str
+) -> None:
+    url = f"sqlite:///{tmp_path}/results.sqlite"
+    store = open_store(url, create=True)
+    for run in ("20261121T080000-aaaaaa", "20261122T080000-bbbbbb"):
+        store.begin(run, ABOUT, f"{run[:4]}-11-{run[6:8]}T08:00:00Z", ["student1"])
+        store.add(run, document())
+    store.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+        connection.execute(f"update runs set {column} = ? where run like '20261122%'", [value])
+        connection.commit()
+    for words in (["runs"], ["show", "last"], ["stats", "last"], ["compare", "20261121", "last"]):
+        assert main([*words, "--database", url]) == 2
+        said = capsys.readouterr().err
+        assert f"the run 20261122T080000-bbbbbb, as stored in {url}, is damaged" in said
+        assert "20261121T080000-aaaaaa" in said
+    assert main(["show", "20261121", "--database", url]) == 0
 
 
 def test_the_file_is_the_users_alone(tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+"""Documents as they are stored, and what is found when they are not as labctl wrote them."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import Any
+
+from sqlalchemy.engine import Row
+
+from labctl.store import keep
+
+#: A stored document never grows beyond this when it is unpacked: a database may come from elsewhere.
+_MAX_BYTES = 64 << 20
+#: What Python's JSON raises for text, and for what is no text at all.
+UNREADABLE = (ValueError, TypeError)
+
+
+class Damaged(Exception):
+    """What is stored cannot be read back; says why."""
+
+
+def packed(document: Any) -> bytes:
+    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 6)
+
+
+def unpacked(data: bytes | None) -> dict[str, Any]:
+    """What :func:`packed` was given. Raises :class:`Damaged`."""
+    if data is None:
+        raise Damaged("it is not there")
+    unpacker = zlib.decompressobj()
+    try:
+        text = unpacker.decompress(data, _MAX_BYTES)
+        if unpacker.unconsumed_tail:
+            raise Damaged("it is larger than any that labctl writes")
+        found: Any = json.loads(text)
+    except (zlib.error, ValueError, TypeError) as err:
+        raise Damaged(str(err)) from err
+    if not isinstance(found, dict):
+        raise Damaged("it is no mapping")
+    return found
+
+
+def check(row: Row[Any]) -> None:
+    """Raises :class:`Damaged` for a run's row that no labctl has written so."""
+    if not isinstance(row.hosts, list) or not all(isinstance(one, str) for one in row.hosts):
+        raise Damaged("hosts is no list of names")
+    pairs = row.sections if isinstance(row.sections, list) else [None]
+    if not all(isinstance(one, list) and [type(part) for part in one] == [str, str] for one in pairs):
+        raise Damaged("sections is no list of keys and headings")
+    if not isinstance(row.asked, dict | None):
+        raise Damaged("asked is no mapping")
+    if row.keep not in keep.RULES:
+        raise Damaged(f"there is no rule {row.keep!r} for which attempt counts")
