@@ -44,6 +44,7 @@ class NotGraded(HostError):
     required=True,
     help="The file to write; for gradescope and a run of several VMs, a directory of files.",
 )
+@click.option("--partial", is_flag=True, help="Also as grades, what was found with --only or --no-disrupt.")
 @inventory_option
 @course_option
 @vault_options
@@ -53,6 +54,7 @@ def export(
     vm: str | None,
     name: str,
     output: Path,
+    partial: bool,
     inventory: tuple[Path, ...],
     course: Path | None,
     database: str | None,
@@ -66,6 +68,8 @@ def export(
     form = FORMATS[name]
     setting = Setting.current(inventory, course)
     document = run_of(store, store.find(run), vm, setting.inventory, evidence=form.evidence)
+    if form.grades and not partial:
+        _check_whole(document)
     missing = [host["host"] for host in document["hosts"] if host["score"] is None]
     if form.each:
         written = _write_each(document, form, output, single=vm is not None)
@@ -79,6 +83,20 @@ def export(
         if len(missing) > 10:
             click.echo(f"  and {len(missing) - 10} more", err=True)
     return 3 if missing else 0
+
+
+def _check_whole(document: Mapping[str, Any]) -> None:
+    """Raises RequestError when whoever began the run left checks out: its points are no grade."""
+    from labctl.grading import NOT_ASKED
+
+    for host in document["hosts"]:
+        left_out = [one["id"] for one in host["left_out"] if one["reason"] == NOT_ASKED]
+        if left_out:
+            raise RequestError(
+                f"the run {document['run']} left out {len(left_out)} checks of {host['host']}, such as "
+                f"{left_out[0]}: its points are not the whole lab's",
+                hint="labctl runs lists the others; --partial writes it all the same",
+            )
 
 
 def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evidence: bool) -> dict[str, Any]:

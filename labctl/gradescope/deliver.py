@@ -10,12 +10,11 @@ from labctl.deadline import Deadline
 from labctl.errors import HostError
 from labctl.gradescope.keys import Keys
 from labctl.gradescope.receipts import receipt_name, sign_receipt
+from labctl.grading import NOT_ASKED
 from labctl.inventory import Host
 
 #: Seconds for connecting, starting the agent and writing one file.
 DEADLINE = 60.0
-#: Why a check was left out by whoever asked for the run.
-_NOT_ASKED = "not asked for"
 
 
 class NotDelivered(HostError):
@@ -33,7 +32,7 @@ def why_not(document: Mapping[str, Any]) -> str:
     """Why a VM's grade is not to be signed; empty when it is."""
     if document["score"] is None:
         return "its grade is not complete"
-    if any(one["reason"] == _NOT_ASKED for one in document["left_out"]):
+    if any(one["reason"] == NOT_ASKED for one in document["left_out"]):
         return "the run left checks of the lab out (--only, --no-disrupt)"
     return ""
 

@@ -12,7 +12,7 @@ from labctl.grading.document import (
     time_text,
 )
 from labctl.grading.evidence import Evidence, See
-from labctl.grading.grade import VM_DEADLINE, Graded, Plan, answered_again, grade_host, plan_for
+from labctl.grading.grade import NOT_ASKED, VM_DEADLINE, Graded, Plan, answered_again, grade_host, plan_for
 from labctl.grading.judge import Result, judge
 from labctl.grading.lab import Lab, list_labs, load_lab, staff_checks
 from labctl.grading.layers import LAYERS, Broken, Layer, first_broken
@@ -32,8 +32,8 @@ from labctl.grading.target import Target, target_of
 from labctl.grading.verdict import Judgement, Verdict, failed, passed, unjudged
 
 __all__ = [
-    "ANSWER", "LAYERS", "VM_DEADLINE", "Answer", "Book", "Broken", "Check", "Clock", "Evidence", "Graded",
-    "Idea", "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See",
+    "ANSWER", "LAYERS", "NOT_ASKED", "VM_DEADLINE", "Answer", "Book", "Broken", "Check", "Clock", "Evidence",
+    "Graded", "Idea", "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See",
     "Settled", "Target", "Verdict", "Weight", "answered_again", "check", "compare", "differences", "failed",
     "first_broken", "for_students",
     "grade_host", "grade_hosts", "host_document", "judge", "lab_document", "list_labs", "load_lab",

@@ -33,6 +33,9 @@ VM_DEADLINE = 180.0
 #: Seconds for connecting and starting the agent, a second try included.
 START_DEADLINE = 75.0
 
+#: Why a check was left out by whoever asked for the run, not by the check itself.
+NOT_ASKED = "not asked for"
+
 log = logging.getLogger(__name__)
 
 
@@ -222,7 +225,7 @@ def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tu
     for one in plan.lab.checks:
         reason = one.applies(target) if one.applies else ""
         if one.id not in asked:
-            left_out.append((one.id, "not asked for"))
+            left_out.append((one.id, NOT_ASKED))
         elif reason:
             left_out.append((one.id, reason))
         else:

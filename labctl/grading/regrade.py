@@ -10,14 +10,11 @@ from typing import Any
 from labctl.errors import CourseError
 from labctl.grading.document import Unjudged, host_document
 from labctl.grading.evidence import Evidence
-from labctl.grading.grade import Graded
+from labctl.grading.grade import NOT_ASKED, Graded
 from labctl.grading.judge import judge, leave_out_absent
 from labctl.grading.lab import Lab
 from labctl.grading.target import Target
 from labctl.grading.verdict import Verdict
-
-#: Why a check was left out by whoever asked for the run, not by the check itself.
-NOT_ASKED = "not asked for"
 
 
 def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,12 +20,14 @@ Render = Callable[[Mapping[str, Any]], str]
 class Format:
     """``where`` names the function that renders; it is imported when it is used. ``each``: the form holds
     one VM, so that a run of many becomes a directory of files. ``evidence``: the form shows what was seen.
+    ``grades``: its points are taken for the students' grades.
     """
 
     where: str
     ending: str
     each: bool = False
     evidence: bool = False
+    grades: bool = False
 
     @property
     def render(self) -> Render:
@@ -35,8 +37,8 @@ class Format:
 
 
 FORMATS = {
-    "gradescope": Format("labctl.report.gradescope:render_gradescope", ".json", each=True),
-    "csv": Format("labctl.report.gradebook:render_gradebook", ".csv"),
+    "gradescope": Format("labctl.report.gradescope:render_gradescope", ".json", each=True, grades=True),
+    "csv": Format("labctl.report.gradebook:render_gradebook", ".csv", grades=True),
     "junit": Format("labctl.report.junit:render_junit", ".xml"),
     "tap": Format("labctl.report.tap:render_tap", ".tap"),
     "json": Format("labctl.report.formats:render_json", ".json", evidence=True),

@@ -50,6 +50,22 @@ def course(tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.parametrize("form", ["csv", "gradescope"])
+def test_what_some_checks_found_becomes_no_grade_unasked(tmp_path: Path, form: str) -> None:
+    store = open_store()
+    store.begin("20991231T080000-partial", lab_document(LAB), "2099-12-31T08:00:00Z", ["student1"])
+    left_out = [{"id": "lb.crash-503", "reason": "not asked for"}]
+    store.add("20991231T080000-partial", {**GOOD, "left_out": left_out})
+    store.close()
+    out = tmp_path / "grades"
+    words = ["export", "last", "--format", form, "-o", str(out)]
+    done = labctl(*words)
+    assert (done.returncode, out.exists()) == (2, False)
+    assert "left out 1 checks of student1, such as lb.crash-503" in done.stderr
+    assert labctl(*words, "--partial").returncode == 0
+    assert labctl("export", "last", "--format", "html", "-o", str(out)).returncode == 0
+
+
 def test_a_class_becomes_a_directory_and_nobody_without_a_grade_gets_a_score(tmp_path: Path) -> None:
     out = tmp_path / "scores"
     out.mkdir()
