@@ -89,6 +89,26 @@ def test_a_unit_that_always_restarts_is_held_down_and_started_again(provisioned:
     assert provisioned.run("systemctl is-active lab7-workers").stdout.strip() == "active"
 
 
+def test_workers_of_a_unit_that_would_not_be_started_as_it_was_are_left_alone(provisioned: Machines) -> None:
+    def why() -> str:
+        crash = ("lb.workers", "lb.frontend", "lb.crash-503")
+        host = provisioned.grade(*(word for name in crash for word in ("--only", name)), expected=3)
+        assert verdicts(host) == {"lb.workers": "pass", "lb.frontend": "pass", "lb.crash-503": "error"}
+        return next(str(check["seen"]) for check in host["checks"] if check["id"] == "lb.crash-503")
+
+    provisioned.run(
+        "printf '[Unit]\\nRequires=lab7-workers.service\\n[Service]\\nExecStart=sleep 1000\\n' "
+        "| sudo tee /etc/systemd/system/friend.service && sudo systemctl start friend"
+    )
+    pids = provisioned.run("pgrep -f server.py | sort").stdout
+    assert "with the unit lab7-workers.service systemd would stop friend.service too" in why()
+    provisioned.run("sudo systemctl stop friend")
+    unit = provisioned.run("systemctl show -P FragmentPath lab7-workers").stdout.strip()
+    provisioned.run(f"sleep 3; echo '# tried something' | sudo tee -a {unit}; sudo systemctl daemon-reload")
+    assert f"{unit} was changed since the unit lab7-workers.service began" in why()
+    assert provisioned.run("pgrep -f server.py | sort").stdout == pids
+
+
 @pytest.mark.parametrize("state", ["unit", "tmux"])
 def test_killed_in_the_crash_experiment_the_vm_heals_itself(machines: Machines, state: str) -> None:
     STATES[state](machines)
