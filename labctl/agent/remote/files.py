@@ -39,11 +39,6 @@ def naming(path: str) -> Iterator[None]:
         raise Failed("%s: %s" % (where, err.strerror or err), path=path) from err
 
 
-def expanded(path: str) -> str:
-    """The path with ``~`` and environment variables filled in, as Ansible reads every path argument."""
-    return os.path.expanduser(os.path.expandvars(path))
-
-
 def read_file(path: str) -> bytes | None:
     """The file's bytes, or None when there is none. A directory is a failure."""
     try:

@@ -40,9 +40,10 @@ _SCRIPT = make_module(
     "script",
     {
         "cmd": Param(required=True, aliases=("_raw_params",)),
-        "chdir": Param("path"),
-        "creates": Param("path"),
-        "removes": Param("path"),
+        # text, not paths: ansible's script takes a ~ in them as it is written
+        "chdir": Param(),
+        "creates": Param(),
+        "removes": Param(),
         "executable": Param(),
         "decrypt": TRUE,
     },

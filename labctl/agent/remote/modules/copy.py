@@ -11,12 +11,12 @@ import os
 import sys
 from typing import Any
 
-from ..files import Wish, expanded, naming, read_file, update_file
+from ..files import Wish, naming, read_file, update_file
 from ..outcome import Context, Failed
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    dest = expanded(args["dest"])
+    dest = args["dest"]
     with naming(dest):
         if "tree" in args:
             return _tree(args, dest, ctx)
@@ -72,7 +72,7 @@ def _sum(algorithm: str, data: bytes) -> str:
 
 
 def _from_vm(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
-    source = expanded(args["remote_path"])
+    source = args["remote_path"]
     if os.path.isdir(source):
         raise Failed("%s is a directory: copying directories on the VM is not covered" % source)
     data = read_file(source)

@@ -7,12 +7,12 @@ import shutil
 import stat
 from typing import Any
 
-from ..files import Wish, expanded, facts_of, naming
+from ..files import Wish, facts_of, naming
 from ..outcome import Context, Failed
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path = expanded(args["path"])
+    path = args["path"]
     state = args.get("state") or _present_state(path, args)
     with naming(path):
         work = {
