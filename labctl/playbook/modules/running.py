@@ -115,10 +115,17 @@ _WAIT_FOR = make_module(
 
 _PING = make_module("ping", {"data": Param(default="pong")})
 
+#: The parts of the facts.
+FACTS = ("min", "hardware", "network", "virtual")
+
 _SETUP = make_module(
     "setup",
     {
-        "gather_subset": Param("list", elements="str"),
+        "gather_subset": Param(
+            "list",
+            elements="str",
+            choices=tuple(f"{no}{part}" for no in ("", "!") for part in ("all", *FACTS)),
+        ),
         "filter": Param("list", elements="str"),
         "gather_timeout": Param("int"),
     },
