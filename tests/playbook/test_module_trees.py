@@ -88,6 +88,20 @@ def test_every_directory_gets_directory_mode(tmp_path: Path, source: Path) -> No
     assert statuses(play(tmp_path, task)) == ["ok"]
 
 
+@pytest.mark.parametrize("target", ["held", "nowhere"])
+def test_a_link_makes_way_for_a_file_unless_it_is_followed(tmp_path: Path, target: str) -> None:
+    (tmp_path / "held").write_text("x")
+    (tmp_path / "held").chmod(0o600)
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    args = {"content": "x", "text": "x", "dest": str(link)}
+    assert not run_module("copy", args | {"force": False})["changed"]
+    assert link.is_symlink()
+    assert run_module("copy", args)["changed"]
+    assert (link.is_symlink(), link.read_text(), link.stat().st_mode & 0o777) == (False, "x", 0o644)
+    assert not run_module("copy", args)["changed"]
+
+
 def test_a_copy_on_the_vm_has_the_mode_and_the_time_of_what_it_is_a_copy_of(tmp_path: Path) -> None:
     one, other, new = (tmp_path / name for name in ("one", "other", "new"))
     one.write_text("x")

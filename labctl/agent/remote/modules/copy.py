@@ -46,11 +46,11 @@ def _one(args: dict[str, Any], path: str, data: bytes, ctx: Context) -> dict[str
     if args.get("follow") and os.path.islink(path):
         path = os.path.realpath(path)
     before = read_file(path)
-    if os.path.islink(path) and args.get("force", True):
+    if os.path.islink(path):
         # what the link leads to is not what is wanted here, whatever it holds: the link makes way for a file
         before, args = None, dict(args, _new=True)
     facts = {"dest": path, "checksum": _sum("sha1", data)}
-    if before is not None and not args.get("force", True):
+    if os.path.lexists(path) and not args.get("force", True):
         return dict(facts, changed=False, msg="the file is there, and force is off")
     if args["dest"].endswith("/") and not ctx.check:
         _make_directory(os.path.dirname(path), args, ctx)
