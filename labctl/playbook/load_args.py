@@ -14,6 +14,13 @@ from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.schema import BadValue, Module, coerce_param, relations
 from labctl.playbook.template import Templar, is_template
 
+# With a command stand only these parameters, as in Ansible: what else looks like one is the command's own.
+_COMMANDS = ("command", "raw", "script", "shell")
+_WITH_COMMAND = (
+    *("creates", "removes", "chdir", "executable", "warn"),
+    *("stdin", "stdin_add_newline", "strip_empty_ends"),
+)
+
 
 def args_of(item: Map, word: str, module: Module) -> Map:
     """The task's arguments as one mapping with places, from the module's value and ``args``."""
@@ -41,7 +48,7 @@ def _written(text: str, place: Place, module: Module) -> dict[str, str]:
     try:
         if module.free_form is None:
             return parse_pairs(text)
-        command, found = parse_free_form(text, [name for name in module.params if name != module.free_form])
+        command, found = parse_free_form(text, _WITH_COMMAND if module.name in _COMMANDS else module.params)
     except BadSplit as err:
         hint = "write the parameters as a mapping below the module's name"
         raise PlaybookError(f"{module.name}: {err}", hint=hint, place=place) from err

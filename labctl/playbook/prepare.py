@@ -13,7 +13,7 @@ from labctl.errors import PlaybookError
 from labctl.playbook.actions import here, include_vars, send
 from labctl.playbook.model import Included, Source, Task
 from labctl.playbook.result import masked
-from labctl.playbook.schema import BadValue, complete, to_bool
+from labctl.playbook.schema import BadValue, Module, complete, to_bool
 from labctl.playbook.values import OMIT
 from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
 
@@ -271,8 +271,20 @@ def _item(task: Task, scope: Scope, *, quiet: bool) -> Item:
         remote["_environment"] = environment
     if module.name == "shell":
         remote["_uses_shell"] = True
+    paths = _to_fill(module, remote)
+    if paths:
+        remote["_paths"] = paths
     names = frozenset(map(str, given))
     return Item(scope, args, None, given=names, remote_args=remote, delegate=_delegate(task, scope))
+
+
+def _to_fill(module: Module, remote: Mapping[str, Any]) -> list[str]:
+    """The parameters in which the VM has to fill in ``~`` or a variable of its environment."""
+    if module.where == "link":
+        return []
+    named = [name for name, param in module.params.items() if param.kind == "path" and name in remote]
+    named += ["remote_path"] if "remote_path" in remote else []
+    return [name for name in named if "$" in remote[name] or remote[name].startswith("~")]
 
 
 def _delegate(task: Task, scope: Scope) -> str | None:

@@ -38,6 +38,7 @@ from labctl.playbook.template_errors import (
     syntax_error,
     text_place,
 )
+from labctl.playbook.template_header import below_header, without_header
 from labctl.playbook.values import (
     OMIT,
     Broken,
@@ -224,7 +225,7 @@ class Templar:
         self._strings = _make_environment(self.directories, _StringEnvironment, trim_blocks=True)
         self._compiled: dict[str, Template] = {}
         self._expressions: dict[str, Any] = {}
-        self._files: dict[tuple[Path, bool, bool], Template] = {}
+        self._files: dict[tuple[Path, bool, bool], tuple[Template, str | None]] = {}
 
     # -- rendering -------------------------------------------------------------------------
 
@@ -290,16 +291,24 @@ class Templar:
         )
 
     def render_file(
-        self, path: Path, scope: Scope, *, trim_blocks: bool = True, lstrip_blocks: bool = False
+        self,
+        path: Path,
+        scope: Scope,
+        *,
+        trim_blocks: bool = True,
+        lstrip_blocks: bool = False,
+        newline: str = "\n",
     ) -> str:
         """A template file as text; errors are at the template's own line."""
-        template = self.load_file(path, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
+        template, own = self.load_file(path, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks)
         source, rendered = self._render_file(template, path, scope, {SCOPE: scope}, finished)
-        return str(_same_end(source, "" if rendered is None else str(rendered)))
+        text = str(_same_end(source, "" if rendered is None else str(rendered)))
+        newline = own or newline
+        return text if newline == "\n" else text.replace("\n", newline)
 
     def value_of_file(self, path: Path, scope: Scope, *, trim_blocks: bool = True) -> Any:
         """The same for the lookup, as a variable: the native value when the template gives a single one."""
-        template = self.load_file(path, trim_blocks=trim_blocks)
+        template, _newline = self.load_file(path, trim_blocks=trim_blocks)
         names = {SCOPE: scope, _VARIABLE: True}
         return _same_end(*self._render_file(template, path, scope, names, guarded))
 
@@ -319,8 +328,13 @@ class Templar:
 
     # -- compiling -------------------------------------------------------------------------
 
-    def load_file(self, path: Path, *, trim_blocks: bool = True, lstrip_blocks: bool = False) -> Template:
-        """A template file, read and compiled. Raises PlaybookError at the template's line."""
+    def load_file(
+        self, path: Path, *, trim_blocks: bool = True, lstrip_blocks: bool = False
+    ) -> tuple[Template, str | None]:
+        """A template file, read and compiled, and the end of lines that its header asks for.
+
+        Raises PlaybookError at the template's line.
+        """
         key = (path, trim_blocks, lstrip_blocks)
         if key in self._files:
             return self._files[key]
@@ -330,21 +344,25 @@ class Templar:
             raise PlaybookError(f"cannot read the template: {err.strerror}", place=Place(path)) from err
         except UnicodeDecodeError as err:
             raise PlaybookError("the template is not UTF-8 text", place=Place(path)) from err
+        text, own = without_header(source, path)
+        newline = own.pop("newline_sequence", None)
+        options = {"trim_blocks": trim_blocks, "lstrip_blocks": lstrip_blocks, **own}
         environment = self._environment
-        if (trim_blocks, lstrip_blocks) != (True, False):
-            environment = _make_environment(
-                self.directories, trim_blocks=trim_blocks, lstrip_blocks=lstrip_blocks
-            )
+        if options != {"trim_blocks": True, "lstrip_blocks": False}:
+            environment = _make_environment(self.directories, **options)
         try:
-            check_names(environment.parse(source), lambda line: file_place(path, line))
-            code = environment.compile(source, name=path.name, filename=str(path))
+            tree = environment.parse(text)
+            tree = tree if text == source else below_header(tree)
+            check_names(tree, lambda line: file_place(path, line))
+            code = environment.compile(tree, name=path.name, filename=str(path))
         except TemplateSyntaxError as err:
+            line = err.lineno + (text != source)
             raise PlaybookError(
-                f"the template is wrong: {err.message}", place=file_place(path, err.lineno)
+                f"the template is wrong: {err.message}", place=file_place(path, line)
             ) from err
         template = environment.template_class.from_code(environment, code, environment.globals)
-        self._files[key] = template
-        return template
+        self._files[key] = template, newline
+        return self._files[key]
 
     def check(self, value: Any, place: Place) -> None:
         """Compile every template string in ``value``: what is wrong shows before anything runs."""
@@ -400,14 +418,11 @@ class Templar:
 def _make_environment(
     directories: Sequence[Path],
     kind: type[_Environment] = _Environment,
-    *,
-    trim_blocks: bool,
-    lstrip_blocks: bool = False,
+    **options: Any,
 ) -> _Environment:
     environment = kind(
         undefined=Missing,
-        trim_blocks=trim_blocks,
-        lstrip_blocks=lstrip_blocks,
+        **options,
         extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
         # what a template includes is searched as Ansible does: <directory>/templates, then <directory>
         loader=FileSystemLoader([path for where in directories for path in (where / "templates", where)]),

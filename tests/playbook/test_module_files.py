@@ -346,12 +346,3 @@ def test_directories_that_copy_makes_get_their_own_mode(tmp_path: Path) -> None:
     assert [mode(tmp_path / one) for one in ("there", "there/a", "there/a/f")] == ["0755", "0710", "0640"]
     run_module("copy", args | {"dest": f"{tmp_path}/new/er/", "text": "x", "_name": "f"})
     assert [mode(tmp_path / one) for one in ("new", "new/er", "new/er/f")] == ["0710", "0710", "0640"]
-
-
-def test_a_path_may_begin_with_what_the_environment_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WHERE", str(tmp_path))
-    assert run_module("stat", {"path": "$WHERE"})["stat"]["isdir"]
-    run_module("file", {"path": "${WHERE}/made", "state": "directory"})
-    assert (tmp_path / "made").is_dir()

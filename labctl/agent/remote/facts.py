@@ -1,46 +1,79 @@
 """The facts that labs use, under Ansible's names without their prefix.
 
-Read from /proc, /sys and /etc; the default route's address is asked of the kernel by a UDP socket
-that sends nothing. No program is started.
+Read from /proc, /sys and /etc. No program is started.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import pwd
+import re
 import socket
-import sys
+import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import network
+from .network import read
 from .outcome import Context
+
+#: Seconds for what another machine may have to answer.
+PATIENCE = 3.0
+PARTS = ("min", "hardware", "network", "virtual")
 
 _FAMILIES = {"debian": "Debian", "ubuntu": "Debian", "fedora": "RedHat", "rhel": "RedHat", "alpine": "Alpine"}
 
 
-def gather(ctx: Context) -> dict[str, Any]:  # noqa: ARG001 (facts may need the deadline one day)
+def gather(ctx: Context, subset: Sequence[str] = ()) -> dict[str, Any]:  # noqa: ARG001 (one day the deadline)
+    """``subset`` are Ansible's words for parts of the facts: ``network``, ``!all`` and their like."""
+    each = {"min": _minimal, "hardware": _hardware, "network": network.gather, "virtual": _virtual}
+    facts: dict[str, Any] = {}
+    for part in parts(subset):
+        facts.update(each[part]())
+    return facts
+
+
+def parts(subset: Sequence[str]) -> list[str]:
+    """The parts that ``subset`` asks for: all when it is empty; the minimal one always, but with ``!min``."""
+    asked: set[str] = set()
+    refused: set[str] = set()
+    for word in subset:
+        (refused if word.startswith("!") else asked).add(word.lstrip("!"))
+    if "min" not in refused:
+        asked.add("min")
+    whole = not subset or "all" in asked
+    return [part for part in PARTS if part in asked or (whole and part not in refused)]
+
+
+def _minimal() -> dict[str, Any]:
+    system = os.uname()
     facts = {
-        "hostname": os.uname().nodename.split(".")[0],
-        "nodename": os.uname().nodename,
-        "kernel": os.uname().release,
-        "machine": os.uname().machine,
-        "architecture": os.uname().machine,
-        "system": os.uname().sysname,
+        "hostname": system.nodename.split(".")[0],
+        "nodename": system.nodename,
+        "kernel": system.release,
+        "machine": system.machine,
+        "architecture": system.machine,
+        "system": system.sysname,
         "python_version": platform.python_version(),
         "env": dict(os.environ),
-        "processor_vcpus": os.cpu_count() or 1,
-        "memtotal_mb": _memory(),
         "pkg_mgr": "apt" if os.path.exists("/usr/bin/apt-get") else "unknown",
         "service_mgr": "systemd" if os.path.isdir("/run/systemd/system") else "unknown",
-        "virtualization_type": _virtualization(),
-        "user_id": os.environ.get("USER") or str(os.getuid()),
         "date_time": _now(),
-        "mounts": _mounts(),
     }  # type: dict[str, Any]
     facts.update(_distribution())
     facts.update(_names())
-    facts.update(_network())
+    facts.update(_user())
     return facts
+
+
+def _hardware() -> dict[str, Any]:
+    return {"processor_vcpus": os.cpu_count() or 1, "memtotal_mb": _memory(), "mounts": _mounts()}
+
+
+def _virtual() -> dict[str, Any]:
+    return {"virtualization_type": _virtualization()}
 
 
 def os_release(path: str = "/etc/os-release") -> dict[str, str]:
@@ -77,112 +110,113 @@ def _distribution() -> dict[str, Any]:
 
 
 def _names() -> dict[str, Any]:
-    # Not socket.getfqdn: with a broken resolver it waits for tens of seconds.
     name = os.uname().nodename
-    fqdn = name
-    if "." not in name:
-        try:
-            with open("/etc/hosts", encoding="utf-8", errors="replace") as file:
-                for line in file:
-                    words = line.split("#")[0].split()
-                    if name in words[1:]:
-                        fqdn = next((word for word in words[1:] if word.startswith(name + ".")), fqdn)
-                        break
-        except OSError:
-            pass
+    # A broken resolver is waited for tens of seconds by whoever asks it: the fact does without it then.
+    fqdn = in_time(socket.getfqdn) or _name_in_hosts(name)
     return {"fqdn": fqdn, "domain": fqdn.partition(".")[2]}
 
 
-def _network() -> dict[str, Any]:
-    interfaces = sorted(os.listdir("/sys/class/net")) if os.path.isdir("/sys/class/net") else []
-    v4 = _addresses()
-    v6 = _addresses6()
-    facts = {
-        "interfaces": interfaces,
-        "all_ipv4_addresses": [address for name, address in v4 if name != "lo"],
-        "all_ipv6_addresses": v6,
-        "default_ipv4": {},
-        "default_ipv6": {},
-    }  # type: dict[str, Any]
-    gateway, interface = _default_route()
-    if interface:
-        address = next((one for name, one in v4 if name == interface), "")
-        facts["default_ipv4"] = {"address": address, "interface": interface, "gateway": gateway}
-    for name in interfaces:
-        mine = [address for one, address in v4 if one == name]
-        facts[name.replace("-", "_")] = {
-            "device": name,
-            "macaddress": _read("/sys/class/net/%s/address" % name),
-            "active": _read("/sys/class/net/%s/operstate" % name) in ("up", "unknown"),
-            "ipv4": {"address": mine[0]} if mine else {},
-        }
-    return facts
+def _name_in_hosts(name: str) -> str:
+    for line in read("/etc/hosts").splitlines():
+        words = line.split("#")[0].split()
+        if name in words[1:]:
+            return next((word for word in words[1:] if word.startswith(name + ".")), name)
+    return name
 
 
-def _addresses() -> list[tuple[str, str]]:
-    """(interface, IPv4 address) pairs, secondary addresses as well."""
-    import array
-    import fcntl
-    import struct
+def in_time(ask: Callable[[], Any]) -> Any:
+    """What ``ask`` gives, None if that takes too long or fails."""
+    answers: list[Any] = []
 
-    entry = 40 if struct.calcsize("P") == 8 else 32  # of struct ifreq
-    space = array.array("B", bytes(256 * entry))
-    wanted = struct.pack("iP", len(space), space.buffer_info()[0])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+    def asking() -> None:
         try:
-            answer = fcntl.ioctl(probe.fileno(), 0x8912, wanted)  # SIOCGIFCONF
+            answers.append(ask())
         except OSError:
-            return []
-    size = struct.unpack("iP", answer)[0]
-    found = []
-    for start in range(0, size, entry):
-        one = space[start : start + entry].tobytes()
-        label = one[:16].rstrip(b"\0").decode("utf-8", "replace")
-        found.append((label.partition(":")[0], socket.inet_ntoa(one[20:24])))
-    return found
+            pass
+
+    thread = threading.Thread(target=asking, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    return answers[0] if answers else None
 
 
-def _addresses6() -> list[str]:
-    found = []
-    for line in _read("/proc/net/if_inet6").splitlines():
-        words = line.split()
-        if len(words) == 6 and words[5] != "lo":
-            found.append(socket.inet_ntop(socket.AF_INET6, bytes.fromhex(words[0])))
-    return found
+def _user() -> dict[str, Any]:
+    uid = os.getuid()
+    found = {"user_id": str(uid), "user_uid": uid, "user_gid": os.getgid()}  # type: dict[str, Any]
+    try:
+        entry = pwd.getpwuid(uid)
+    except KeyError:
+        return found
+    return dict(
+        found,
+        user_id=entry.pw_name,
+        user_gid=entry.pw_gid,
+        user_gecos=entry.pw_gecos,
+        user_dir=entry.pw_dir,
+        user_shell=entry.pw_shell,
+    )
 
 
-def _default_route() -> tuple[str, str]:
-    for line in _read("/proc/net/route").splitlines()[1:]:
-        words = line.split()
-        if len(words) > 7 and words[1] == "00000000" and words[7] == "00000000":
-            gateway = socket.inet_ntoa(bytes.fromhex(words[2])[:: -1 if sys.byteorder == "little" else 1])
-            return gateway, words[0]
-    return "", ""
-
-
-def _mounts() -> list[dict[str, str]]:
+def _mounts() -> list[dict[str, Any]]:
     mounts = {}  # the last one on a directory covers those before it
-    for line in _read("/proc/self/mounts").splitlines():
-        words = line.split()
-        if len(words) >= 4 and (words[0].startswith("/") or words[2].startswith("nfs")):
-            one = {"device": words[0], "mount": words[1], "fstype": words[2], "options": words[3]}
-            mounts[words[1]] = one
+    for line in read("/proc/self/mounts").splitlines():
+        words = [
+            re.sub(r"\\([0-7]{3})", lambda one: chr(int(one.group(1), 8)), word) for word in line.split()
+        ]
+        if len(words) == 6 and (words[0].startswith(("/", "\\")) or ":/" in words[0]) and words[2] != "none":
+            one = dict(zip(("device", "mount", "fstype", "options"), words))  # type: dict[str, Any]
+            mounts[words[1]] = dict(one, dump=int(words[4]), passno=int(words[5]))
+    names = _uuids()
+    for one in mounts.values():
+        # the server of a file system that is not this machine's may be gone: who asks for its size hangs
+        far = not one["device"].startswith("/") or one["fstype"].startswith("fuse")
+        size = in_time(lambda: os.statvfs(one["mount"])) if far else _size(one["mount"])  # noqa: B023
+        one["uuid"] = names.get(os.path.realpath(one["device"]), "N/A")
+        if size is None:
+            one["note"] = "Could not get extra information due to timeout"
+            continue
+        one.update(
+            size_total=size.f_frsize * size.f_blocks,
+            size_available=size.f_frsize * size.f_bavail,
+            block_size=size.f_bsize,
+            block_total=size.f_blocks,
+            block_available=size.f_bavail,
+            block_used=size.f_blocks - size.f_bavail,
+            inode_total=size.f_files,
+            inode_available=size.f_favail,
+            inode_used=size.f_files - size.f_favail,
+        )
     return list(mounts.values())
 
 
+def _size(path: str) -> Any:
+    try:
+        return os.statvfs(path)
+    except OSError:
+        return None
+
+
+def _uuids() -> dict[str, str]:
+    """The names by which udev knows devices."""
+    where = "/dev/disk/by-uuid"
+    if not os.path.isdir(where):
+        return {}
+    return {os.path.realpath(os.path.join(where, name)): name for name in os.listdir(where)}
+
+
 def _memory() -> int:
-    for line in _read("/proc/meminfo").splitlines():
+    for line in read("/proc/meminfo").splitlines():
         if line.startswith("MemTotal:"):
             return int(line.split()[1]) // 1024
     return 0
 
 
 def _virtualization() -> str:
-    for line in _read("/proc/1/environ").split("\0"):
+    for line in read("/proc/1/environ").split("\0"):
         name, _equals, kind = line.partition("=")
         if name == "container" and kind:
             return kind if kind in ("lxc", "podman") else "container"
-    product = _read("/sys/class/dmi/id/product_name") + _read("/sys/class/dmi/id/sys_vendor")
+    product = read("/sys/class/dmi/id/product_name") + read("/sys/class/dmi/id/sys_vendor")
     return "kvm" if "QEMU" in product or "KVM" in product else "NA"
 
 
@@ -217,11 +251,3 @@ def _now() -> dict[str, str]:
         tz_dst=time.tzname[1],
     )
     return told
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""

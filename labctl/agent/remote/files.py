@@ -39,11 +39,6 @@ def naming(path: str) -> Iterator[None]:
         raise Failed("%s: %s" % (where, err.strerror or err), path=path) from err
 
 
-def expanded(path: str) -> str:
-    """The path with ``~`` and environment variables filled in, as Ansible reads every path argument."""
-    return os.path.expanduser(os.path.expandvars(path))
-
-
 def read_file(path: str) -> bytes | None:
     """The file's bytes, or None when there is none. A directory is a failure."""
     try:
@@ -179,6 +174,10 @@ class Wish:
         self.uid = None if owner is None else user_id(str(owner))
         self.gid = None if group is None else group_id(str(group))
         self.mode = None if mode in (None, "preserve") else str(mode)
+        #: The file on the VM that the new one is a copy of.
+        self.copied = args.get("_copied")
+        #: Whether it has nothing of what is at its path.
+        self.new = bool(args.get("_new"))
 
     def of(self, info: os.stat_result) -> tuple[int, int, int]:
         """The uid, gid and mode that a file with ``info`` should have."""
@@ -292,20 +291,25 @@ def put_in_place(
 
 
 def _like_the_old(temporary: str, path: str, wish: Wish) -> None:
-    """Owner and mode: as wished, else the old file's, else the umask's."""
-    try:
-        old = os.stat(path)
-    except FileNotFoundError:
+    """Owner and mode: as wished, else the old file's, else the umask's.
+
+    In place of an old file a copy of another one has that one's mode, and everywhere its times: as Ansible
+    has it.
+    """
+    source = os.stat(wish.copied) if wish.copied else None
+    old = os.stat(path) if os.path.exists(path) and not wish.new else None
+    if old is None:
         os.chmod(temporary, 0o666 & ~_umask())
-        base = os.stat(temporary)
     else:
-        os.chmod(temporary, stat.S_IMODE(old.st_mode))
-        base = old
+        os.chmod(temporary, stat.S_IMODE((source or old).st_mode))
+    base = old if old and not source else os.stat(temporary)
     uid, gid, mode = wish.of(base)
     now = os.stat(temporary)
     if (uid, gid) != (now.st_uid, now.st_gid):
         os.chown(temporary, uid, gid)
     os.chmod(temporary, mode)
+    if source:
+        os.utime(temporary, ns=(source.st_atime_ns, source.st_mtime_ns))
 
 
 def _validate(command: str, temporary: str, path: str, ctx: Context, env: Any) -> None:

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 
 from . import child, command
 from .outcome import Context, Failed
+from .paths import filled
 from .services import presence
 from .wire import COMPRESSED, LOGIN_USER, MODULES, SOURCE
 
@@ -105,7 +106,7 @@ def run_op(op: dict[str, Any], deadline: float) -> dict[str, Any]:
         return _crashed(err)
     try:
         value = module.run(
-            op.get("args") or {}, Context(deadline, bool(op.get("check")), bool(op.get("diff")))
+            filled(op.get("args") or {}), Context(deadline, bool(op.get("check")), bool(op.get("diff")))
         )
     except Failed as err:
         value = dict(err.fields, failed=True, msg=err.msg)

@@ -25,23 +25,31 @@ def read(task: Task, args: Mapping[str, Any], scope: Scope) -> tuple[Map, list[s
         raise PlaybookError(
             "include_vars: text from the VM takes part in what is to be read here", place=place
         )
-    name = str(args.get("file") or args["dir"])
-    try:
-        path = find_file(name, scope.templar.directories, "vars")
-    except LookupFailed as err:
-        raise PlaybookError(f"include_vars: {err}", place=place) from err
-    if "dir" not in args:
-        paths = [path]
-    elif path.is_dir():
+    if "dir" in args:
+        path = _directory(str(args["dir"]), task)
+        if not path.is_dir():
+            raise PlaybookError(f"include_vars: {path} is not a directory", place=place)
         paths = _files_in(path, args, task)
     else:
-        raise PlaybookError(f"include_vars: {path} is not a directory", place=place)
+        try:
+            paths = [find_file(str(args["file"]), scope.templar.directories, "vars")]
+        except LookupFailed as err:
+            raise PlaybookError(f"include_vars: {err}", place=place) from err
     variables = merged([read_variables(one, scope.templar) for one in paths], place)
     if args.get("name"):
         whole = Map(place)
         whole.put(str(args["name"]), variables, place, place)
         variables = whole
     return variables, [str(one) for one in paths]
+
+
+def _directory(name: str, task: Task) -> Path:
+    """Where Ansible looks for a directory: in a role's vars/, else beside the file that the task is in."""
+    if task.role is None:
+        return task.args.place.path.parent / name
+    if name.split("/", maxsplit=1)[0] == "vars" and (task.role.path / name).exists():
+        return task.role.path / name
+    return task.role.path / "vars" / name
 
 
 def _files_in(directory: Path, args: Mapping[str, Any], task: Task) -> list[Path]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 import shlex
 import stat
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any
 from labctl import vault
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.actions import fetch
+from labctl.playbook.actions.tree import walk
 from labctl.playbook.kv import split_words
 from labctl.playbook.lookups import LookupFailed, find_file
 from labctl.playbook.model import Task
@@ -101,13 +101,17 @@ def _find(
 def _template(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
     path = _find(task, args["src"], scope, "templates")
     text = scope.templar.render_file(
-        path, scope, trim_blocks=args["trim_blocks"], lstrip_blocks=args["lstrip_blocks"]
+        path,
+        scope,
+        trim_blocks=args["trim_blocks"],
+        lstrip_blocks=args["lstrip_blocks"],
+        newline=args["newline_sequence"].replace("\\r", "\r").replace("\\n", "\n"),
     )
-    newline = args["newline_sequence"]
     return {
-        "text": text if newline == "\n" else text.replace("\n", newline),
+        "text": text,
         "_name": path.name,  # with its .j2: the name in a directory is Ansible's
         "_source": str(path),
+        **_mode(args, path),
         **({"_vaulted": True} if _is_vault(path) else {}),
     }
 
@@ -116,13 +120,18 @@ def _copy(task: Task, args: Mapping[str, Any], scope: Scope) -> dict[str, Any]:
     path = _find(task, args["src"], scope, "files")
     if not path.is_dir():
         return {**_bytes(path, args, task), "_name": path.name, **_mode(args, path)}
-    top = path if args["src"].endswith("/") else path.parent
-    tree: list[dict[str, Any]] = []
-    for where, _directories, names in os.walk(path):
-        for name in sorted(names):
-            file = Path(where, name)
-            tree.append({"path": str(file.relative_to(top)), **_bytes(file, args, task), **_mode(args, file)})
+    base = "" if args["src"].endswith("/") else f"{path.name}/"
+    try:
+        found = walk(path)
+    except OSError as err:
+        place = task.args.value.at("src")
+        raise PlaybookError(f"cannot read {err.filename}: {err.strerror}", place=place) from err
+    tree: list[dict[str, Any]] = [
+        {"path": base + name, **_bytes(file, args, task), **_mode(args, file)} for file, name in found.files
+    ]
     hidden = any(entry.pop("_vaulted", False) for entry in tree)
+    tree += [{"path": base + name} for name in found.directories]
+    tree += [{"path": base + name, "link": target} for target, name in found.links]
     return {"tree": tree, **({"_vaulted": True} if hidden else {})}
 
 

@@ -19,7 +19,7 @@ _TEMPLATE = make_module(
     {
         "src": Param("path", required=True),
         **_COPY_PARAMS,
-        "newline_sequence": Param(default="\n", choices=("\n", "\r", "\r\n")),
+        "newline_sequence": Param(default="\n", choices=("\n", "\r", "\r\n", "\\n", "\\r", "\\r\\n")),
         "trim_blocks": TRUE,
         "lstrip_blocks": FLAG,
     },

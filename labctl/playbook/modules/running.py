@@ -40,9 +40,10 @@ _SCRIPT = make_module(
     "script",
     {
         "cmd": Param(required=True, aliases=("_raw_params",)),
-        "chdir": Param("path"),
-        "creates": Param("path"),
-        "removes": Param("path"),
+        # text, not paths: ansible's script takes a ~ in them as it is written
+        "chdir": Param(),
+        "creates": Param(),
+        "removes": Param(),
         "executable": Param(),
         "decrypt": TRUE,
     },
@@ -114,10 +115,17 @@ _WAIT_FOR = make_module(
 
 _PING = make_module("ping", {"data": Param(default="pong")})
 
+#: The parts of the facts.
+FACTS = ("min", "hardware", "network", "virtual")
+
 _SETUP = make_module(
     "setup",
     {
-        "gather_subset": Param("list", elements="str"),
+        "gather_subset": Param(
+            "list",
+            elements="str",
+            choices=tuple(f"{no}{part}" for no in ("", "!") for part in ("all", *FACTS)),
+        ),
         "filter": Param("list", elements="str"),
         "gather_timeout": Param("int"),
     },

@@ -77,7 +77,7 @@ _MOUNT = make_module(
     "mount",
     {
         "path": Param("path", required=True, aliases=("name",)),
-        "src": Param(),
+        "src": Param("path"),
         "fstype": Param(),
         "opts": Param(),
         "dump": Param(default="0"),
@@ -93,7 +93,7 @@ _MOUNT = make_module(
                 "remounted",
             ),
         ),
-        "fstab": Param("path"),
+        "fstab": Param(),
         "boot": TRUE,
         "backup": FLAG,
     },

@@ -6,12 +6,12 @@ import os
 import re
 from typing import Any
 
-from ..files import expanded, naming, read_file, update_file
+from ..files import naming, read_file, update_file
 from ..outcome import Context, Failed
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path = os.path.realpath(expanded(args["path"]))
+    path = os.path.realpath(args["path"])
     with naming(path):
         before = read_file(path)
         present = args.get("state", "present") == "present"
@@ -52,14 +52,14 @@ def with_block(data: bytes, args: dict[str, Any]) -> bytes:
         at = first
     else:
         at = _place(lines, args)
-    if at > 0 and new and not lines[at - 1].endswith(b"\n"):
+    if at > 0 and not lines[at - 1].endswith(b"\n"):
         lines[at - 1] += b"\n"
-    if args.get("prepend_newline") and new and at != 0 and lines[at - 1] != b"\n":
+    if args.get("prepend_newline") and present and at != 0 and lines[at - 1] != b"\n":
         lines[at:at] = [b"\n"]
         at += 1
     lines[at:at] = new
     behind = at + len(new)
-    if args.get("append_newline") and new and behind < len(lines) and lines[behind] != b"\n":
+    if args.get("append_newline") and present and behind < len(lines) and lines[behind] != b"\n":
         lines[behind:behind] = [b"\n"]
     return b"".join(lines)
 
@@ -71,11 +71,11 @@ def _same(line: bytes, marker: bytes) -> bool:
 def _place(lines: list[bytes], args: dict[str, Any]) -> int:
     """Where a block that is not there yet goes."""
     before, after = args.get("insertbefore"), args.get("insertafter")
-    if before == "BOF" or after == "BOF":
+    if before == "BOF":
         return 0
-    text = before if before is not None else after
-    if text in (None, "EOF"):
+    if before is None and after in (None, "EOF"):
         return len(lines)
+    text = before if before is not None else after
     try:
         pattern = re.compile(str(text).encode("utf-8"))
     except re.error as err:

@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 from ..command import run_command
-from ..files import expanded
 from ..outcome import Context, Failed
+from ..paths import expanded
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -26,7 +26,10 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
             raise Failed("the command cannot be split into words: %s: %s" % (err, text)) from err
         shown = list(argv)
         if args.get("expand_argument_vars", True):
-            argv = [expanded(word) if "$" in word or word[:1] == "~" else word for word in argv]
+            argv = [
+                expanded(word, args.get("_environment")) if "$" in word or word[:1] == "~" else word
+                for word in argv
+            ]
     if not argv or not (text or args.get("argv")):
         raise Failed("there is no command to run", rc=256)
     result = {"cmd": shown, "changed": False, "rc": 0, "stdout": "", "stderr": ""}  # type: dict[str, Any]

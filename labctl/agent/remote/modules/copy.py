@@ -11,12 +11,13 @@ import os
 import sys
 from typing import Any
 
-from ..files import Wish, expanded, naming, read_file, update_file
+from ..files import Wish, naming, read_file, update_file
 from ..outcome import Context, Failed
+from . import file
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    dest = expanded(args["dest"])
+    dest = args["dest"]
     with naming(dest):
         if "tree" in args:
             return _tree(args, dest, ctx)
@@ -45,8 +46,11 @@ def _one(args: dict[str, Any], path: str, data: bytes, ctx: Context) -> dict[str
     if args.get("follow") and os.path.islink(path):
         path = os.path.realpath(path)
     before = read_file(path)
+    if os.path.islink(path):
+        # what the link leads to is not what is wanted here, whatever it holds: the link makes way for a file
+        before, args = None, dict(args, _new=True)
     facts = {"dest": path, "checksum": _sum("sha1", data)}
-    if before is not None and not args.get("force", True):
+    if os.path.lexists(path) and not args.get("force", True):
         return dict(facts, changed=False, msg="the file is there, and force is off")
     if args["dest"].endswith("/") and not ctx.check:
         _make_directory(os.path.dirname(path), args, ctx)
@@ -72,7 +76,7 @@ def _sum(algorithm: str, data: bytes) -> str:
 
 
 def _from_vm(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
-    source = expanded(args["remote_path"])
+    source = args["remote_path"]
     if os.path.isdir(source):
         raise Failed("%s is a directory: copying directories on the VM is not covered" % source)
     data = read_file(source)
@@ -80,22 +84,39 @@ def _from_vm(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
         raise Failed("there is no file %s on the VM" % source)
     if args.get("mode") == "preserve":
         args = dict(args, mode="%04o" % (os.stat(source).st_mode & 0o7777))
+    args = dict(args, _copied=source)
     return dict(_one(args, _final(dest, os.path.basename(source)), data, ctx), src=source)
 
 
 def _tree(args: dict[str, Any], dest: str, ctx: Context) -> dict[str, Any]:
-    """Every file of a directory of the controller, with the directories above it."""
+    """What a directory of the controller holds: its files, then its directories, then its links.
+
+    Each directory gets the owner and ``directory_mode``, also one that is there. Links on the VM are followed
+    where there are no directories.
+    """
     changed = False
     diffs: list[Any] = []
+    whose = {word: args[word] for word in ("owner", "group") if args.get(word) is not None}
+    flat = all("text" in entry or "data" in entry or "link" in entry for entry in args["tree"])
     for entry in args["tree"]:
         path = os.path.normpath(os.path.join(dest, entry["path"]))
-        if not ctx.check:
-            _make_directory(os.path.dirname(path), args, ctx)
-        one = {key: value for key, value in args.items() if key not in ("tree", "dest")}
-        one.update(entry, dest=path)
-        result = _one(one, path, _data(entry), ctx)
+        if "link" in entry:
+            wish = dict(whose, path=path, src=entry["link"], state="link", force=True, follow=flat)
+            if args.get("mode") not in (None, "preserve"):
+                wish["mode"] = args["mode"]
+            result = file.run(wish, ctx)
+        elif "text" not in entry and "data" not in entry:
+            wish = dict(whose, path=path, state="directory", mode=args.get("directory_mode"))
+            result = file.run(wish, ctx)
+        else:
+            if not ctx.check:
+                _make_directory(os.path.dirname(path), args, ctx)
+            one = {key: value for key, value in args.items() if key not in ("tree", "dest")}
+            one.update(entry, dest=path, follow=bool(flat and args.get("follow")))
+            result = _one(one, path, _data(entry), ctx)
         changed = changed or bool(result["changed"])
-        diffs.extend(result.get("diff", []))
+        found = result.get("diff", [])
+        diffs.extend([found] if isinstance(found, dict) else found)
     outcome: dict[str, Any] = {"changed": changed, "dest": os.path.join(dest, "")}
     if diffs:
         outcome["diff"] = diffs

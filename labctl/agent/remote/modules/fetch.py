@@ -8,8 +8,8 @@ import os
 import stat
 from typing import Any
 
-from ..files import expanded
 from ..outcome import Context, Failed
+from ..paths import expanded
 
 # As base64 it fits into one result.
 PART = 2 << 20

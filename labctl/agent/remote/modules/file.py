@@ -5,21 +5,30 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import time
+from collections.abc import Callable
 from typing import Any
 
-from ..files import Wish, expanded, facts_of, naming
+from ..files import Wish, facts_of, naming
 from ..outcome import Context, Failed
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path = expanded(args["path"])
+    path, source = args["path"], args.get("src")
+    if source and args.get("state") not in ("link", "absent") and os.path.isdir(path):
+        # Ansible's rule: a directory is where the thing with the source's name shall be
+        path = os.path.join(path, os.path.basename(source))
     state = args.get("state") or _present_state(path, args)
+    if args.get("recurse") and state != "directory":
+        raise Failed("recurse is for state: directory, not %s" % state, path=path)
+    if source and state not in ("link", "hard"):
+        raise Failed("src is for state: link or hard, not %s" % state, path=path)
     with naming(path):
         work = {
             "absent": _absent,
             "directory": _directory,
             "file": _file,
-            "hard": _link,
+            "hard": _hard,
             "link": _link,
             "touch": _touch,
         }[state]
@@ -33,20 +42,22 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def _present_state(path: str, args: dict[str, Any]) -> str:
-    if args.get("recurse"):
-        return "directory"
     current = _kind(path)
-    return current if current in ("directory", "link") else "file"
+    if current == "absent":
+        return "directory" if args.get("recurse") else "file"
+    return current
 
 
 def _kind(path: str) -> str:
     try:
-        mode = os.lstat(path).st_mode
+        info = os.lstat(path)
     except OSError:
         return "absent"
-    if stat.S_ISLNK(mode):
+    if stat.S_ISLNK(info.st_mode):
         return "link"
-    return "directory" if stat.S_ISDIR(mode) else "file"
+    if stat.S_ISDIR(info.st_mode):
+        return "directory"
+    return "hard" if info.st_nlink > 1 else "file"
 
 
 def _changed_state(path: str, before: str, after: str) -> dict[str, Any]:
@@ -69,17 +80,39 @@ def _absent(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
 def _attributes(
     path: str, args: dict[str, Any], ctx: Context, diff: dict[str, Any], follow: bool = True
 ) -> bool:
-    return Wish(args, ctx).apply(path, ctx, diff, follow)
+    """Owner, group, mode and, where the task names them, times; whether that changes anything."""
+    changed = Wish(args, ctx).apply(path, ctx, diff, follow)
+    usual = "now" if args["state"] == "touch" else "preserve"
+    return _times(path, args, ctx, usual, follow) or changed
+
+
+def _times(path: str, args: dict[str, Any], ctx: Context, usual: str, follow: bool = True) -> bool:
+    modified, accessed = args.get("modification_time") or usual, args.get("access_time") or usual
+    if modified == accessed == "preserve":
+        return False
+    if not ctx.check:
+        info = os.stat(path, follow_symlinks=follow)
+        stamp = time.time_ns()
+        os.utime(
+            path,
+            ns=(
+                stamp if accessed == "now" else info.st_atime_ns,
+                stamp if modified == "now" else info.st_mtime_ns,
+            ),
+            follow_symlinks=follow,
+        )
+    return True
 
 
 def _directory(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     path = args["path"]
     kind = _kind(path)
-    follow = args.get("follow", True)
-    if kind == "link" and follow and os.path.isdir(path):
-        kind = "directory"
+    if kind == "link" and args.get("follow", True):
+        # one that leads nowhere gets its directory
+        path = os.path.realpath(path)
+        kind = _kind(path)
     diff = _changed_state(path, kind, "directory")
-    if kind in ("file", "link"):
+    if kind not in ("absent", "directory"):
         raise Failed("%s is there already, and is a %s, not a directory" % (path, kind))
     changed = False
     if kind == "absent":
@@ -110,7 +143,7 @@ def _file(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     kind = _kind(path)
     if kind == "link" and args.get("follow", True) and os.path.exists(path):
         kind = _kind(os.path.realpath(path))
-    if kind != "file":
+    if kind not in ("file", "hard"):
         if ctx.check and kind == "absent":
             return {"changed": False, "state": "absent", "msg": "%s is not there yet" % path}
         raise Failed("there is no file %s (state: touch or the copy module make one)" % path, state=kind)
@@ -120,59 +153,95 @@ def _file(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 def _touch(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     path = args["path"]
-    kind = _kind(path)
-    diff = _changed_state(path, kind, "touch") if kind == "absent" else {"before": {}, "after": {}}
-    keep = (args.get("modification_time") or "now", args.get("access_time") or "now")
-    changed = kind == "absent" or keep != ("preserve", "preserve")
+    if _kind(path) != "absent":
+        diff: dict[str, Any] = {"before": {}, "after": {}}
+        return {"changed": _attributes(path, args, ctx, diff), "diff": diff}
+    diff = _changed_state(path, "absent", "touch")
     if not ctx.check:
-        if kind == "absent":
-            with open(path, "xb"):
-                pass
-        elif changed:
-            info = os.stat(path)
-            now = None if keep == ("now", "now") else (info.st_atime_ns, info.st_mtime_ns)
-            if now is None:
-                os.utime(path)
-            else:
-                import time
-
-                stamp = time.time_ns()
-                accessed = stamp if keep[1] == "now" else info.st_atime_ns
-                modified = stamp if keep[0] == "now" else info.st_mtime_ns
-                os.utime(path, ns=(accessed, modified))
-    elif kind == "absent":
-        return {"changed": True, "diff": diff}
-    return {"changed": _attributes(path, args, ctx, diff) or changed, "diff": diff}
+        with open(path, "xb"):
+            pass
+        Wish(args, ctx).apply(path, ctx, diff)
+    return {"changed": True, "diff": diff}
 
 
 def _link(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path, source, hard = args["path"], args.get("src"), args["state"] == "hard"
+    path, source = args["path"], args.get("src")
     kind = _kind(path)
-    if not source:
-        if kind != "link":
-            raise Failed("src is needed to make the link %s" % path)
-        return {"changed": False}
-    target = source if os.path.isabs(source) else os.path.join(os.path.dirname(path), source)
-    if hard:
-        right = kind == "file" and os.path.exists(target) and os.path.samefile(path, target)
-    else:
-        right = kind == "link" and os.readlink(path) == source
-    if right:
-        return {"changed": False, "src": source}
-    if not os.path.exists(target) and not args.get("force") and not ctx.check:
+    if kind == "link":
+        before = os.readlink(path)
+        source = source or (before if os.path.exists(path) and args.get("follow", True) else None)
+    if not source and kind != "link":
+        raise Failed("src is needed to make the link %s" % path)
+    above = path if kind == "directory" else os.path.dirname(path)
+    if source and not (args.get("force") or ctx.check or os.path.exists(os.path.join(above, source))):
         raise Failed(
             "%s, which %s should point to, does not exist (force: true makes it anyway)" % (source, path)
         )
+    _may_be_replaced(path, kind, args)
+    diff = _changed_state(path, kind, "link")
+    changed = kind != "link" or bool(source and before != source)
+    if changed and kind == "link":
+        diff = {"before": {"path": path, "src": before}, "after": {"path": path, "src": source}}
+    if changed and not ctx.check:
+        _put(path, kind, lambda name: os.symlink(str(source), name))
+    result = {"changed": changed, "src": source, "diff": diff}
+    # the link's owner and mode are its target's: there is nothing to set while there is none
+    follow = bool(args.get("follow", True))
+    if (changed and ctx.check) or (follow and not os.path.exists(path)):
+        return result
+    result["changed"] = _attributes(path, args, ctx, diff, follow) or changed
+    return result
+
+
+def _may_be_replaced(path: str, kind: str, args: dict[str, Any]) -> None:
     if kind == "directory" and (os.listdir(path) or not args.get("force")):
         raise Failed("%s is a directory: it is not replaced by a link" % path)
-    if kind == "file" and not args.get("force"):
+    if kind in ("file", "hard") and not args.get("force"):
         raise Failed("%s is a file: force: true replaces it by a link" % path)
-    if not ctx.check:
+
+
+def _hard(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
+    path, source = args["path"], args.get("src")
+    kind = _kind(path)
+    if not source:
+        if kind != "hard":
+            raise Failed("src is needed to make the hard link %s" % path)
+        diff = {"before": {"path": path}, "after": {"path": path}}
+        return {"changed": _attributes(path, args, ctx, diff), "diff": diff}
+    if not os.path.exists(source):
+        if ctx.check:
+            return {"changed": True, "src": source, "diff": _changed_state(path, kind, "hard")}
+        raise Failed("there is no file %s that %s could be another name of" % (source, path), src=source)
+    if kind == "link":
+        changed = os.readlink(path) != source
+    else:
+        changed = kind == "absent" or not os.path.samefile(path, source)
+    if changed and kind == "directory":
+        raise Failed("%s is a directory: it is not replaced by a hard link" % path)
+    if changed and kind in ("file", "hard") and not args.get("force"):
+        raise Failed("%s is another file: force: true replaces it by a hard link" % path)
+    diff = _changed_state(path, kind, "hard")
+    if changed and not ctx.check:
+        real = os.path.realpath(source) if args.get("follow", True) else source
+        _put(path, kind, lambda name: os.link(real, name, follow_symlinks=False))
+    result = {"changed": changed, "src": source, "diff": diff}
+    if not (changed and ctx.check):
+        result["changed"] = _attributes(path, args, ctx, diff) or changed
+    return result
+
+
+def _put(path: str, kind: str, make: Callable[[str], None]) -> None:
+    """What ``make`` makes, in place of what is at ``path``."""
+    if kind == "absent":
+        make(path)
+        return
+    temporary = "%s.labctl-%d" % (path.rstrip("/"), os.getpid())
+    make(temporary)
+    try:
         if kind == "directory":
             os.rmdir(path)
-        temporary = "%s.labctl-%d" % (path, os.getpid())
-        (os.link if hard else os.symlink)(target if hard else source, temporary)
         os.rename(temporary, path)
-        if not hard:
-            _attributes(path, args, ctx, {"before": {}, "after": {}}, follow=False)
-    return {"changed": True, "src": source, "diff": _changed_state(path, kind, args["state"])}
+    finally:
+        # nothing is renamed when both names are one file's already
+        if os.path.lexists(temporary):
+            os.unlink(temporary)

@@ -10,7 +10,7 @@ from typing import Any
 
 from .. import web
 from ..download import digest, downloaded, replaced
-from ..files import Wish, expanded, facts_of, naming
+from ..files import Wish, facts_of, naming
 from ..outcome import Context, Failed
 
 _MOST = 4 << 30
@@ -19,7 +19,7 @@ _SCHEMES = ("http", "https", "file")
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    url, dest = args["url"], expanded(args["dest"])
+    url, dest = args["url"], args["dest"]
     if urllib.parse.urlsplit(url).scheme not in _SCHEMES:
         raise Failed("url: %s is not one of http, https and file" % web.masked(url))
     with naming(dest):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from typing import Any
 
-from ..files import expanded, naming, read_file, update_file
+from ..files import naming, read_file, update_file
 from ..outcome import Context, Failed
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path = os.path.realpath(expanded(args["path"]))
+    path = os.path.realpath(args["path"])
     with naming(path):
         data = read_file(path)
         present = args.get("state", "present") == "present"
@@ -30,7 +31,9 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
                 raise Failed("%s does not exist (create: true makes it)" % path, rc=257)
             if not ctx.check:
                 os.makedirs(os.path.dirname(path), exist_ok=True)
-        lines = (data or b"").splitlines(True)
+        if present and args.get("backrefs") and args.get("regexp") is None:
+            raise Failed("regexp is required with backrefs=true")
+        lines = io.BytesIO(data or b"").readlines()  # a carriage return ends none
         if present:
             message = insert(lines, args)
             extra: dict[str, Any] = {}
@@ -38,6 +41,8 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
             found = remove(lines, args)
             message = "%d line(s) removed" % found if found else ""
             extra = {"found": found}
+        if data is None and not lines:
+            return {"changed": False, "msg": ""}
         after = b"".join(lines)
         unchanged = data is not None and after == data
         result = update_file(path, data, data if unchanged and data is not None else after, args, ctx)
@@ -65,7 +70,7 @@ def insert(lines: list[bytes], args: dict[str, Any]) -> str:
     regexp = _pattern(args.get("regexp"), "regexp")
     search = args.get("search_string")
     text = None if search is None else str(search).encode("utf-8")
-    after, before = args.get("insertafter"), args.get("insertbefore")
+    after, before = args.get("insertafter") or None, args.get("insertbefore") or None
     first = bool(args.get("firstmatch"))
     match: Any = None
     where = -1
@@ -79,7 +84,7 @@ def insert(lines: list[bytes], args: dict[str, Any]) -> str:
     if not match:
         where, beside = _neighbour(lines, line, after, before, first)
     if where != -1:
-        new = match.expand(line) if args.get("backrefs") and isinstance(match, re.Match) else line
+        new = _filled(match, line) if args.get("backrefs") and isinstance(match, re.Match) else line
         new = new if new.endswith(b"\n") else new + b"\n"
         if lines[where] == new:
             return ""
@@ -88,6 +93,13 @@ def insert(lines: list[bytes], args: dict[str, Any]) -> str:
     if args.get("backrefs"):
         return ""  # without a match there is nothing to take the groups from
     return _add(lines, line, after, before, beside)
+
+
+def _filled(match: re.Match[bytes], line: bytes) -> bytes:
+    try:
+        return match.expand(line)
+    except (re.error, IndexError) as err:
+        raise Failed("line: %s: %s" % (err, line.decode("utf-8", "replace"))) from err
 
 
 def _neighbour(lines: list[bytes], line: bytes, after: Any, before: Any, first: bool) -> tuple[int, int]:

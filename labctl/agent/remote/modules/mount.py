@@ -33,7 +33,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
             _mounted(args, path, ctx, result)
         elif state in ("unmounted", "absent"):
             _unmounted(path, ctx, result)
-            if state == "absent" and os.path.isdir(path) and not ctx.check:
+            if state == "absent" and path.startswith("/") and os.path.isdir(path) and not ctx.check:
                 os.rmdir(path)
                 result["changed"] = True
         elif state == "remounted":
@@ -42,7 +42,9 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def _normal(path: str) -> str:
-    """The path without links above it; the mount point itself is not touched."""
+    """The path without links above it; the mount point itself is not touched. A swap has ``none``."""
+    if not path.startswith("/"):
+        return path
     path = os.path.normpath(path)
     if path == "/":
         return path
@@ -75,22 +77,31 @@ def fstab_line(args: dict[str, Any], path: str) -> str:
 
 
 def _same_line(old: str, new: str) -> bool:
-    """Whether two fstab lines mean the same; dump and passno may be left out for 0."""
+    """Whether two fstab lines are the same, but for a comment.
+
+    One that leaves out dump and passno is not: Ansible writes them. Its second ``noauto`` is no matter.
+    """
     first, second = old.partition("#")[0].split(), new.split()
-    return first + ["0"] * (6 - len(first)) == second + ["0"] * (6 - len(second))
+    options = ",".join(dict.fromkeys(first[3].split(",")))
+    return first == second or [*first[:3], options, *first[4:]] == second
 
 
-def edited(text: str, path: str, line: str | None) -> str:
+def _concerns(old: str, path: str, source: str | None) -> bool:
+    """Whether an fstab line is about ``path``; of several swaps, which have none, about ``source``."""
+    fields = old.split()
+    if len(fields) < 4 or fields[0].startswith("#"):
+        return False
+    if fields[1] == "none" and fields[2] == "swap" and source is not None and unescape(fields[0]) != source:
+        return False
+    return unescape(fields[1]).rstrip("/") == path.rstrip("/")
+
+
+def edited(text: str, path: str, line: str | None, source: str | None = None) -> str:
     """``text`` of an fstab with the line for ``path`` as it shall be; None takes it out."""
     out = []
     placed = line is None
     for old in text.splitlines(True):
-        fields = old.split()
-        if (
-            len(fields) < 4
-            or old.lstrip().startswith("#")
-            or unescape(fields[1]).rstrip("/") != path.rstrip("/")
-        ):
+        if not _concerns(old, path, source):
             out.append(old)
         elif line is not None and not placed:
             out.append(old if _same_line(old, line) else line)
@@ -106,7 +117,7 @@ def _table(args: dict[str, Any], path: str, fstab: str, ctx: Context, result: di
     before = read_file(fstab)
     text = (before or b"").decode("utf-8", "surrogateescape")
     line = fstab_line(args, path) if args["state"] in ("present", "mounted") else None
-    after = edited(text, path, line).encode("utf-8", "surrogateescape")
+    after = edited(text, path, line, args.get("src")).encode("utf-8", "surrogateescape")
     if after == (before or b""):
         return
     result["changed"] = True
@@ -158,6 +169,8 @@ def _differs(entry: dict[str, str], args: dict[str, Any]) -> bool:
 
 
 def _mounted(args: dict[str, Any], path: str, ctx: Context, result: dict[str, Any]) -> None:
+    if not path.startswith("/"):
+        raise Failed("%s is no mount point: state: present writes its line of %s" % (path, result["fstab"]))
     entry = _at(path)
     if entry and not _differs(entry, args):
         if result["changed"]:

@@ -6,12 +6,12 @@ import os
 import re
 from typing import Any
 
-from ..files import expanded, naming, read_file, update_file
+from ..files import naming, read_file, update_file
 from ..outcome import Context, Failed
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path = os.path.realpath(expanded(args["path"]))
+    path = os.path.realpath(args["path"])
     with naming(path):
         before = read_file(path)
         if before is None:

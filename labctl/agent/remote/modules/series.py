@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from ..outcome import Context, Failed
+from ..paths import filled
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -16,6 +17,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     """
     module = importlib.import_module("..." + args["module"], __name__)
     results = []
+    args = dict(args, steps=[filled(step) for step in args["steps"]])
     if hasattr(module, "foresee") and len(args["steps"]) > 1 and not args.get("pause"):
         module.foresee(args["steps"], ctx)
     for index, step in enumerate(args["steps"]):

@@ -10,7 +10,7 @@ from ..outcome import Context
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    facts = gather(ctx)
+    facts = gather(ctx, args.get("gather_subset") or [])
     patterns = args.get("filter") or []
     if patterns:
         facts = {

@@ -6,7 +6,7 @@ import base64
 import os
 from typing import Any
 
-from ..files import expanded, naming
+from ..files import naming
 from ..outcome import Context, Failed
 
 # What an op's result may have, less what base64 adds.
@@ -14,7 +14,7 @@ _MOST = 2 << 20
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:  # noqa: ARG001 (the form of every op)
-    source = expanded(args["src"])
+    source = args["src"]
     if os.path.isdir(source):
         raise Failed("Source is a directory and must be a file: %s" % source)
     if not os.path.exists(source):

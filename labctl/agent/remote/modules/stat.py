@@ -10,12 +10,12 @@ import struct
 from typing import Any
 
 from ..command import run_command
-from ..files import expanded, group_name, naming, user_name
+from ..files import group_name, naming, user_name
 from ..outcome import Context
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
-    path = expanded(args["path"])
+    path = args["path"]
     with naming(path):
         try:
             info = os.stat(path) if args.get("follow") else os.lstat(path)

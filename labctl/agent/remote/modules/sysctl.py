@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from ..command import run_command
-from ..files import expanded, naming, read_file, text_diff, update_file
+from ..files import naming, read_file, text_diff, update_file
 from ..outcome import Context, Failed
 
 PROC = "/proc/sys"
@@ -22,7 +22,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     if present and not args.get("value"):
         raise Failed("value cannot be blank")
     value = parsed(args.get("value") or "")
-    path = os.path.realpath(expanded(args["sysctl_file"]))
+    path = os.path.realpath(args["sysctl_file"])
     with naming(path):
         before = read_file(path)
         text = (before or b"").decode("utf-8", "surrogateescape")

@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import web
 from ..download import downloaded, replaced
-from ..files import expanded, naming
+from ..files import naming
 from ..outcome import Context, Failed
 
 # The answer travels to the controller: within what an op's result may have.
@@ -32,7 +32,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     if urllib.parse.urlsplit(args["url"]).scheme not in ("http", "https"):
         raise Failed("uri asks over http and https only: %s" % web.masked(args["url"]))
     data, headers = _body(args)
-    dest = expanded(args["dest"]) if args.get("dest") else None
+    dest = args.get("dest")
     since = os.path.getmtime(dest) if dest and os.path.isfile(dest) else None
     started = time.monotonic()
     with web.fetch(args["url"], dict(args, headers=headers), ctx, method, data, since) as answer:

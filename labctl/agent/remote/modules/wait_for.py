@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,8 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         return dict(result, skipped=True, msg="not waited for in check mode")
     if args.get("port") and args.get("path"):
         raise Failed("port and path cannot be waited for together")
+    if args.get("path") and state in ("stopped", "drained"):
+        raise Failed("state=%s should only be used for checking a port" % state, elapsed=0)
     if not args.get("port") and not args.get("path"):
         time.sleep(min(timeout, ctx.remaining()))
         return dict(result, elapsed=int(time.monotonic() - started))
@@ -74,16 +77,18 @@ def _condition(
     args: dict[str, Any], state: str, seen: list[re.Match[bytes]]
 ) -> tuple[Callable[[], bool], str]:
     """Whether it is so now, and how to say it; what search_regex found is added to ``seen``."""
-    pattern = (
-        re.compile(args["search_regex"].encode("utf-8"), re.MULTILINE) if args.get("search_regex") else None
-    )
     gone = state in ("stopped", "absent", "drained")
+    pattern = None
+    if args.get("search_regex") and not gone:  # what is to go is to go whatever it holds
+        pattern = re.compile(args["search_regex"].encode("utf-8"), re.MULTILINE)
     if args.get("port"):
         host, port, connect = (
             args.get("host", "127.0.0.1"),
             int(args["port"]),
             float(args.get("connect_timeout", 5)),
         )
+        if state == "drained":
+            return (lambda: not connections(host, port)), "%s:%d has no connections" % (host, port)
         what = "%s:%d %s" % (host, port, "closed" if gone else "answers")
         if pattern is not None:
             what += " with something that matches %s" % args["search_regex"]
@@ -116,6 +121,36 @@ def _port(
             return False
     except OSError:
         return False
+
+
+# What Ansible counts: established, SYN and FIN sent or received, TIME_WAIT.
+_ACTIVE = ("01", "02", "03", "04", "05", "06")
+_MAPPED = "0000000000000000FFFF0000"
+
+
+def connections(host: str, port: int, proc: str = "/proc/net/") -> int:
+    """How many connections there are to the port at an address of ``host``, ours as the server."""
+    ours = set()
+    for family, _kind, _protocol, _name, address in socket.getaddrinfo(host, None):
+        packed = socket.inet_pton(family, str(address[0]))
+        # the table shows each four bytes as a number of this machine's
+        words = (int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4))
+        ours.add("".join("%08X" % word for word in words))
+    everywhere = bool(ours & {"0" * 8, "0" * 32})
+    found = 0
+    for table in ("tcp", "tcp6"):
+        try:
+            with open(proc + table) as file:
+                lines = [line.split() for line in file][1:]
+        except OSError:
+            continue
+        for fields in lines:
+            local, _, number = fields[1].partition(":")
+            if fields[3] not in _ACTIVE or int(number, 16) != port:
+                continue
+            local = local[len(_MAPPED) :] if local.startswith(_MAPPED) else local
+            found += everywhere or local in ours
+    return found
 
 
 def _path(path: str, pattern: re.Pattern[bytes] | None, seen: list[re.Match[bytes]]) -> bool:
