@@ -94,7 +94,12 @@ sys.exit(main(["runs"]))
 @pytest.mark.parametrize("times", [1, 2, 200])
 def test_ctrl_c_ends_every_command_with_130_however_often_it_is_pressed(times: int) -> None:
     with subprocess.Popen(
-        [sys.executable, "-c", _SLOW], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-c", _SLOW],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # these tests may have been started where Ctrl-C is ignored, as by nohup
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"now\n"
