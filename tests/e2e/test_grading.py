@@ -100,13 +100,13 @@ def test_workers_of_a_unit_that_would_not_be_started_as_it_was_are_left_alone(pr
         "printf '[Unit]\\nRequires=lab7-workers.service\\n[Service]\\nExecStart=sleep 1000\\n' "
         "| sudo tee /etc/systemd/system/friend.service && sudo systemctl start friend"
     )
-    pids = provisioned.run("pgrep -f server.py | sort").stdout
+    pids = provisioned.run("pgrep -f 'python3 .*server.py$' | sort").stdout
     assert "with the unit lab7-workers.service systemd would stop friend.service too" in why()
     provisioned.run("sudo systemctl stop friend")
     unit = provisioned.run("systemctl show -P FragmentPath lab7-workers").stdout.strip()
     provisioned.run(f"sleep 3; echo '# tried something' | sudo tee -a {unit}; sudo systemctl daemon-reload")
     assert f"{unit} was changed since the unit lab7-workers.service began" in why()
-    assert provisioned.run("pgrep -f server.py | sort").stdout == pids
+    assert provisioned.run("pgrep -f 'python3 .*server.py$' | sort").stdout == pids
 
 
 @pytest.mark.parametrize("state", ["unit", "tmux"])

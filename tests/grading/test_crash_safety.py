@@ -85,6 +85,7 @@ def test_workers_that_could_not_be_started_again_as_they_were_are_not_ended(
     script = own_copy(lab)
     assert refused(agent, lab) == ""
     assert restored(agent)
+    wait_for(lambda: not lab.watched, "the watcher ends")
     change(script)
     assert why in refused(agent, lab)
     assert listening(lab.ports) == set(lab.ports)
