@@ -91,9 +91,9 @@ def test_a_unit_that_always_restarts_is_held_down_and_started_again(provisioned:
 
 def test_workers_of_a_unit_that_would_not_be_started_as_it_was_are_left_alone(provisioned: Machines) -> None:
     def why() -> str:
-        crash = ("lb.workers", "lb.frontend", "lb.crash-503")
-        host = provisioned.grade(*(word for name in crash for word in ("--only", name)), expected=3)
-        assert verdicts(host) == {"lb.workers": "pass", "lb.frontend": "pass", "lb.crash-503": "error"}
+        host = provisioned.grade("--only", "lb.crash-503", expected=3)
+        found = verdicts(host)
+        assert {found.pop("lb.crash-503"), *found.values()} == {"error", "pass"}
         return next(str(check["seen"]) for check in host["checks"] if check["id"] == "lb.crash-503")
 
     provisioned.run(
