@@ -178,3 +178,10 @@ def test_every_other_word_of_the_command_is_kept(words: list[str]) -> None:
     given_words = [*words[:1], "--limit", "@old", *words[1:], "--limit=x"]
     told = shlex.split(again(given_words, Path("/new")))
     assert told == ["labctl", *words, "--limit", "@/new"]
+
+
+def test_a_run_that_goes_on_is_named_in_place_of_how_it_began() -> None:
+    given_words = ["grade", "a", "--only", "x", "--only=y", "--resume", "--json", "--limit", "@old"]
+    began = {"--only": True, "--resume": False}
+    told = again(given_words, Path("/new"), began, ("--run", "R"))
+    assert told == "labctl grade a --json --run R --limit @/new"

@@ -166,19 +166,6 @@ def test_points_that_changed_within_a_run_are_told(
     assert "the points of tiny are others since this run began: labctl regrade" in err
 
 
-def test_what_goes_on_with_the_failed_is_the_same_run(
-    course: Course, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store = open_store(course.url, create=True)
-    lease = store.take("tiny", f"vm1 on {socket.gethostname()}", "theirs", 100)
-    main(course.grade("vm0", "vm1", "--only", "box.file"))
-    store.give_back(lease)
-    store.close()
-    err = capsys.readouterr().err
-    assert "labctl grade --resume --run 20" in err
-    assert "To go on with only" not in err, "one way to go on, not two"
-
-
 def test_two_names_of_one_machine_in_a_run_are_told_as_that(course: Course) -> None:
     store = open_store(course.url, create=True)
     store.take("tiny", "10.0.0.1:22", "ours", 100)
@@ -220,6 +207,8 @@ def test_a_vm_that_another_grades_is_left_alone_and_told(
     first, second = json.loads(out)["hosts"]
     assert (first["status"], second["error_cause"], second["score"]) == ("graded", "held", None)
     assert f"process {os.getpid()} (run theirs)" in err
+    assert "labctl grade --resume --run 20" in err
+    assert "To go on with only" not in err, "one way to go on, not two"
     (row,) = store.runs()
     assert (row.waiting, row.finished) == (1, None)
     store.give_back(lease)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,8 @@ sys.stdin.readline()
 """
 
 
-def test_a_process_that_was_killed_holds_nothing(store: Store, url: str) -> None:
+@contextmanager
+def another_process_that_has_it(url: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(
         [sys.executable, "-c", _TAKER, url, "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
@@ -88,6 +90,11 @@ def test_a_process_that_was_killed_holds_nothing(store: Store, url: str) -> None
         assert other.stdout is not None
         print(file=other.stdin, flush=True)
         assert other.stdout.readline() == "won\n"
+        yield other
+
+
+def test_a_process_that_was_killed_holds_nothing(store: Store, url: str) -> None:
+    with another_process_that_has_it(url) as other:
         with pytest.raises(Held):
             store.take("lab7", "vm0", RUN, 60)
         other.kill()
@@ -99,13 +106,7 @@ def test_a_process_that_proc_does_not_show_holds_its_lease_until_it_has_ended(
     store: Store, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """/proc mounted with hidepid=2 has no entry for the processes of other users."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _TAKER, url, "1"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        print(file=other.stdin, flush=True)
-        assert other.stdout.readline() == "won\n"
+    with another_process_that_has_it(url) as other:
         read = Path.read_text
 
         def hidden(path: Path, *args: str, **options: str) -> str:

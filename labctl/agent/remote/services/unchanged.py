@@ -36,7 +36,7 @@ def differs(pid: int, started: int, exe: str, argv: list[str], cwd: str) -> str:
 
 def script_of(exe: str, argv: list[str]) -> str:
     """The file that an interpreter runs; "" for another program, and where no file can be told."""
-    if not INTERPRETER.match(os.path.basename(exe.replace(DELETED, ""))):
+    if not INTERPRETER.match(os.path.basename(exe)):
         return ""
     words = iter(argv[1:])
     for word in words:
