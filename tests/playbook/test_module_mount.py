@@ -83,3 +83,15 @@ def test_a_line_is_written_whole_and_once(
     assert mounted(table, **args)["changed"] is changed
     assert table.read_text() == f"{expected}\n"
     assert mounted(table, **args)["changed"] is False
+
+
+def test_a_directory_goes_with_its_line_and_not_without(tmp_path: Path) -> None:
+    """As with Ansible: what was mounted or made by hand is nobody's to take away."""
+    table, place = tmp_path / "fstab", tmp_path / "place"
+    place.mkdir()
+    table.write_text("/dev/sdb /data ext4 defaults 0 2\n")
+    assert mounted(table, path=str(place), state="absent")["changed"] is False
+    assert place.is_dir()
+    table.write_text(f"/dev/sdc {place} ext4 defaults 0 2\n")
+    assert mounted(table, path=str(place), state="absent")["changed"] is True
+    assert not place.exists()

@@ -31,11 +31,13 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
             _table(args, path, fstab, ctx, result)
         if state == "mounted":
             _mounted(args, path, ctx, result)
-        elif state in ("unmounted", "absent"):
+        elif state == "unmounted":
             _unmounted(path, ctx, result)
-            if state == "absent" and path.startswith("/") and os.path.isdir(path) and not ctx.check:
+        elif state == "absent" and result["changed"] and path.startswith("/"):
+            # of what has no line there, Ansible leaves the mount and the directory too
+            _unmounted(path, ctx, result)
+            if os.path.isdir(path) and not ctx.check:
                 os.rmdir(path)
-                result["changed"] = True
         elif state == "remounted":
             _remounted(path, ctx, result)
     return result
