@@ -149,7 +149,13 @@ def _looked_at(balance: str) -> tuple[str, str]:
 
 
 def trial(balance: str, weights: Mapping[int, int], attempt: int = 1) -> Request[ShotReplies]:
-    return http_shots("127.0.0.1", FRONTEND, plan(balance, weights), attempt=attempt)
+    return _trial(balance, tuple(weights.items()), attempt)
+
+
+# Every check of the order asks for it in every round, and its key is long.
+@lru_cache(maxsize=32)
+def _trial(balance: str, weights: tuple[tuple[int, int], ...], attempt: int) -> Request[ShotReplies]:
+    return http_shots("127.0.0.1", FRONTEND, plan(balance, dict(weights)), attempt=attempt)
 
 
 def found_by(balance: str, weights: Mapping[int, int], replies: ShotReplies, opened: bool = True) -> Found:

@@ -5,7 +5,7 @@ what tells one balancing algorithm from another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from labctl.probes.request import Probe, Request
 from labctl.probes.system import by_shape
@@ -66,6 +66,6 @@ def http_shots(
         "wait": wait,
         "body": body,
         "attempt": attempt,
-        "shots": [{**asdict(one), "headers": [list(pair) for pair in one.headers]} for one in shots],
+        "shots": [{**vars(one), "headers": [list(pair) for pair in one.headers]} for one in shots],
     }
     return Request(HTTP_SHOTS, args, deadline=min(90.0, 15.0 + len(shots) * 0.3), alone=True)
