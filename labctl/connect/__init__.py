@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from labctl.connect import loading
@@ -31,13 +32,20 @@ __all__ = [
     "way_to",
 ]
 
+_ROOT = Path("/")
+
 
 def open_connection(
-    host: Host, deadline: Deadline, retry: Retry | None = None, command: Command | None = None
+    host: Host,
+    deadline: Deadline,
+    retry: Retry | None = None,
+    command: Command | None = None,
+    directory: Path = _ROOT,
 ) -> Connection:
     """Connect to ``host``: over SSH, or to this machine for a local host. Once, or as ``retry`` says.
 
     ``command`` may be started while logging in: ``execute`` of the same then has it, without a round trip.
+    ``directory`` is where programs start on this machine; over SSH that is the user's home.
 
     Raises :class:`Unreachable`, :class:`HostKeyChanged`, :class:`HostKeyUnknown`,
     :class:`AuthRefused` or :class:`DeadlineExceeded`; :class:`RequestError` when ssh's configuration
@@ -46,7 +54,7 @@ def open_connection(
     if host.is_local:
         from labctl.connect.local import LocalConnection
 
-        return LocalConnection(host)
+        return LocalConnection(host, directory)
     return (retry or Retry(tries=1)).connect(lambda: _connect(host, deadline, command), deadline)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 import subprocess
+from pathlib import Path
 
 from labctl.connect.stream import STDERR_TAIL, Stream
 from labctl.deadline import Deadline
@@ -13,10 +14,11 @@ from labctl.inventory import Host
 
 
 class LocalConnection:
-    """Starts programs as subprocesses."""
+    """Starts programs as subprocesses, in ``directory``."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, directory: Path) -> None:
         self.host = host
+        self._directory = directory
 
     @property
     def is_root(self) -> bool:
@@ -33,7 +35,7 @@ class LocalConnection:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            cwd="/",
+            cwd=self._directory,
             start_new_session=True,
             bufsize=0,
         )

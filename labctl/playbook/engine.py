@@ -86,6 +86,7 @@ class Run:
         self.tags = Tags.of(options.tags, options.skip_tags)
         self.mode = Mode(check=options.check, diff=options.diff)
         self._chosen = tuple(hosts)
+        self._directory = playbooks[0].path.resolve().parent
         self._dirs = [play.directory for playbook in playbooks for play in playbook.plays]
         self.world = World(inventory, hosts, options.extra_vars, self._facts_of_run(), self._dirs)
         self.steps = _steps(playbooks, self.world, hosts, options)
@@ -136,10 +137,10 @@ class Run:
         """Run everything; one host's failure ends its own part only."""
         self.preflight()
         deadline = Deadline.after(self.options.seconds)
-        self._delegates = Delegates(self.world.inventory, deadline)
+        self._delegates = Delegates(self.world.inventory, deadline, self._directory)
         for host in self._hosts.values():
             self._sessions[host.name] = Session(
-                host, deadline, become=_needs_root(self.steps), may_install=not self.options.check
+                host, deadline, self._directory, _needs_root(self.steps), may_install=not self.options.check
             )
         try:
             for step in self.steps:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from labctl.agent import Agent, Launch, Op, start_agent_on
 from labctl.connect import Connection, Retry, open_connection
@@ -22,11 +23,15 @@ class Session:
     """A host's connection, opened when something is first sent and kept until the run ends.
 
     ``become``: the agent runs as root from the start, not only when a task first needs it.
+    ``directory`` is the playbook's: where commands on this machine start, as with Ansible.
     """
 
-    def __init__(self, host: Host, deadline: Deadline, become: bool, may_install: bool = False) -> None:
+    def __init__(
+        self, host: Host, deadline: Deadline, directory: Path, become: bool, may_install: bool = False
+    ) -> None:
         self.host = host
         self.deadline = deadline
+        self.directory = directory
         self.become = become
         self.may_install = may_install
         self._connections = 0
@@ -45,7 +50,7 @@ class Session:
             retry = None if self._connections else Retry(stop=self._closed)
             command = launch.command if launch else None
             self._connection = until_closed(
-                lambda: open_connection(self.host, limit, retry, command), self._closed
+                lambda: open_connection(self.host, limit, retry, command, self.directory), self._closed
             )
             self._connections += 1
         return self._connection
@@ -120,9 +125,10 @@ class Delegates:
     Sharing one would make the hosts wait for each other's tasks.
     """
 
-    def __init__(self, inventory: Inventory, deadline: Deadline) -> None:
+    def __init__(self, inventory: Inventory, deadline: Deadline, directory: Path) -> None:
         self._inventory = inventory
         self._deadline = deadline
+        self._directory = directory
         self._lock = threading.Lock()
         self._sessions: dict[tuple[str, str], Session] = {}
 
@@ -134,7 +140,7 @@ class Delegates:
         with self._lock:
             key = (host, name)
             if key not in self._sessions:
-                self._sessions[key] = Session(self._host(name), self._deadline, become=False)
+                self._sessions[key] = Session(self._host(name), self._deadline, self._directory, become=False)
             return self._sessions[key]
 
     def _host(self, name: str) -> Host:

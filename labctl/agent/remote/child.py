@@ -153,7 +153,9 @@ def _terminated(_signum: int, _frame: object) -> None:
 
 
 def become(user: str) -> None:
-    """Turn this process into ``user``: groups, gid, uid, HOME and working directory."""
+    """Turn this process into ``user``: groups, gid, uid and HOME. As after sudo, it stays where it is if it
+    may.
+    """
     import pwd
 
     entry = pwd.getpwnam(user)
@@ -163,8 +165,15 @@ def become(user: str) -> None:
     os.setgid(entry.pw_gid)
     os.setuid(entry.pw_uid)
     os.environ.update(HOME=entry.pw_dir, USER=entry.pw_name, LOGNAME=entry.pw_name, SHELL=entry.pw_shell)
+    _leave_what_is_closed_to_us(entry.pw_dir)
+    sys.stderr.flush()
+
+
+def _leave_what_is_closed_to_us(home: str) -> None:
+    """Go home, or to the root, from a directory that the user may not read."""
+    if os.access(".", os.R_OK):
+        return
     try:
-        os.chdir(entry.pw_dir)
+        os.chdir(home)
     except OSError:
         os.chdir("/")
-    sys.stderr.flush()
