@@ -6,7 +6,8 @@ import base64
 import json
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import dns.exception
@@ -107,28 +108,25 @@ def current_key(key: str) -> str:
 
 def wire_args(args: Json) -> dict[str, Any]:
     """What the agent is sent: it only carries bytes."""
-    query = base64.b64encode(make_query(args).to_wire()).decode()
+    number = secrets.token_bytes(2)
+    query = number + _query(absolute(str(args["name"])), str(args["type"]), bool(args["recurse"]))
     return {
         "server": args["at"],
         "port": args["port"],
         "tcp": args["tcp"],
-        "query": query,
+        "query": base64.b64encode(query).decode(),
         "wait": WAIT,
         "tries": TRIES,
     }
 
 
-def make_query(args: Json) -> dns.message.QueryMessage:
-    message = dns.message.make_query(
-        dns.name.from_text(absolute(str(args["name"]))),
-        str(args["type"]),
-        use_edns=0,
-        payload=1232,
-    )
-    message.id = secrets.randbits(16)
-    if not args["recurse"]:
+@lru_cache(maxsize=1024)
+def _query(name: str, kind: str, recurse: bool) -> bytes:
+    """A query without the two bytes of its number, which come first: the same for all VMs of a class."""
+    message = dns.message.make_query(dns.name.from_text(name), kind, use_edns=0, payload=1232)
+    if not recurse:
         message.flags &= ~dns.flags.RD
-    return message
+    return message.to_wire()[2:]
 
 
 @dataclass(frozen=True)
@@ -152,11 +150,21 @@ def interpret(data: Json) -> DnsAnswer:
 
 def parse(raw: bytes, seconds: float) -> DnsAnswer:
     """A response's bytes as an answer; status "malformed" when they are none."""
+    # a class's VMs say the same of most names; what its number is says nothing
+    read = _read_once if len(raw) <= _SMALL else _read
+    return replace(read(b"\0\0" + raw[2:]), seconds=round(seconds, 4))
+
+
+def _read(raw: bytes) -> DnsAnswer:
     try:
-        message = dns.message.from_wire(raw, ignore_trailing=True)
-        return _answer(message, seconds)
+        return _answer(dns.message.from_wire(raw, ignore_trailing=True))
     except (dns.exception.DNSException, ValueError, IndexError, RecursionError):
-        return _silent("malformed", seconds)
+        return _silent("malformed", 0.0)
+
+
+#: Bytes of an answer that is kept; with so many of them it stays at some MB, whatever VMs send.
+_SMALL = 512
+_read_once = lru_cache(maxsize=256)(_read)
 
 
 def ask_outside(args: Json, seconds: float) -> DnsAnswer:
@@ -168,7 +176,7 @@ def _silent(status: str, seconds: float) -> DnsAnswer:
     return DnsAnswer(status, "", False, False, (), (), round(seconds, 4))
 
 
-def _answer(message: dns.message.Message, seconds: float) -> DnsAnswer:
+def _answer(message: dns.message.Message) -> DnsAnswer:
     return DnsAnswer(
         status="answered",
         rcode=dns.rcode.to_text(message.rcode()),
@@ -176,7 +184,7 @@ def _answer(message: dns.message.Message, seconds: float) -> DnsAnswer:
         recursion=bool(message.flags & dns.flags.RA),
         answers=_records(message.answer),
         authority=_records(message.authority),
-        seconds=round(seconds, 4),
+        seconds=0.0,
     )
 
 

@@ -81,12 +81,18 @@ def open_store(url: str | None = None, *, create: bool = False) -> Store:
 
 def _parsed(text: str, shown: str) -> URL:
     try:
-        return make_url(text)
+        url = make_url(text)
     except ValueError as err:  # SQLAlchemy makes a number of whatever is behind the last colon
         raise StoreError(
             f"{shown!r} is no database's URL: what follows its last ':' is no port",
             hint="for example postgresql+psycopg://user@host:5432/labctl, or user@[::1]:5432",
         ) from err
+    if url.get_backend_name() not in ("sqlite", "postgresql"):
+        raise StoreError(
+            f"labctl keeps its results in SQLite or PostgreSQL, and {shown!r} is neither",
+            hint="for example sqlite:////srv/results.sqlite or postgresql+psycopg://user@host/labctl",
+        )
+    return url
 
 
 def _file(url: URL, shown: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ from labctl.whoami import name_or_number
 
 def this_process() -> dict[str, Any]:
     """``user``, ``machine``, ``pid``, and what tells this process from a later one of the same number."""
+    return _process(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> dict[str, Any]:
     return {
         "user": name_or_number(),
         "machine": socket.gethostname(),
         "where": _where(),
-        "pid": os.getpid(),
-        "began": _began(os.getpid()),
+        "pid": pid,
+        "began": _began(pid),
     }
 
 

@@ -6,11 +6,12 @@ import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, text, update
+from sqlalchemy import bindparam, delete, select, text, update
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import IntegrityError
 
 from labctl.errors import HostError
 from labctl.store.holder import described, has_ended, this_process
@@ -30,7 +31,6 @@ class LeaseLost(HostError):
 
 
 # Made once, as a class repeats them.
-_TAKE = insert(leases)
 _THIS = (leases.c.lab == bindparam("of_lab"), leases.c.vm == bindparam("of_vm"))
 _FIND = select(leases).where(*_THIS).with_for_update()
 _REPLACE = update(leases).where(*_THIS)
@@ -62,14 +62,12 @@ def take(connection: Connection, lab: str, vm: str, run: str, seconds: float) ->
     this = {"of_lab": lab, "of_vm": vm}
     found = None
     while found is None:
-        try:
-            with connection.begin_nested():
-                connection.execute(_TAKE, {"lab": lab, "vm": vm, **mine})
-        except IntegrityError:
-            # There is one; with PostgreSQL it may be given back before we look, and then it is our turn.
-            found = connection.execute(_FIND, this).one_or_none()
-        else:
+        if connection.execute(
+            _insert(connection.dialect.name), {"lab": lab, "vm": vm, **mine}
+        ).scalar_one_or_none():
             return lease
+        # There is one; with PostgreSQL it may be given back before we look, and then it is our turn.
+        found = connection.execute(_FIND, this).one_or_none()
     if found.expires < now or has_ended(found.holder):
         connection.execute(_REPLACE, {**this, **mine})
         return lease
@@ -82,6 +80,13 @@ def take(connection: Connection, lab: str, vm: str, run: str, seconds: float) ->
         f"it is being graded since {found.since} by {described(found.holder)} (run {found.run})",
         hint=f"wait for them, then grade it again; if they were stopped, in {_wait(found, now)}",
     )
+
+
+@lru_cache(maxsize=2)
+def _insert(dialect: str) -> Any:
+    """A lease where there is none; gives back nothing where there is one."""
+    insert = import_module(f"sqlalchemy.dialects.{dialect}").insert
+    return insert(leases).on_conflict_do_nothing().returning(leases.c.token)
 
 
 def release(connection: Connection, lease: Lease) -> bool:
