@@ -74,7 +74,9 @@ def test_no_database_and_no_database_at_all_are_told_apart(tmp_path: Path) -> No
         open_store(f"sqlite:///{tmp_path}/text")
     with pytest.raises(StoreError, match="no database's URL"):
         open_store("results.sqlite")
-    with pytest.raises(StoreError, match="SQLite or PostgreSQL, and 'mysql://ann:.*@host/labctl' is neither"):
+    with pytest.raises(
+        StoreError, match=r"SQLite or PostgreSQL, and .mysql://ann:.*@host/labctl. is neither"
+    ):
         open_store("mysql://ann:secret@host/labctl")
 
 
