@@ -70,8 +70,13 @@ def run(one: Contender, memory: bool = False) -> Sample:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     status = process.wait(LONGEST)
             finally:
+                # Ansible's workers are in sessions of their own
+                late = _tree(process.pid) if process.returncode is None else []
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
+                for pid in late:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 process.wait()
                 watch.stop()
             wall = time.perf_counter() - began

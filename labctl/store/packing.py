@@ -21,7 +21,8 @@ class Damaged(Exception):
 
 
 def packed(document: Any) -> bytes:
-    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 6)
+    # level 3: half the time of zlib's own level, for a ninth more bytes
+    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 3)
 
 
 def unpacked(data: bytes | None) -> dict[str, Any]:
