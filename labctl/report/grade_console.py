@@ -184,7 +184,7 @@ def _total(console: Console, host: Mapping[str, Any]) -> None:
         reasons: dict[str, int] = {}
         for one in host["left_out"]:
             reasons[one["reason"]] = reasons.get(one["reason"], 0) + 1
-        told = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        told = ", ".join(f"{count} {_safe(reason)}" for reason, count in reasons.items())
         _wrapped(console, f"{len(host['left_out'])} checks left out: {told}", "", "  ")
 
 
