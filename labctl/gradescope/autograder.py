@@ -33,7 +33,7 @@ from labctl.gradescope.receipts import (
 )
 from labctl.gradescope.settings import NAME, Settings
 from labctl.gradescope.submission import GRADED, Submission, read_submission
-from labctl.grading import load_lab
+from labctl.grading import Lab, load_lab
 from labctl.report.gradescope import gradescope_results, results_text
 from labctl.report.text import plain
 
@@ -87,7 +87,7 @@ def _results(settings: Settings, submission: Submission, root: Path) -> dict[str
             file = (file or Path(os.devnull)) if has_answers(lab) else None
             run = live.grade(root, students[0]["host"], file)
         else:
-            receipt = _receipt(settings, submission, students, root / "submission")
+            receipt = _receipt(settings, lab, submission, students, root / "submission")
             host, unjudged = with_answers(receipt, lab, answers)
             run = {**receipt.run, "hosts": [host]}
             if judged_by_staff(receipt):
@@ -123,7 +123,11 @@ def _students(settings: Settings, submission: Submission) -> list[Mapping[str, s
 
 
 def _receipt(
-    settings: Settings, submission: Submission, students: list[Mapping[str, str]], directory: Path
+    settings: Settings,
+    lab: Lab,
+    submission: Submission,
+    students: list[Mapping[str, str]],
+    directory: Path,
 ) -> Receipt:
     """The newest of the receipts handed in that is good for this submission. Raises :class:`ReceiptError`
     for the one that comes nearest to it.
@@ -141,6 +145,7 @@ def _receipt(
             continue
         try:
             _check(receipt, settings, submission, students)
+            _check_points(receipt, lab)
             good.append(receipt)
         except ReceiptError as err:
             problems.insert(0, err)  # what is the matter with a true one is worth more
@@ -178,6 +183,21 @@ def _check(
     if age < -_SKEW:
         raise ReceiptError(
             "the receipt was made after it was handed in", hint="tell the staff: a clock is wrong"
+        )
+    if settings.not_before and receipt.signed < datetime.fromisoformat(settings.not_before):
+        raise ReceiptError(
+            f"the receipt was signed on {_day(receipt.signed)}, and the staff have made newer ones since",
+            hint="hand in the one that lies in your home on your VM now, or ask the staff for it",
+        )
+
+
+def _check_points(receipt: Receipt, lab: Lab) -> None:
+    """Whether it was made by this lab's points. Raises :class:`ReceiptError`."""
+    others = lab.other_points(receipt.host)
+    if others:
+        raise ReceiptError(
+            f"the receipt was made by other points than this autograder's {lab.name} ({others[0]})",
+            hint="tell the staff: they deliver a new receipt, or build the autograder again",
         )
 
 

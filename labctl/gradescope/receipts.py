@@ -36,7 +36,8 @@ class ReceiptError(LabctlError):
 class Receipt:
     """What was signed. ``run`` is the run's document without hosts, ``host`` the VM's as ``grade --json``
     has it, its evidence and target included; ``user`` is the student, ``graded`` when the VM was looked at.
-    ``secrets`` are what the answers to some questions are compared with. ``signed`` is when, "" of old.
+    ``secrets`` are what the answers to some questions are compared with. ``signed`` is when; of receipts that
+    do not say, ``graded``.
     """
 
     user: str
@@ -44,7 +45,7 @@ class Receipt:
     host: Mapping[str, Any]
     graded: datetime
     secrets: Mapping[str, str]
-    signed: str = ""
+    signed: datetime
 
 
 def receipt_name(lab: str) -> str:
@@ -135,7 +136,7 @@ def read_receipt(data: bytes, public: bytes, sealing: bytes) -> Receipt:
         host=document["host"],
         graded=graded,
         secrets=document["secrets"],
-        signed=str(told.get("signed", "")),
+        signed=datetime.fromisoformat(told["signed"]) if "signed" in told else graded,
     )
 
 

@@ -154,6 +154,27 @@ def test_of_two_receipts_of_one_run_the_one_signed_later_counts(upload: Upload) 
         assert points(upload.graded()) == 56
 
 
+def test_a_receipt_kept_from_earlier_does_not_undo_what_staff_judged_since(upload: Upload) -> None:
+    first = upload.receipt()
+    corrected = upload.receipt(READ_ONLY | {"host": "student1"})
+    since = json.loads(json.loads(corrected)["says"])["signed"]
+    upload.hand_in(first, "first.json")
+    assert points(upload.graded()) == 60
+    refused(upload, "and the staff have made newer ones", not_before=since)
+    upload.hand_in(corrected)
+    assert points(upload.graded(not_before=since)) == 56
+    assert points(upload.graded()) == 56
+
+
+def test_a_receipt_by_other_points_than_the_labs_is_refused(upload: Upload) -> None:
+    first, *others = GOOD["checks"]
+    dearer = [{**first, "score": 100.0, "max_score": 100.0}, *others]
+    unknown = [{**first, "id": "nfs.gone"}, *others]
+    for checks in (dearer, unknown, others):
+        upload.hand_in(upload.receipt({**GOOD, "checks": checks}))
+        refused(upload, "other points than this autograder's lab7")
+
+
 def test_what_is_the_matter_with_a_true_receipt_is_told_before_that_another_is_damaged(
     upload: Upload,
 ) -> None:

@@ -7,6 +7,7 @@ import json
 import stat
 import subprocess
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,32 @@ def test_a_live_zip_holds_its_own_key_and_of_the_inventory_what_a_grader_needs(
     inventory.write_text(json.dumps(values))
     assert "the staff's own key" in str(built(tmp_path, inventory, "--live", str(key), status=2))
     assert "no OpenSSH private key" in str(built(tmp_path, inventory, "--live", f"{key}.pub", status=2))
+
+
+def test_the_first_receipt_that_counts_is_named_as_a_time(tmp_path: Path, inventory: Path) -> None:
+    make_keys(tmp_path / "keys")
+    archive = built(tmp_path, inventory, "--not-before", "2026-11-22T18:00+01:00")
+    assert isinstance(archive, zipfile.ZipFile)
+    first = Settings.from_json(archive.read(NAME).decode()).not_before
+    assert datetime.fromisoformat(first) == datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
+    assert "is no time: write it as" in str(built(tmp_path, inventory, "--not-before", "now", status=2))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--late-percent", "nan"),
+        ("--max-age", "nan"),
+        ("--attempt-hours", "inf"),
+        ("--attempt-hours", "1e12"),
+    ],
+)
+def test_what_cannot_be_counted_with_is_refused(
+    tmp_path: Path, inventory: Path, option: str, value: str
+) -> None:
+    make_keys(tmp_path / "keys")
+    told = str(built(tmp_path, inventory, option, value, status=2))
+    assert f"Invalid value for '{option}'" in told
 
 
 def test_what_is_missing_is_said_before_anything_is_written(tmp_path: Path, inventory: Path) -> None:
