@@ -19,6 +19,7 @@ from world import SECRET
 from labctl.errors import RequestError
 from labctl.gradescope import ReceiptError, make_keys, open_keys, read_receipt, receipt_name, sign_receipt
 from labctl.gradescope.autograder import autograde
+from labctl.gradescope.submission import address
 
 
 def refused(upload: Upload, told: str, **values: Any) -> None:
@@ -110,6 +111,13 @@ def test_another_students_receipt_is_refused(upload: Upload) -> None:
     assert points(upload.graded()) == 60
     upload.emails = ["nobody@example.org"]
     refused(upload, "class list has nobody with the address nobody@example.org")
+
+
+def test_letters_that_only_look_like_others_are_another_address(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.emails = ["\u212aim@example.org"]  # the Kelvin sign
+    refused(upload, "class list has nobody")
+    assert address("JOSE\u0301@Example.org") == address("jos\xe9@example.org")
 
 
 def test_a_group_may_hand_in_the_receipt_of_any_of_them(upload: Upload) -> None:

@@ -38,5 +38,12 @@ def test_points_of_another_rubric_are_not_signed(tmp_path: Path, monkeypatch: py
     assert f"no receipt: the points of lab7 are others since: labctl regrade {RUN}" in told
 
 
+def test_a_vm_that_changed_hands_is_not_signed_for_its_new_student(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = delivered(tmp_path, monkeypatch, GOOD, lab_user="kim")
+    assert "no receipt: it was graded for alice, and the inventory has kim there now" in told
+
+
 def test_a_grade_that_is_not_complete_is_not_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no receipt: its grade is not complete" in delivered(tmp_path, monkeypatch, LOST)
