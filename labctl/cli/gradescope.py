@@ -216,7 +216,8 @@ def build(
     access = None
     if live:
         names = {row["host"] for row in students.values()}
-        access = access_with(live, [host for name, host in setting.inventory.hosts.items() if name in names])
+        every = list(setting.inventory.hosts.values())
+        access = access_with(live, [host for host in every if host.name in names], every)
     else:
         found = open_keys(keys_directory(keys))
         public, sealing = base64.b64encode(found.public).decode(), found.sealing.decode()
