@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import base64
 import os
-import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from labctl.errors import CourseError
 from labctl.files import write_whole
 from labctl.gradescope import live
 from labctl.gradescope.answers import find_answers, has_answers, judged_by_staff, with_answers
+from labctl.gradescope.handed_in import files_in
 from labctl.gradescope.receipts import (
     MAX_BYTES,
     Receipt,
@@ -43,8 +42,8 @@ SAID = "said"
 _MOST_TIMES = 1000
 #: How far the clocks of the staff's machine and of Gradescope may differ.
 _SKEW = timedelta(minutes=10)
-#: Of a submission so many files are looked at: it may be an archive of anything.
-_MOST_FILES, _MOST_READ = 20_000, 200
+#: Of a submission so many files are read.
+_MOST_READ = 200
 
 
 class NoGrade(Exception):
@@ -58,12 +57,15 @@ def autograde(root: Path) -> int:
         settings = Settings.from_json((root / "source" / NAME).read_text(encoding="utf-8"))
         submission = read_submission(root / "submission_metadata.json")
         results = _results(settings, submission, root)
+        results["execution_time"] = round(time.monotonic() - began, 2)
+        (root / "results").mkdir(exist_ok=True)
+        write_whole(root / "results" / "results.json", results_text(results), mode=0o644)
     except (NoGrade, CourseError, OSError, ValueError) as err:
         print(plain(f"no grade: {err}"), file=sys.stderr)
         return 1
-    results["execution_time"] = round(time.monotonic() - began, 2)
-    (root / "results").mkdir(exist_ok=True)
-    write_whole(root / "results" / "results.json", results_text(results), mode=0o644)
+    except (AttributeError, LookupError, RecursionError, TypeError) as err:
+        print(plain(f"no grade: {type(err).__name__}: {err}"), file=sys.stderr)
+        return 1
     return 0
 
 
@@ -202,17 +204,16 @@ def _check_points(receipt: Receipt, lab: Lab) -> None:
 
 
 def _files(directory: Path, first: str) -> Iterator[tuple[str, bytes]]:
-    """The files handed in with their names, ``first`` and other JSON before the rest, each up to the size of
-    a receipt. Links are not followed.
+    """The files handed in with their names, each up to the size of a receipt: ``first``, others called like
+    a receipt, and other JSON before the rest.
     """
-    found = (Path(folder) / name for folder, _, names in os.walk(directory) for name in names)
-    paths = sorted(
-        islice(found, _MOST_FILES),
-        key=lambda path: (path.name != first, path.suffix.lower() != ".json", path),
-    )
-    for path in paths[:_MOST_READ]:
-        info = path.lstat()
-        if stat.S_ISREG(info.st_mode) and info.st_size <= MAX_BYTES:
+
+    def rank(path: Path) -> tuple[bool, bool, bool]:
+        name = path.name.lower()
+        return path.name != first, "receipt" not in name, not name.endswith(".json")
+
+    for path in sorted(files_in(directory), key=rank)[:_MOST_READ]:
+        if path.lstat().st_size <= MAX_BYTES:
             yield path.name, path.read_bytes()
 
 

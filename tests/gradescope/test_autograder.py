@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,36 @@ def test_a_receipt_among_many_other_files_is_found(upload: Upload) -> None:
     assert points(upload.graded()) == 60
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_a_true_receipt_under_another_name_is_found(upload: Upload, encoding: str) -> None:
+    for number in range(250):
+        upload.hand_in("{}", f"a{number:03}.json")
+    parts = json.loads(upload.receipt())
+    text = json.dumps(dict(sorted(parts.items(), key=lambda one: one[0] == "labctl_receipt")))
+    upload.hand_in(text.encode(encoding), "My Receipt (1).txt")
+    assert points(upload.graded()) == 60
+
+
+def test_a_receipt_that_nobody_would_read_is_not_signed(upload: Upload) -> None:
+    with pytest.raises(ReceiptError, match="no autograder reads it"):
+        upload.receipt({**GOOD, "evidence": os.urandom(4 << 20).hex()})
+
+
+def test_a_submission_thousands_of_directories_deep_is_looked_through(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    here = os.open(upload.root / "submission", os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("a", dir_fd=here)
+        inner = os.open("a", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    try:
+        assert points(upload.graded()) == 60
+    finally:
+        subprocess.run(["rm", "-r", str(upload.root / "submission/a")], check=True)
+
+
 def test_a_submission_of_links_and_devices_is_not_followed(upload: Upload, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text(upload.receipt())
     directory = upload.root / "submission"
@@ -262,6 +293,23 @@ def test_metadata_that_cannot_be_read_makes_no_score(
         assert autograde(upload.root) == 1
         assert "no grade:" in capsys.readouterr().err
     assert not (upload.root / "results/results.json").exists()
+
+
+def test_a_receipt_of_an_older_labctl_and_results_that_do_not_fit_end_in_words(
+    upload: Upload, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = {key: value for key, value in GOOD["target"].items() if key != "answered"}
+    upload.hand_in(upload.receipt({**GOOD, "target": target}))
+    assert points(upload.graded()) == 60
+    (upload.root / "results/results.json").unlink()
+    for host, told in (
+        ({**GOOD, "evidence": []}, "TypeError"),
+        ({**GOOD, "checks": GOOD["checks"] * 100}, "the results do not fit"),
+    ):
+        upload.hand_in(upload.receipt(host))
+        upload.hand_in("{}", "answers.yml")
+        upload.failed()
+        assert f"no grade: {told}" in capsys.readouterr().err
 
 
 # -- keys --------------------------------------------------------------------------------------------
