@@ -34,7 +34,7 @@ from labctl.gradescope.settings import NAME, Settings
 from labctl.gradescope.submission import GRADED, Submission, read_submission
 from labctl.grading import Lab, load_lab
 from labctl.report.gradescope import gradescope_results, results_text
-from labctl.report.text import plain
+from labctl.report.text import plain, points
 
 #: In the extra_data of results that were kept: what they said by themselves.
 SAID = "said"
@@ -275,7 +275,7 @@ def _with_lateness(results: dict[str, Any], settings: Settings, submission: Subm
         results["score"] = round(full * share, 2)
         results["output"] += (
             f" {settings.late_percent:g} % of the points are taken off for each day begun: "
-            f"{results['score']:g} of {full:g} are left."
+            f"{points(results['score'])} of {points(full)} are left."
         )
     return results
 
