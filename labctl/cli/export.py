@@ -17,6 +17,7 @@ from labctl.cli.output import remove_output, write_output
 from labctl.cli.results import results
 from labctl.errors import HostError, RequestError
 from labctl.report.formats import FORMATS, only
+from labctl.report.text import plain
 
 if TYPE_CHECKING:
     from labctl.inventory import Host, Inventory
@@ -70,6 +71,11 @@ def export(
     document = run_of(store, store.find(run), vm, setting.inventory, evidence=form.evidence)
     if form.grades and not partial:
         _check_whole(document)
+    for host in document["hosts"]:
+        other = _other_student(setting.inventory, host)
+        if other:
+            told = f"{host['host']} was graded for {other}, and the inventory has another student there now"
+            click.echo(f"{plain(told, multiline=False)}: written without a student", err=True)
     missing = [host["host"] for host in document["hosts"] if host["score"] is None]
     if form.each:
         written = _write_each(document, form, output, single=vm is not None)
@@ -125,16 +131,23 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
                 row["evidence"] = seen
         # of the run's VMs alone: what is wrong with another in the inventory is not this run's matter
         student = student_of(inventory.hosts[name]) if name in inventory.hosts else {}
-        if student:
+        if student and not _other_student(inventory, row):
             row["student"] = student
         hosts.append(row)
     return {"schema": 1, **about, "hosts": hosts, "statistics": statistics(hosts)}
 
 
+def _other_student(inventory: Inventory, document: Mapping[str, Any]) -> str:
+    """For whom a VM was graded that is another student's now; "" when it is not."""
+    from labctl.grading import handed_over
+
+    host = inventory.hosts.get(document["host"])
+    return handed_over(host, document) if host else ""
+
+
 def student_of(host: Host) -> dict[str, str]:
     """``name``, ``email``, ``sid`` and ``user`` as the class list has them; what it lacks is left out."""
     values = {key: host.value(f"student_{key}") for key in ("name", "email", "sid", "user")}
-    # what a template made may be a number or a date: better as it is than not at all
     # what a template made may be a number or a date: better as it is than not at all
     texts = {key: value for key, value in values.items() if value is not None}
     return {key: str(value) for key, value in texts.items() if not isinstance(value, list | dict)}
@@ -153,6 +166,11 @@ def _write_each(document: Mapping[str, Any], form: Format, output: Path, *, sing
         except OSError as err:
             raise RequestError(f"cannot make the directory {output}: {err.strerror}") from err
         paths = [output / _file_name(host["host"], form.ending) for host in document["hosts"]]
+        others = sorted(path.name for path in output.glob(f"*{form.ending}") if path not in paths)
+        if others:
+            more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+            named = plain(", ".join(others[:5]), multiline=False)
+            click.echo(f"{output}: not of this run, and still there: {named}{more}", err=True)
     for host, path in zip(document["hosts"], paths, strict=True):
         if host["score"] is None:
             remove_output(path)  # of another run: it would be taken for this one's

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +114,10 @@ def deliver_run(
         if host.name not in attempts:
             raise NotDelivered("no receipt: the run ended before its turn")
         attempt = attempts[host.name]
+        if attempt.document["score"] is not None and lab.other_points(attempt.document):
+            raise NotDelivered(
+                f"no receipt: the points of {lab.name} are others since: labctl regrade {run}, then again"
+            )
         document = {**attempt.document, "evidence": store.evidence(attempt)}
         return leave(host, about, document, keys, secrets_for(lab.rubric, host, staff))
 
@@ -128,8 +134,22 @@ def deliver_run(
     return 0 if done == len(names) else 3
 
 
+def _moment(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+    """A time as ISO 8601 writes it; what names no zone is in this machine's."""
+    try:
+        return datetime.fromisoformat(value).astimezone().isoformat() if value else ""
+    except (ValueError, OverflowError) as err:
+        raise click.BadParameter(f"{value!r} is no time: write it as 2026-11-22T18:00") from err
+
+
+def _finite(_ctx: click.Context, _param: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no number that can be counted with")
+    return value
+
+
 def _number(name: str, kind: click.ParamType[Any], default: float, help: str) -> Callable[[Any], Any]:
-    return click.option(name, type=kind, default=default, show_default=True, help=help)
+    return click.option(name, type=kind, callback=_finite, default=default, show_default=True, help=help)
 
 
 @gradescope.command("build")
@@ -147,9 +167,16 @@ def _number(name: str, kind: click.ParamType[Any], default: float, help: str) ->
 @click.option("--lab", "lab_name", help="Which lab. Default: labctl.toml's.")
 @keys_option
 @_number("--max-age", click.FloatRange(0.1, 366), 14, "Days a receipt is good for.")
+@click.option(
+    "--not-before",
+    callback=_moment,
+    metavar="TIME",
+    default="",
+    help="Receipts signed earlier do not count: 2026-11-22T18:00, in this machine's zone or with its own.",
+)
 @_number("--late-percent", click.FloatRange(0, 100), 0, "Taken off for each day begun after the deadline.")
 @_number("--attempts", click.IntRange(0), 0, "Submissions graded in --attempt-hours; 0: any number.")
-@_number("--attempt-hours", click.FloatRange(0.1), 24, "Hours in which attempts are counted.")
+@_number("--attempt-hours", click.FloatRange(0.1, 8784), 24, "Hours in which attempts are counted.")
 @click.option(
     "--live",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
@@ -163,6 +190,7 @@ def build(
     lab_name: str | None,
     keys: Path | None,
     max_age: float,
+    not_before: str,
     late_percent: float,
     attempts: int,
     attempt_hours: float,
@@ -188,7 +216,8 @@ def build(
     access = None
     if live:
         names = {row["host"] for row in students.values()}
-        access = access_with(live, [host for name, host in setting.inventory.hosts.items() if name in names])
+        every = list(setting.inventory.hosts.values())
+        access = access_with(live, [host for host in every if host.name in names], every)
     else:
         found = open_keys(keys_directory(keys))
         public, sealing = base64.b64encode(found.public).decode(), found.sealing.decode()
@@ -199,9 +228,11 @@ def build(
         public=public,
         sealing=sealing,
         max_age=max_age,
+        not_before=not_before,
         late_percent=late_percent,
         attempts=attempts,
         attempt_hours=attempt_hours,
     )
     write_output(output, make(settings, setting.course.graders, access))
-    click.echo(f"{output}: {lab.name}, {len(students)} students, {settings.mode}", err=True)
+    since = f" signed from {not_before} on" if not_before and not live else ""
+    click.echo(f"{output}: {lab.name}, {len(students)} students, {settings.mode}{since}", err=True)

@@ -26,6 +26,7 @@ __all__ = [
     "Stream",
     "check_configuration",
     "kept_hops",
+    "login_keys",
     "open_connection",
     "record_key",
     "shown_key",
@@ -98,6 +99,17 @@ def record_key(shown: Shown) -> None:
     from labctl.connect import trust
 
     trust.record(shown)
+
+
+def login_keys(host: Host) -> dict[bytes, Path]:
+    """The public halves of the key files with which ``host`` and its jump hosts are logged in to.
+
+    Raises :class:`RequestError` when ssh's configuration cannot be followed.
+    """
+    from labctl.connect.keys import public_key
+
+    files = [path for one in way_to(host) for path in ((one.key,) if one.key else one.identity_files)]
+    return {public: path for path in dict.fromkeys(files) if (public := public_key(path))}
 
 
 def way_to(host: Host) -> tuple[Server, ...]:

@@ -11,7 +11,7 @@ import binascii
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -121,6 +121,15 @@ def _of_file(path: Path, agent: _Agent, offers: Offers, *, required: bool) -> Of
         raise AuthRefused(why, hint=offers.hint(""))
     # One that only ssh's configuration names, or its defaults, may be missing: ssh goes on, too.
     return None
+
+
+def public_key(path: Path) -> bytes | None:
+    """The public half of a private key's file, which may have a passphrase; None when it is not to be had."""
+    found = _public_half(path)
+    if found is None:
+        with suppress(OSError, paramiko.SSHException, paramiko.pkey.UnknownKeyType, TypeError, ValueError):
+            found = paramiko.PKey.from_path(path).asbytes()
+    return found
 
 
 @lru_cache(maxsize=8)

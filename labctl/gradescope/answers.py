@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 from typing import Any
 
+from labctl.gradescope.handed_in import files_in
 from labctl.gradescope.receipts import Receipt
 from labctl.grading import ANSWER, Evidence, Lab, regrade
 from labctl.grading.answers import Answers, AnswersError, add_answers, read_answers
@@ -30,21 +30,21 @@ def find_answers(directory: Path, lab: Lab) -> tuple[Path | None, Answers, str]:
         return None, _NONE, ""
     every = [
         path
-        for path in sorted(directory.rglob("*"))
-        if stat.S_ISREG(path.lstat().st_mode)
+        for path in files_in(directory)
         # what a Mac puts into archives
-        and not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(directory).parts)
+        if not any(part.startswith(".") or part == "__MACOSX" for part in path.relative_to(directory).parts)
     ]
     files = [path for path in every if path.name.lower().endswith(_SUFFIXES)]
-    files = [path for path in files if path.name.lower() == _NAME] or files
+    named = [path for path in files if path.name.lower() == _NAME]
+    files = [path for path in named if len(path.parts) == len(named[0].parts)] or files
     if not files:
         near = next((path.name for path in every if "answer" in path.name.lower()), "")
         said = f"call {near} {_NAME} and hand it in again" if near else f"hand in {_NAME} with the receipt"
         return None, _NONE, f"There is no file of answers (.yml) among what you handed in: {said}."
     if len(files) > 1:
-        names = ", ".join(path.name for path in files[:5])
+        names = ", ".join(path.relative_to(directory).as_posix() for path in files[:5])
         told = f"There are {len(files)} files of answers, and only one can count: {names}."
-        return None, _NONE, f"{told} Call it {_NAME}."
+        return None, _NONE, f"{told} {'Leave the others away' if named else f'Call it {_NAME}'}."
     try:
         return files[0], read_answers(files[0], lab.rubric), ""
     except AnswersError as err:
@@ -65,7 +65,7 @@ def with_answers(receipt: Receipt, lab: Lab, answers: Answers) -> tuple[dict[str
     has to be tried on the VM is left out, with its points: it is for staff.
     """
     host = receipt.host
-    if judged_by_staff(receipt) or (host["target"]["answered"] and not answers.texts):
+    if judged_by_staff(receipt) or (host["target"].get("answered") and not answers.texts):
         return dict(host), []
     written = Evidence()
     add_answers(written, answers, lab.rubric, receipt.secrets)

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import base64
 import os
-import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from labctl.errors import CourseError
 from labctl.files import write_whole
 from labctl.gradescope import live
 from labctl.gradescope.answers import find_answers, has_answers, judged_by_staff, with_answers
+from labctl.gradescope.handed_in import files_in
 from labctl.gradescope.receipts import (
     MAX_BYTES,
     Receipt,
@@ -33,9 +32,9 @@ from labctl.gradescope.receipts import (
 )
 from labctl.gradescope.settings import NAME, Settings
 from labctl.gradescope.submission import GRADED, Submission, read_submission
-from labctl.grading import load_lab
+from labctl.grading import Lab, load_lab
 from labctl.report.gradescope import gradescope_results, results_text
-from labctl.report.text import plain
+from labctl.report.text import plain, points
 
 #: In the extra_data of results that were kept: what they said by themselves.
 SAID = "said"
@@ -43,8 +42,8 @@ SAID = "said"
 _MOST_TIMES = 1000
 #: How far the clocks of the staff's machine and of Gradescope may differ.
 _SKEW = timedelta(minutes=10)
-#: Of a submission so many files are looked at: it may be an archive of anything.
-_MOST_FILES, _MOST_READ = 20_000, 200
+#: Of a submission so many files are read.
+_MOST_READ = 200
 
 
 class NoGrade(Exception):
@@ -58,12 +57,15 @@ def autograde(root: Path) -> int:
         settings = Settings.from_json((root / "source" / NAME).read_text(encoding="utf-8"))
         submission = read_submission(root / "submission_metadata.json")
         results = _results(settings, submission, root)
+        results["execution_time"] = round(time.monotonic() - began, 2)
+        (root / "results").mkdir(exist_ok=True)
+        write_whole(root / "results" / "results.json", results_text(results), mode=0o644)
     except (NoGrade, CourseError, OSError, ValueError) as err:
         print(plain(f"no grade: {err}"), file=sys.stderr)
         return 1
-    results["execution_time"] = round(time.monotonic() - began, 2)
-    (root / "results").mkdir(exist_ok=True)
-    write_whole(root / "results" / "results.json", results_text(results), mode=0o644)
+    except (AttributeError, LookupError, RecursionError, TypeError) as err:
+        print(plain(f"no grade: {type(err).__name__}: {err}"), file=sys.stderr)
+        return 1
     return 0
 
 
@@ -87,7 +89,7 @@ def _results(settings: Settings, submission: Submission, root: Path) -> dict[str
             file = (file or Path(os.devnull)) if has_answers(lab) else None
             run = live.grade(root, students[0]["host"], file)
         else:
-            receipt = _receipt(settings, submission, students, root / "submission")
+            receipt = _receipt(settings, lab, submission, students, root / "submission")
             host, unjudged = with_answers(receipt, lab, answers)
             run = {**receipt.run, "hosts": [host]}
             if judged_by_staff(receipt):
@@ -123,7 +125,11 @@ def _students(settings: Settings, submission: Submission) -> list[Mapping[str, s
 
 
 def _receipt(
-    settings: Settings, submission: Submission, students: list[Mapping[str, str]], directory: Path
+    settings: Settings,
+    lab: Lab,
+    submission: Submission,
+    students: list[Mapping[str, str]],
+    directory: Path,
 ) -> Receipt:
     """The newest of the receipts handed in that is good for this submission. Raises :class:`ReceiptError`
     for the one that comes nearest to it.
@@ -141,6 +147,7 @@ def _receipt(
             continue
         try:
             _check(receipt, settings, submission, students)
+            _check_points(receipt, lab)
             good.append(receipt)
         except ReceiptError as err:
             problems.insert(0, err)  # what is the matter with a true one is worth more
@@ -179,20 +186,34 @@ def _check(
         raise ReceiptError(
             "the receipt was made after it was handed in", hint="tell the staff: a clock is wrong"
         )
+    if settings.not_before and receipt.signed < datetime.fromisoformat(settings.not_before):
+        raise ReceiptError(
+            f"the receipt was signed on {_day(receipt.signed)}, and the staff have made newer ones since",
+            hint="hand in the one that lies in your home on your VM now, or ask the staff for it",
+        )
+
+
+def _check_points(receipt: Receipt, lab: Lab) -> None:
+    """Whether it was made by this lab's points. Raises :class:`ReceiptError`."""
+    others = lab.other_points(receipt.host)
+    if others:
+        raise ReceiptError(
+            f"the receipt was made by other points than this autograder's {lab.name} ({others[0]})",
+            hint="tell the staff: they deliver a new receipt, or build the autograder again",
+        )
 
 
 def _files(directory: Path, first: str) -> Iterator[tuple[str, bytes]]:
-    """The files handed in with their names, ``first`` and other JSON before the rest, each up to the size of
-    a receipt. Links are not followed.
+    """The files handed in with their names, each up to the size of a receipt: ``first``, others called like
+    a receipt, and other JSON before the rest.
     """
-    found = (Path(folder) / name for folder, _, names in os.walk(directory) for name in names)
-    paths = sorted(
-        islice(found, _MOST_FILES),
-        key=lambda path: (path.name != first, path.suffix.lower() != ".json", path),
-    )
-    for path in paths[:_MOST_READ]:
-        info = path.lstat()
-        if stat.S_ISREG(info.st_mode) and info.st_size <= MAX_BYTES:
+
+    def rank(path: Path) -> tuple[bool, bool, bool]:
+        name = path.name.lower()
+        return path.name != first, "receipt" not in name, not name.endswith(".json")
+
+    for path in sorted(files_in(directory), key=rank)[:_MOST_READ]:
+        if path.lstat().st_size <= MAX_BYTES:
             yield path.name, path.read_bytes()
 
 
@@ -254,7 +275,7 @@ def _with_lateness(results: dict[str, Any], settings: Settings, submission: Subm
         results["score"] = round(full * share, 2)
         results["output"] += (
             f" {settings.late_percent:g} % of the points are taken off for each day begun: "
-            f"{results['score']:g} of {full:g} are left."
+            f"{points(results['score'])} of {points(full)} are left."
         )
     return results
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.metadata
 import io
 import json
@@ -14,6 +15,7 @@ from typing import Any
 
 import tomllib
 
+from labctl.connect import login_keys
 from labctl.errors import RequestError
 from labctl.gradescope import live
 from labctl.gradescope.deliver import student_user
@@ -81,11 +83,11 @@ def roster(hosts: Sequence[Host]) -> dict[str, dict[str, str]]:
     return found
 
 
-def access_with(key: Path, hosts: Sequence[Host]) -> Access:
-    """The way to ``hosts`` with a private key. Raises :class:`RequestError` for a key that is none or that
-    the inventory's own logins use.
+def access_with(key: Path, hosts: Sequence[Host], inventory: Sequence[Host]) -> Access:
+    """The way to ``hosts`` with a private key. Raises :class:`RequestError` for a key that is none, has a
+    passphrase, or that logs in to any host of the ``inventory``.
     """
-    hint = "ssh-keygen -t ed25519 -N '' -f gradescope makes a key"
+    hint = "ssh-keygen -t ed25519 -N '' -f gradescope makes a key for this alone"
     try:
         text = key.read_text(encoding="ascii")
         files = dict.fromkeys(host.known_hosts or Path.home() / ".ssh/known_hosts" for host in hosts)
@@ -94,12 +96,30 @@ def access_with(key: Path, hosts: Sequence[Host]) -> Access:
         raise RequestError(f"cannot use {key}: {err}", hint=hint) from err
     if not text.startswith(_KEY_HEAD):
         raise RequestError(f"{key} is no OpenSSH private key", hint=hint)
-    if any(host.key_file and host.key_file.resolve() == key.resolve() for host in hosts):
-        raise RequestError(
-            f"{key} is the staff's own key: it must not be in Gradescope",
-            hint="make one for this alone: ssh-keygen -t ed25519 -N '' -f gradescope",
-        )
+    public = _public(key, text, hint)
+    for host in inventory:
+        if public in login_keys(host):
+            raise RequestError(
+                f"{key} is the staff's own key, which opens {host.name}: it must not be in Gradescope",
+                hint=hint,
+            )
     return Access(text, tuple(hosts), known)
+
+
+def _public(key: Path, text: str, hint: str) -> bytes:
+    """The public half of a private key that opens without a passphrase. Raises :class:`RequestError`."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
+
+    try:
+        public = load_ssh_private_key(text.encode(), password=None).public_key()
+    except TypeError as err:
+        raise RequestError(
+            f"{key} has a passphrase, and nobody types it in Gradescope's container", hint=hint
+        ) from err
+    except (ValueError, UnsupportedAlgorithm) as err:
+        raise RequestError(f"cannot use {key}: {err}", hint=hint) from err
+    return base64.b64decode(public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split()[1])
 
 
 def requirements() -> list[str]:

@@ -9,8 +9,8 @@ from labctl.agent import Op, start_agent
 from labctl.deadline import Deadline
 from labctl.errors import HostError
 from labctl.gradescope.keys import Keys
-from labctl.gradescope.receipts import receipt_name, sign_receipt
-from labctl.grading import NOT_ASKED
+from labctl.gradescope.receipts import ReceiptError, receipt_name, sign_receipt
+from labctl.grading import NOT_ASKED, handed_over
 from labctl.inventory import Host
 
 #: Seconds for connecting, starting the agent and writing one file.
@@ -48,7 +48,17 @@ def deliver(
     if reason:
         raise NotDelivered(f"no receipt: {reason}", hint=f"labctl grade {host.name} --deliver")
     user = student_user(host)
-    text = sign_receipt(keys, run, document, user, secrets)
+    other = handed_over(host, document)
+    if other:
+        now = host.value("lab_user")
+        raise NotDelivered(
+            f"no receipt: it was graded for {other}, and the inventory has {now} there now",
+            hint=f"labctl grade {host.name} --deliver",
+        )
+    try:
+        text = sign_receipt(keys, run, document, user, secrets)
+    except ReceiptError as err:
+        raise NotDelivered(f"no receipt: {err.message}") from err
     args = {"user": user, "name": receipt_name(run["lab"]), "text": text}
     deadline = Deadline.after(DEADLINE)
     with start_agent(host, deadline) as agent:

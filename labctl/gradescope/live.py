@@ -27,7 +27,8 @@ def grade(root: Path, host: str, answers: Path | None) -> dict[str, Any]:
     source = root / "source"
     # unpacked from a zip, where a file's mode is not certain; ssh refuses a key that others may read
     (source / KEY).chmod(0o600)
-    command = [sys.executable, "-m", "labctl", "grade", host, "--json"]
+    # -P: what lies in the working directory is nobody's module
+    command = [sys.executable, "-P", "-m", "labctl", "grade", host, "--json"]
     command += ["-i", str(source / INVENTORY), "--course", str(source / COURSE)]
     if answers:
         command += ["--answers", str(answers)]

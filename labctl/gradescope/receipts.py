@@ -36,7 +36,8 @@ class ReceiptError(LabctlError):
 class Receipt:
     """What was signed. ``run`` is the run's document without hosts, ``host`` the VM's as ``grade --json``
     has it, its evidence and target included; ``user`` is the student, ``graded`` when the VM was looked at.
-    ``secrets`` are what the answers to some questions are compared with. ``signed`` is when, "" of old.
+    ``secrets`` are what the answers to some questions are compared with. ``signed`` is when; of receipts that
+    do not say, ``graded``.
     """
 
     user: str
@@ -44,7 +45,7 @@ class Receipt:
     host: Mapping[str, Any]
     graded: datetime
     secrets: Mapping[str, str]
-    signed: str = ""
+    signed: datetime
 
 
 def receipt_name(lab: str) -> str:
@@ -59,7 +60,9 @@ def sign_receipt(
     user: str,
     secrets: Mapping[str, str] | None = None,
 ) -> str:
-    """The receipt's file for a host of ``run`` with a complete grade."""
+    """The receipt's file for a host of ``run`` with a complete grade. Raises :class:`ReceiptError` when it is
+    too large to be read again.
+    """
     from cryptography.fernet import Fernet
 
     if host["score"] is None:
@@ -87,7 +90,10 @@ def sign_receipt(
         "sealed": sealed,
         "signature": base64.b64encode(signature).decode(),
     }
-    return json.dumps(document, indent=1) + "\n"
+    text = json.dumps(document, indent=1) + "\n"
+    if len(text) > MAX_BYTES or len(hidden) > _MAX_SEALED:
+        raise ReceiptError(f"the receipt of {host['host']} has {len(text) >> 10} KiB: no autograder reads it")
+    return text
 
 
 def _fingerprint(public: bytes) -> str:
@@ -102,7 +108,8 @@ def _signed(says: str, sealed: str) -> bytes:
 
 def is_receipt(data: bytes) -> bool:
     """Whether a file that was handed in means to be one."""
-    return b'"labctl_receipt"' in data[:200]
+    # an editor may have turned it into UTF-16
+    return b'"labctl_receipt"' in data.replace(b"\0", b"")
 
 
 def read_receipt(data: bytes, public: bytes, sealing: bytes) -> Receipt:
@@ -135,7 +142,7 @@ def read_receipt(data: bytes, public: bytes, sealing: bytes) -> Receipt:
         host=document["host"],
         graded=graded,
         secrets=document["secrets"],
-        signed=str(told.get("signed", "")),
+        signed=datetime.fromisoformat(told["signed"]) if "signed" in told else graded,
     )
 
 

@@ -14,7 +14,8 @@ NAME = "labctl-autograder.json"
 class Settings:
     """``mode`` is receipts or live. ``roster`` maps a student's address, in small letters, to ``host`` and
     ``user``. ``public`` and ``sealing`` are the keys' halves for the autograder, base64. A receipt may be
-    ``max_age`` days old; ``late_percent`` of the points are taken off for every day begun after the deadline;
+    ``max_age`` days old, and was signed at ``not_before`` or later (ISO 8601; "" is any time);
+    ``late_percent`` of the points are taken off for every day begun after the deadline;
     ``attempts`` submissions are graded in ``attempt_hours``, 0 for any number.
     """
 
@@ -25,11 +26,12 @@ class Settings:
     sealing: str = ""
     max_age: float = 14.0
     late_percent: float = 0.0
+    not_before: str = ""
     attempts: int = 0
     attempt_hours: float = 24.0
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=1) + "\n"
+        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Settings:

@@ -31,6 +31,13 @@ class Earlier:
     results: Mapping[str, Any] | None
     score: float | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether it has neither points nor tests, as far as is known: one that was refused has none."""
+        if self.results:
+            return not self.results.get("score") and not self.results.get("tests")
+        return self.score == 0
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -50,17 +57,26 @@ class Submission:
         return max(timedelta(0), self.created.replace(microsecond=0) - self.due) if self.due else timedelta(0)
 
     @property
+    def before(self) -> tuple[Earlier, ...]:
+        """Those before this one in which the autograder did not fail. One that is graded again is also told
+        of later ones.
+        """
+        return tuple(one for one in self.earlier if not one.failed and one.time <= self.created)
+
+    @property
     def graded(self) -> tuple[datetime, ...]:
         """When earlier submissions were graded, in order. One that was refused, or kept what another came to,
-        was not; what the newest one says of that is believed, and without it each counts that did not fail.
+        was not. The newest that says when is believed; of those after it each counts that may have points.
         """
-        before = [one for one in self.earlier if not one.failed and one.time <= self.created]
-        said = before[-1].results if before else None
-        told = (said or {}).get("extra_data")
-        times = told.get(GRADED) if isinstance(told, dict) else None
-        if isinstance(times, list):
-            return tuple(sorted(_moment(str(one)) for one in times))
-        return tuple(one.time for one in before)
+        before = self.before
+        known: list[datetime] = []
+        told = 0
+        for at, one in enumerate(before):
+            extra = (one.results or {}).get("extra_data")
+            times = extra.get(GRADED) if isinstance(extra, dict) else None
+            if isinstance(times, list):
+                known, told = [_moment(str(time)) for time in times], at + 1
+        return tuple(sorted([*known, *(one.time for one in before[told:] if not one.empty)]))
 
     def attempts(self, within: timedelta) -> tuple[datetime, ...]:
         """When submissions were graded in the time before this one."""
@@ -68,15 +84,10 @@ class Submission:
 
     @property
     def last(self) -> Earlier | None:
-        """The last submission that came to something."""
-        return next(
-            (
-                one
-                for one in reversed(self.earlier)
-                if not one.failed and (one.results or one.score is not None)
-            ),
-            None,
-        )
+        """The last submission that came to something; one that was refused did not, whatever it says."""
+        graded = self.graded
+        known = (one for one in reversed(self.before) if one.results or one.score is not None)
+        return next((one for one in known if not one.empty or one.time in graded), None)
 
 
 def read_submission(path: Path) -> Submission:
@@ -96,8 +107,11 @@ def read_submission(path: Path) -> Submission:
 
 
 def address(email: str) -> str:
-    """An address in the form that compares."""
-    return unicodedata.normalize("NFC", email).strip().lower()
+    """An address in the form that compares. No other letter is an ASCII one there: a Kelvin sign is no k."""
+    small = "".join(
+        one if not one.isascii() and one.lower().isascii() else one.lower() for one in email.strip()
+    )
+    return unicodedata.normalize("NFC", small)
 
 
 def _due(data: Mapping[str, Any], users: Sequence[Mapping[str, Any]]) -> datetime | None:

@@ -28,15 +28,15 @@ from labctl.grading.rubric import (
     load_rubric,
 )
 from labctl.grading.settling import Clock, Settled
-from labctl.grading.target import Target, target_of
+from labctl.grading.target import Target, handed_over, target_of
 from labctl.grading.verdict import Judgement, Verdict, failed, passed, unjudged
 
 __all__ = [
     "ANSWER", "LAYERS", "NOT_ASKED", "VM_DEADLINE", "Answer", "Book", "Broken", "Check", "Clock", "Evidence",
     "Graded", "Idea", "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See",
     "Settled", "Target", "Verdict", "Weight", "answered_again", "check", "compare", "differences", "failed",
-    "first_broken", "for_students",
-    "grade_host", "grade_hosts", "host_document", "judge", "lab_document", "list_labs", "load_lab",
+    "first_broken", "for_students", "grade_host", "grade_hosts", "handed_over",
+    "host_document", "judge", "lab_document", "list_labs", "load_lab",
     "load_rubric", "lost_document", "only_from_elsewhere", "only_with_staff", "passed", "plan_for", "regrade",
     "rubric_document", "run_document", "staff_checks", "target_of", "time_text", "unjudged",
 ]  # fmt: skip

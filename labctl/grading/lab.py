@@ -6,9 +6,10 @@ import hashlib
 import importlib
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from labctl.documents import nearest
 from labctl.errors import CourseError
@@ -74,6 +75,17 @@ class Lab:
         question = self.rubric.question(check.question)
         assert question is not None, "made by Lab.of, which looked"
         return question.section
+
+    def other_points(self, document: Mapping[str, Any]) -> list[str]:
+        """The checks for which a VM's document was made by other points than the lab's: those that are worth
+        something else, that the lab does not have, and that the document lacks. Answers may lack, and so may
+        what has no points.
+        """
+        mine = {one.id: one.points for one in self.checks if one.points}
+        theirs = {one["id"]: one["max_score"] for one in document["checks"]}
+        known = {*theirs, *(one["id"] for one in document["left_out"])}
+        lacking = [one.id for one in self.checks if one.id in mine.keys() - known and not one.is_answer]
+        return [id for id, points in theirs.items() if mine.get(id, 0) != points] + lacking
 
     def choose(self, only: Sequence[str] = (), disrupt: bool = True) -> tuple[Check, ...]:
         """The checks to run. ``only`` names ids or sections; what those need comes with them.

@@ -76,6 +76,15 @@ def target_of(host: Host, staff: Host | None) -> Target:
     )
 
 
+def handed_over(host: Host, document: Mapping[str, Any]) -> str:
+    """The student for whom a VM's document was made, when the inventory has another there now; else "".
+
+    Where the inventory says no ``lab_user`` it is not known.
+    """
+    now, then = _text(host, "lab_user"), str((document.get("target") or {}).get("lab_user") or "")
+    return then if now and now != then else ""
+
+
 def _text(host: Host, name: str) -> str:
     value = host.value(name, "")
     return str(value) if isinstance(value, str | int) else ""

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from labctl.report.stats_console import duplicate_lines
-from labctl.report.text import plain
+from labctl.report.text import plain, points
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -161,11 +161,11 @@ def _total(console: Console, host: Mapping[str, Any]) -> None:
     if host["status"] == "graded":
         full = host["score"] == host["max_score"]
         style = "bold green" if full else "bold"
-        parts: list[Any] = [(f"Total  {host['score']:g} of {host['max_score']:g} points", style)]
+        parts: list[Any] = [(f"Total  {points(host['score'])} of {points(host['max_score'])} points", style)]
     else:
         lost = [check for check in host["checks"] if check["verdict"] == "error"]
         known = host["max_score"] - sum(check["max_score"] for check in lost)
-        text = f"Not finished: {host['score_so_far']:g} of {known:g} points so far; "
+        text = f"Not finished: {points(host['score_so_far'])} of {points(known)} points so far; "
         parts = [(text, "bold"), (f"{len(lost)} checks could not be judged", _STYLES["error"])]
     parts.append(f"  ({host['seconds']:.0f} s)")
     _line(console, parts)
@@ -184,7 +184,7 @@ def _total(console: Console, host: Mapping[str, Any]) -> None:
         reasons: dict[str, int] = {}
         for one in host["left_out"]:
             reasons[one["reason"]] = reasons.get(one["reason"], 0) + 1
-        told = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+        told = ", ".join(f"{count} {_safe(reason)}" for reason, count in reasons.items())
         _wrapped(console, f"{len(host['left_out'])} checks left out: {told}", "", "  ")
 
 
@@ -207,7 +207,7 @@ def _overview(console: Console, document: Mapping[str, Any]) -> None:
     for host in rows:
         parts: list[Any] = [f"{_safe(host['host']):{wide}}  "]
         if host["status"] == "graded":
-            parts.append(f"{host['score']:g} of {host['max_score']:g}")
+            parts.append(f"{points(host['score'])} of {points(host['max_score'])}")
         else:
             parts += [("ERROR ", _STYLES["error"]), _safe(host["error"] or "not judged")[:120]]
         if host["restored"] is False:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping
 from typing import Any
 
-from labctl.report.text import plain, points
+from labctl.report.text import JOINERS, plain, points
 
 # https://owasp.org/www-community/attacks/CSV_Injection; spreadsheets take the full-width signs as well
 _FORMULA = tuple("=+-@＝＋－＠")
@@ -28,7 +28,7 @@ def render_gradebook(run: Mapping[str, Any]) -> str:
         scores = {check["id"]: check["score"] for check in host["checks"]}
         writer.writerow(
             [
-                *(cell(student.get(name, "")) for name in _STUDENT),
+                *(cell(student.get(name, ""), JOINERS if name == "name" else "") for name in _STUDENT),
                 cell(host["host"]),
                 cell(host["status"]),
                 _points(host["score"]),
@@ -42,10 +42,13 @@ def render_gradebook(run: Mapping[str, Any]) -> str:
     return out.getvalue()
 
 
-def cell(value: object) -> str:
-    """Text for a cell: one line, no control characters, and nothing that a spreadsheet would calculate."""
-    text = plain(str(value).replace("\n", " "), limit=1000, multiline=False)
-    return f"'{text}" if text.lstrip().startswith(_FORMULA) else text
+def cell(value: object, keep: str = "") -> str:
+    """Text for a cell: one line, no control characters but those of ``keep``, and nothing that a spreadsheet
+    would calculate.
+    """
+    text = plain(str(value).replace("\n", " "), limit=1000, multiline=False, keep=keep)
+    begins = "".join(one for one in text if one not in keep).lstrip()
+    return f"'{text}" if begins.startswith(_FORMULA) else text
 
 
 def _points(score: float | None) -> str:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from labctl.report.text import plain
+from labctl.report.text import plain, points
 
 #: A results.json never grows beyond this, in bytes. Gradescope names no limit; pages of this size load.
 MAX_BYTES = 512 << 10
@@ -48,7 +48,8 @@ def gradescope_results(run: Mapping[str, Any], host: Mapping[str, Any]) -> dict[
     """
     if host["score"] is None:
         raise ValueError(f"{host['host']}: {host['error'] or 'the grade is not complete'}")
-    told = [f"{host['score']:g} of {host['max_score']:g} points, as {run['lab']} was at {host['started']}."]
+    score = f"{points(host['score'])} of {points(host['max_score'])} points"
+    told = [f"{score}, as {run['lab']} was at {host['started']}."]
     if host["left_out"]:
         ids = ", ".join(one["id"] for one in host["left_out"][:8])
         more = f" and {len(host['left_out']) - 8} more" if len(host["left_out"]) > 8 else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.report.stats_console import cause, names, pass_rate
-from labctl.report.text import plain
+from labctl.report.text import JOINERS, plain, points
 
 _PARTS = Path(__file__).parent / "page_parts"
 #: Of one observation's value so many characters are in the page; labctl show has the whole.
@@ -74,6 +74,12 @@ def _text(value: object, limit: int = 600) -> str:
     return plain(str(value), limit=limit)
 
 
+def _name(host: Mapping[str, Any]) -> str:
+    """Who a row or a card is of: the student by name, or else the VM."""
+    name = (host.get("student") or {}).get("name")
+    return plain(str(name), limit=600, keep=JOINERS) if name else _text(host["host"])
+
+
 def _checks(stats: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every check that some VM has, in the lab's order, with how many came to what."""
     rows = []
@@ -83,7 +89,7 @@ def _checks(stats: Mapping[str, Any]) -> list[dict[str, Any]]:
             {
                 "id": _text(check["id"]),
                 "title": _text(check["title"]),
-                "points": f"{check['max_score']:g}",
+                "points": points(check["max_score"]),
                 "rate": pass_rate(check) or "–",
                 "counts": counts,
                 "bars": _bars(counts, sum(counts.values())),
@@ -120,12 +126,11 @@ def _groups(rows: Sequence[Mapping[str, Any]], vms: int) -> list[dict[str, Any]]
 
 def _row(number: int, host: Mapping[str, Any], checks: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     verdicts = {_text(check["id"]): check["verdict"] for check in host["checks"]}
-    student = host.get("student") or {}
     return {
         "number": number,
         "host": _text(host["host"]),
-        "name": _text(student.get("name") or host["host"]),
-        "score": "" if host["score"] is None else f"{host['score']:g}",
+        "name": _name(host),
+        "score": "" if host["score"] is None else points(host["score"]),
         "kind": "lost" if host["score"] is None else "full" if host["score"] == host["max_score"] else "open",
         "state": "graded" if host["status"] == "graded" else _text(host["error_cause"] or "error"),
         "verdicts": [verdicts.get(check["id"], "") for check in checks],
@@ -137,15 +142,16 @@ def _card(run: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, Any]:
     observations = (host.get("evidence") or {}).get("observations", {})
     student = host.get("student") or {}
     used = {key for check in host["checks"] for key in check["evidence"] if key in observations}
-    known = host["score"] is not None
+    score = host["score"]
+    told = "no complete grade" if score is None else f"{points(score)} of {points(host['max_score'])} points"
     return {
-        "title": _text(student.get("name") or host["host"]),
+        "title": _name(host),
         "facts": [
             _text(fact)
             for fact in (host["host"], student.get("email"), student.get("sid"), host.get("started"))
             if fact
         ],
-        "score": f"{host['score']:g} of {host['max_score']:g} points" if known else "no complete grade",
+        "score": told,
         "error": _text(host["error"] or ""),
         "hint": _text(host["error_hint"] or ""),
         "left_out": [_text(f"{one['id']}: {one['reason']}") for one in host["left_out"]],
@@ -155,8 +161,8 @@ def _card(run: Mapping[str, Any], host: Mapping[str, Any]) -> dict[str, Any]:
                 "id": _text(check["id"]),
                 "title": _text(check["title"]),
                 "verdict": check["verdict"],
-                "score": "–" if check["score"] is None else f"{check['score']:g}",
-                "max": f"{check['max_score']:g}",
+                "score": "–" if check["score"] is None else points(check["score"]),
+                "max": points(check["max_score"]),
                 "told": [[label, _text(check[label])] for label in _TOLD if check.get(label)],
                 "evidence": [_text(key) for key in check["evidence"] if key in used],
             }

@@ -12,19 +12,22 @@ import unicodedata
 # Cn: not assigned, among them two that XML and YAML forbid; Zl, Zp: separators that some terminals break
 # lines at.
 _UNSAFE = {"Cc", "Cf", "Cn", "Cs", "Co", "Zl", "Zp"}
+#: Part of how names are written in Persian and in other languages. Of no word of a VM's.
+JOINERS = "\u200c\u200d"
 
 
-def plain(text: str, *, limit: int = 0, multiline: bool = True) -> str:
+def plain(text: str, *, limit: int = 0, multiline: bool = True, keep: str = "") -> str:
     """``text`` with every control and format character shown as an escape.
 
     Newlines stay when ``multiline``, tabs become spaces. ``limit`` cuts long text and says so.
+    Letters of ``keep`` are shown as they are.
     """
     if text.isprintable():
         shown = text
     elif multiline:
-        shown = "\n".join(map(_escaped, text.split("\n")))
+        shown = "\n".join(_escaped(line, keep) for line in text.split("\n"))
     else:
-        shown = _escaped(text)
+        shown = _escaped(text, keep)
     if limit and len(shown) > limit:
         return f"{shown[:limit]}… ({len(shown) - limit} more characters)"
     return shown
@@ -35,9 +38,9 @@ def points(score: float) -> str:
     return f"{score:.2f}".rstrip("0").rstrip(".")
 
 
-def _escaped(line: str) -> str:
+def _escaped(line: str, keep: str) -> str:
     # nearly every line is printable as it is, and a class's page has tens of thousands of them
-    return line if line.isprintable() else "".join(map(_shown, line))
+    return line if line.isprintable() else "".join(one if one in keep else _shown(one) for one in line)
 
 
 def _shown(letter: str) -> str:

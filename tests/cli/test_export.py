@@ -98,6 +98,29 @@ def test_the_gradebook_knows_the_class_list(tmp_path: Path, course: Path) -> Non
     assert rows[3]["error"] == "not-graded: the run ended before its turn"
 
 
+def test_what_is_not_of_this_run_is_named(tmp_path: Path) -> None:
+    out = tmp_path / "scores"
+    out.mkdir()
+    (out / "student9.json").write_text("another run's")
+    words = ["export", "last", "--format", "gradescope", "-o", str(out)]
+    assert f"{out}: not of this run, and still there: student9.json\n" in labctl(*words).stderr
+    (out / "student9.json").unlink()
+    assert "not of this run" not in labctl(*words).stderr
+
+
+def test_points_do_not_go_out_under_the_name_of_who_has_the_vm_now(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory.yml"
+    out = tmp_path / "grades.csv"
+    words = ["export", "last", "student1", "--format", "csv", "-o", str(out), "-i", str(inventory)]
+    for user, names in (("kim", ""), ("alice", "Kim Doe")):
+        inventory.write_text(f"all: {{hosts: {{student1: {{lab_user: {user}, student_name: Kim Doe}}}}}}\n")
+        told = labctl(*words).stderr
+        warned = "student1 was graded for alice, and the inventory has another student there now" in told
+        with out.open(newline="") as file:
+            (row,) = csv.DictReader(file)
+        assert (warned, row["name"], row["score"]) == (not names, names, "60")
+
+
 def test_a_vm_without_a_grade_leaves_no_file_of_an_earlier_run(tmp_path: Path) -> None:
     real, link = tmp_path / "results.json", tmp_path / "link"
     link.symlink_to(real)

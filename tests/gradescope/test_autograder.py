@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from world import SECRET
 from labctl.errors import RequestError
 from labctl.gradescope import ReceiptError, make_keys, open_keys, read_receipt, receipt_name, sign_receipt
 from labctl.gradescope.autograder import autograde
+from labctl.gradescope.submission import address
 
 
 def refused(upload: Upload, told: str, **values: Any) -> None:
@@ -112,6 +114,13 @@ def test_another_students_receipt_is_refused(upload: Upload) -> None:
     refused(upload, "class list has nobody with the address nobody@example.org")
 
 
+def test_letters_that_only_look_like_others_are_another_address(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.emails = ["\u212aim@example.org"]  # the Kelvin sign
+    refused(upload, "class list has nobody")
+    assert address("JOSE\u0301@Example.org") == address("jos\xe9@example.org")
+
+
 def test_a_group_may_hand_in_the_receipt_of_any_of_them(upload: Upload) -> None:
     upload.emails = [KIM, "lee@example.org"]
     upload.hand_in(upload.receipt({**GOOD, "host": "student2"}, "lee"))
@@ -154,6 +163,27 @@ def test_of_two_receipts_of_one_run_the_one_signed_later_counts(upload: Upload) 
         assert points(upload.graded()) == 56
 
 
+def test_a_receipt_kept_from_earlier_does_not_undo_what_staff_judged_since(upload: Upload) -> None:
+    first = upload.receipt()
+    corrected = upload.receipt(READ_ONLY | {"host": "student1"})
+    since = json.loads(json.loads(corrected)["says"])["signed"]
+    upload.hand_in(first, "first.json")
+    assert points(upload.graded()) == 60
+    refused(upload, "and the staff have made newer ones", not_before=since)
+    upload.hand_in(corrected)
+    assert points(upload.graded(not_before=since)) == 56
+    assert points(upload.graded()) == 56
+
+
+def test_a_receipt_by_other_points_than_the_labs_is_refused(upload: Upload) -> None:
+    first, *others = GOOD["checks"]
+    dearer = [{**first, "score": 100.0, "max_score": 100.0}, *others]
+    unknown = [{**first, "id": "nfs.gone"}, *others]
+    for checks in (dearer, unknown, others):
+        upload.hand_in(upload.receipt({**GOOD, "checks": checks}))
+        refused(upload, "other points than this autograder's lab7")
+
+
 def test_what_is_the_matter_with_a_true_receipt_is_told_before_that_another_is_damaged(
     upload: Upload,
 ) -> None:
@@ -169,6 +199,36 @@ def test_a_receipt_among_many_other_files_is_found(upload: Upload) -> None:
         upload.hand_in("{}", f"b{number}.json")
     upload.hand_in(upload.receipt())
     assert points(upload.graded()) == 60
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_a_true_receipt_under_another_name_is_found(upload: Upload, encoding: str) -> None:
+    for number in range(250):
+        upload.hand_in("{}", f"a{number:03}.json")
+    parts = json.loads(upload.receipt())
+    text = json.dumps(dict(sorted(parts.items(), key=lambda one: one[0] == "labctl_receipt")))
+    upload.hand_in(text.encode(encoding), "My Receipt (1).txt")
+    assert points(upload.graded()) == 60
+
+
+def test_a_receipt_that_nobody_would_read_is_not_signed(upload: Upload) -> None:
+    with pytest.raises(ReceiptError, match="no autograder reads it"):
+        upload.receipt({**GOOD, "evidence": os.urandom(4 << 20).hex()})
+
+
+def test_a_submission_thousands_of_directories_deep_is_looked_through(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    here = os.open(upload.root / "submission", os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("a", dir_fd=here)
+        inner = os.open("a", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
+    try:
+        assert points(upload.graded()) == 60
+    finally:
+        subprocess.run(["rm", "-r", str(upload.root / "submission/a")], check=True)
 
 
 def test_a_submission_of_links_and_devices_is_not_followed(upload: Upload, tmp_path: Path) -> None:
@@ -233,6 +293,23 @@ def test_metadata_that_cannot_be_read_makes_no_score(
         assert autograde(upload.root) == 1
         assert "no grade:" in capsys.readouterr().err
     assert not (upload.root / "results/results.json").exists()
+
+
+def test_a_receipt_of_an_older_labctl_and_results_that_do_not_fit_end_in_words(
+    upload: Upload, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = {key: value for key, value in GOOD["target"].items() if key != "answered"}
+    upload.hand_in(upload.receipt({**GOOD, "target": target}))
+    assert points(upload.graded()) == 60
+    (upload.root / "results/results.json").unlink()
+    for host, told in (
+        ({**GOOD, "evidence": []}, "TypeError"),
+        ({**GOOD, "checks": GOOD["checks"] * 100}, "the results do not fit"),
+    ):
+        upload.hand_in(upload.receipt(host))
+        upload.hand_in("{}", "answers.yml")
+        upload.failed()
+        assert f"no grade: {told}" in capsys.readouterr().err
 
 
 # -- keys --------------------------------------------------------------------------------------------

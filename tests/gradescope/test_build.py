@@ -6,13 +6,15 @@ import io
 import json
 import stat
 import subprocess
+import sys
 import zipfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from vms import labctl
 
-from labctl.gradescope import make_keys
+from labctl.gradescope import live, make_keys
 from labctl.gradescope.build import build, requirements
 from labctl.gradescope.settings import NAME, Settings
 
@@ -69,6 +71,24 @@ def test_the_zip_has_what_gradescope_wants_at_its_root(tmp_path: Path, inventory
     assert not [name for name in archive.namelist() if "__pycache__" in name]
 
 
+def test_nothing_is_imported_from_where_the_autograder_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """run_autograder, with this Python for the container's, and live grading."""
+    (tmp_path / "labctl.py").write_text("raise SystemExit(77)")
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / live.KEY).touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    script = (ROOT / "labctl/gradescope/container/run_autograder").read_text()
+    script = script.replace("/opt/labctl/venv/bin/python", sys.executable)
+    script = script.replace("/autograder/source/python", str(ROOT))
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, "no grade:" in done.stderr) == (1, True)
+    with pytest.raises(live.NotJudged, match="status 2"):
+        live.grade(tmp_path, "student1", None)
+
+
 def test_the_same_things_make_the_same_zip(tmp_path: Path) -> None:
     settings = Settings(lab="lab7", mode="receipts")
     assert build(settings, ROOT / "graders") == build(settings, ROOT / "graders")
@@ -95,11 +115,59 @@ def test_a_live_zip_holds_its_own_key_and_of_the_inventory_what_a_grader_needs(
     assert list(found) == ["student1", "student2"]
     assert found["student1"]["ansible_user"] == "labctl-gradescope"
     assert "hunter2" not in json.dumps(found)
-    values = json.loads(inventory.read_text())
-    values["all"]["hosts"]["student1"]["ansible_ssh_private_key_file"] = str(key)
-    inventory.write_text(json.dumps(values))
-    assert "the staff's own key" in str(built(tmp_path, inventory, "--live", str(key), status=2))
     assert "no OpenSSH private key" in str(built(tmp_path, inventory, "--live", f"{key}.pub", status=2))
+
+
+def test_the_first_receipt_that_counts_is_named_as_a_time(tmp_path: Path, inventory: Path) -> None:
+    make_keys(tmp_path / "keys")
+    archive = built(tmp_path, inventory, "--not-before", "2026-11-22T18:00+01:00")
+    assert isinstance(archive, zipfile.ZipFile)
+    first = Settings.from_json(archive.read(NAME).decode()).not_before
+    assert datetime.fromisoformat(first) == datetime(2026, 11, 22, 17, 0, tzinfo=UTC)
+    assert "is no time: write it as" in str(built(tmp_path, inventory, "--not-before", "now", status=2))
+
+
+def test_no_key_that_staff_log_in_with_is_in_a_live_zip(tmp_path: Path, inventory: Path) -> None:
+    """Nor a copy of it, nor the one of a host that is no student's."""
+    for kind in ("ed25519", "rsa"):
+        staff, copy = tmp_path / f"staff_{kind}", tmp_path / f"copy_{kind}"
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(staff)], check=True)
+        copy.write_bytes(staff.read_bytes())
+        for name in ("student1", "staff2"):
+            values = json.loads(inventory.read_text())
+            values["all"]["hosts"][name]["ansible_ssh_private_key_file"] = str(staff)
+            other = inventory.with_name(f"{name}.yml")
+            other.write_text(json.dumps(values))
+            for key in (staff, copy):
+                told = str(built(tmp_path, other, "--live", str(key), status=2))
+                assert f"the staff's own key, which opens {name}" in told
+    # the same key as staff keep it: with a passphrase, or in another form
+    for words in (["-N", "secret"], ["-N", "", "-m", "PEM"]):
+        subprocess.run(["ssh-keygen", "-q", "-p", *words, "-P", "", "-f", str(staff)], check=True)
+        staff.with_name(f"{staff.name}.pub").unlink(missing_ok=True)
+        told = str(built(tmp_path, other, "--live", str(copy), status=2))
+        assert "the staff's own key, which opens staff2" in told
+        if words[1]:
+            assert "has a passphrase" in str(built(tmp_path, inventory, "--live", str(staff), status=2))
+            subprocess.run(["ssh-keygen", "-q", "-p", "-N", "", "-P", "secret", "-f", str(staff)], check=True)
+    assert not (tmp_path / "autograder.zip").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--late-percent", "nan"),
+        ("--max-age", "nan"),
+        ("--attempt-hours", "inf"),
+        ("--attempt-hours", "1e12"),
+    ],
+)
+def test_what_cannot_be_counted_with_is_refused(
+    tmp_path: Path, inventory: Path, option: str, value: str
+) -> None:
+    make_keys(tmp_path / "keys")
+    told = str(built(tmp_path, inventory, option, value, status=2))
+    assert f"Invalid value for '{option}'" in told
 
 
 def test_what_is_missing_is_said_before_anything_is_written(tmp_path: Path, inventory: Path) -> None:

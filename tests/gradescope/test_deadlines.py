@@ -5,7 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from uploaded import GRADED, KIM, Upload, points
+
+from labctl.gradescope import live
 
 
 def test_lateness_is_told_and_costs_what_staff_decided(upload: Upload) -> None:
@@ -63,6 +66,57 @@ def test_only_what_was_graded_is_an_attempt(upload: Upload) -> None:
     upload.before(timedelta(minutes=1), results)
     upload.created = GRADED + timedelta(hours=28, seconds=1)
     assert "You have used" not in upload.graded(attempts=2)["output"]
+
+
+def test_what_was_refused_is_no_attempt_also_when_its_results_are_missing(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    for hours in (5, 4):
+        upload.before(timedelta(hours=hours))
+        upload.earlier[-1]["score"] = 0.0
+    upload.before(timedelta(hours=1), failed=True)
+    assert points(upload.graded(attempts=2)) == 60
+    nothing = {"score": 0.0, "tests": [], "output": "no receipt", "extra_data": {"graded": []}}
+    for row in upload.earlier[:2]:
+        row["results"] = nothing
+    # the third is still graded
+    upload.earlier[-1] |= {"autograder_error": False, "score": None}
+    assert points(upload.graded(attempts=2)) == 60
+
+
+def test_what_stays_is_never_what_a_refusal_came_to(upload: Upload) -> None:
+    times = [(upload.created - timedelta(hours=hours)).isoformat() for hours in (5, 4)]
+    upload.before(timedelta(hours=5))
+    upload.before(timedelta(hours=4))
+    nothing = {"score": 0.0, "tests": [], "output": "no receipt", "extra_data": {"graded": times}}
+    upload.before(timedelta(hours=3), nothing)
+    upload.earlier[1]["score"] = "41.5"
+    upload.hand_in(upload.receipt())
+    assert points(upload.graded(attempts=2)) == 41.5
+    # graded, and really without a point
+    upload.earlier[1]["score"] = 0.0
+    results = upload.graded(attempts=2)
+    assert (points(results), "no receipt" in results["output"]) == (0, False)
+
+
+def test_a_submission_graded_again_keeps_nothing_of_a_later_one(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    upload.before(timedelta(hours=1), {"tests": [{"score": 7.0, "name": "before"}]})
+    upload.before(timedelta(hours=-1), {"tests": [{"score": 9.0, "name": "after"}]})
+    assert points(upload.graded(attempts=1)) == 7
+
+
+def test_a_vm_that_is_down_keeps_a_grade_and_no_refusal(
+    upload: Upload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_: object) -> None:
+        raise live.NotJudged("unreachable")
+
+    monkeypatch.setattr(live, "grade", down)
+    nothing = {"score": 0.0, "tests": [], "output": "another student's", "extra_data": {"graded": []}}
+    upload.before(timedelta(hours=1), nothing)
+    upload.failed(mode="live")
+    upload.before(timedelta(hours=2), {"tests": [{"score": 7.0, "name": "before"}], "output": "7 points"})
+    assert points(upload.graded(mode="live")) == 7
 
 
 def test_when_only_the_score_of_the_last_is_known_it_stays(upload: Upload) -> None:

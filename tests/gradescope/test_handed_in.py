@@ -90,6 +90,17 @@ def test_answers_are_found_under_the_names_that_machines_give_them(upload: Uploa
     assert points(upload.graded()) > 75
 
 
+def test_of_several_files_called_answers_the_topmost_counts(upload: Upload) -> None:
+    upload.hand_in(upload.receipt())
+    for folder in ("a", "b", "c/d"):
+        (upload.root / "submission" / folder).mkdir(parents=True)
+        upload.hand_in("1a: [", f"{folder}/answers.yml")
+    told = "2 files of answers, and only one can count: a/answers.yml, b/answers.yml. Leave the others away."
+    assert told in upload.graded()["output"]
+    upload.hand_in(answers(), "answers.yml")
+    assert points(upload.graded()) > 75
+
+
 def test_the_file_called_answers_counts_and_what_is_called_nearly_so_is_named(upload: Upload) -> None:
     upload.hand_in(upload.receipt())
     upload.hand_in(answers(), "answers.docx")

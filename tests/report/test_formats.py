@@ -20,7 +20,9 @@ from junitparser import Skipped as JUnitSkipped
 from tap.parser import Parser as TapParser
 
 from labctl.report.formats import FORMATS, only
+from labctl.report.grade_console import render_scorecard
 from labctl.report.gradescope import MAX_BYTES, gradescope_results
+from labctl.report.text import JOINERS
 
 #: Texts as a VM might choose them: anything, and more often than by chance what has a meaning somewhere.
 TEXTS = st.lists(
@@ -165,6 +167,9 @@ def test_the_gradebook_has_every_digit_and_every_cell_in_quotes() -> None:
     for line in rendered("csv", run).splitlines():
         assert re.fullmatch(r'"[^"]*"(,"[^"]*")*', line)
     assert 'value="10999.89"' in rendered("junit", run)
+    (host,) = run["hosts"]
+    for text in (rendered("html", run), gradescope_results(run, host)["output"], render_scorecard(run)):
+        assert "10999.89 of 11000.5 points" in text
 
 
 @given(TEXTS)
@@ -176,7 +181,16 @@ def test_no_cell_is_a_formula_and_no_row_is_added(words: str) -> None:
         assert None not in row
         for value in row.values():
             assert not value.lstrip().startswith(("=", "+", "-", "@", "＝", "＋", "－", "＠"))
-            assert not raw_controls(value, set())
+            assert not raw_controls(value, set(JOINERS))
+
+
+def test_names_keep_the_joiners_that_they_are_written_with_and_nothing_else_does() -> None:
+    name = "\u0639\u0644\u06cc\u200c\u0631\u0636\u0627"
+    *_, row = gradebook(speaking(f"{name}\u202e"))
+    assert (row["name"], row["sid"]) == (f"{name}\\u202e", f"{name}\\u202e".replace("\u200c", "\\u200c"))
+    *_, row = gradebook(speaking("\u200c =1+1"))
+    assert row["name"] == "'\u200c =1+1"
+    assert name in rendered("html", speaking(name))
 
 
 def test_a_formula_is_still_to_be_read() -> None:

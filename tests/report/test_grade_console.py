@@ -8,6 +8,7 @@ import unicodedata
 from typing import Any
 
 import pytest
+from exported import WORST, speaking
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,7 +168,8 @@ nasty = st.text(max_size=60) | st.sampled_from(
 def test_nothing_from_a_vm_reaches_the_terminal_raw(text: str, verdict: str) -> None:
     bad = a_check(verdict, seen=text, expected=text, hint=text, title=text)
     run = a_run(
-        a_host(bad, host=text, error=text, error_hint=text), a_host(host=text, error=text, score=None)
+        a_host(bad, host=text, error=text, error_hint=text, left_out=[{"id": "nfs.swap", "reason": text}]),
+        a_host(host=text, error=text, score=None),
     )
     run["hosts"][1]["status"] = "error"
     shown = render_scorecard(copy.deepcopy(run), tty=False)
@@ -179,6 +181,11 @@ def test_nothing_from_a_vm_reaches_the_terminal_raw(text: str, verdict: str) -> 
     assert not unsafe(lost_line(text, text))
     status = status_line(done=1, total=3, running=[text], failed=1, left=5.0, width=80, colour=False)
     assert not unsafe(status.plain)
+
+
+def test_the_worst_words_of_a_whole_run() -> None:
+    for render in (render_scorecard, render_class):
+        assert not unsafe(render(speaking(WORST)))
 
 
 def test_markup_is_text() -> None:
