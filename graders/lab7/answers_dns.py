@@ -17,16 +17,17 @@ from labctl.grading.answers import (
     commands_of,
     find_ideas,
     in_own_words,
-    lines_of,
     read_commands,
     read_queries,
     read_systemctl,
+    records_of,
+    without_marks,
     written,
 )
-from labctl.probes import DnsAnswer, Record, Request, addresses, dns_query, read_records, resolvers
+from labctl.probes import Record, addresses, dns_query, read_records, resolvers, zone_check
 
 from .facts import ZONE, answer_of
-from .zone import additions
+from .zone import additions, answered
 
 _UNITS = frozenset({"bind9.service", "named.service"})
 _STATES = frozenset({"ActiveState", "SubState"})
@@ -120,7 +121,7 @@ def resolver(_vm: Target, see: See, text: str) -> Judgement:
     )
 
 
-@answer("2d", after=("dns.answers",), read=lines_of)
+@answer("2d", after=("dns.answers",), read=records_of)
 def records(_vm: Target, see: See, text: str) -> Judgement:
     """The records that you say you added are served."""
     own, strange = added(text)
@@ -131,7 +132,7 @@ def records(_vm: Target, see: See, text: str) -> Judgement:
             hint="copy the lines that you added to the zone's file: name, type and data of each",
             for_staff=bool(strange),
         )
-    live = [one for one in own if _served(one, see)]
+    live = _live(own, see)
     missing = [one for one in own if one not in live]
     kinds = {one.type for one in live}
     # the lab asks for an address and for two records of other types
@@ -156,7 +157,7 @@ def records(_vm: Target, see: See, text: str) -> Judgement:
 @answer("2e", read=commands_of)
 def query_commands(vm: Target, see: See, text: str) -> Judgement:
     """Your commands ask your own server for those records."""
-    own, strange = added(lines_of(see(written("2d")).text))
+    own, strange = added(records_of(see(written("2d")).text))
     if not own:
         return failed(
             expected="commands for the records of question 2d",
@@ -207,12 +208,37 @@ def added(text: str) -> tuple[list[Record], list[str]]:
     return list(dict.fromkeys(replace(one, ttl=0) for one in additions(found)))[:MAX_RECORDS], strange
 
 
-def _served(record: Record, see: See) -> bool:
-    """As it is written, or as it was meant where the dot at a full name's end was left out."""
-    names = {record.name, _undoubled(record.name)}
+def _live(own: list[Record], see: See) -> list[Record]:
+    """Those that are served as they are written, or as they were meant where the dot at a full name's end was
+    left out. What is delegated the server refers to others: it counts when it is in the zone's file.
+    """
+    disk = see(zone_check(ZONE)).records
+    here = answered([*own, *disk])
+    # all at once: each look at the VM is a round trip
+    asked = [(one, name) for one in own if one in here for name in sorted({one.name, _undoubled(one.name)})]
+    replies = see.all([dns_query(name, one.type) for one, name in asked])
+    given: dict[Record, list[str]] = {one: [other.data for other in disk if _same(one, other)] for one in own}
+    given |= {one: [] for one, _ in asked}
+    for (one, _), reply in zip(asked, replies, strict=True):
+        given[one] += reply.data(one.type)
+    return [one for one in own if _says(one, given[one])]
+
+
+def _same(one: Record, other: Record) -> bool:
+    return (one.name, one.type) == (other.name, other.type)
+
+
+def _says(record: Record, given: list[str]) -> bool:
+    """Whether the record's data are given, but for what copying does to a text."""
     data = {record.data, _undoubled(record.data), _elsewhere(record.data), record.data.replace("'", "")}
-    asked: list[Request[DnsAnswer]] = [dns_query(name, record.type) for name in sorted(names)]
-    return any(data & set(reply.data(record.type)) for reply in see.all(asked))
+    plain = {_plain(one) for one in data} if record.type == "TXT" else set()
+    return any(one in data or (plain and _plain(one) in plain) for one in given)
+
+
+def _plain(data: str) -> str:
+    """A TXT's data without backquotes, and with a word processor's signs as they were typed."""
+    octets = re.sub(r"\\(\d{3})", lambda found: chr(int(found[1]) & 255), data)
+    return without_marks(octets.encode("latin-1", "replace").decode("utf-8", "replace"))
 
 
 def _undoubled(text: str) -> str:

@@ -215,6 +215,54 @@ def test_a_record_with_its_dot_left_out_is_read_as_it_was_meant() -> None:
     assert judged("2d", text, served=served).verdict is Verdict.PASS
 
 
+def test_many_records_are_asked_for_at_once_and_end_no_other_check() -> None:
+    more = tuple(Record(f"h{n}.example.com.", "A", f"10.0.0.{n}", 60) for n in range(18))
+    text = ANSWERED["2d"] + "".join(f"\n{one.name} A {one.data}" for one in more)
+    few, many = World(answers=ANSWERED), World(answers={**ANSWERED, "2d": text}, served=(*RECORDS, *more))
+    few.judge()
+    results = {one.check.id: one.verdict for one in many.judge()}
+    assert results["answer.2d"] is Verdict.PASS
+    assert Verdict.ERROR not in results.values()
+    assert len(many.asked) == len(few.asked)
+
+
+@pytest.mark.parametrize(
+    ("added", "data"),
+    [
+        ('spf IN TXT (\n  "v=spf1 a mx -all"\n)', '"v=spf1 a mx -all"'),
+        ("spf IN TXT (\n“one”\n“two” )", '"one" "two"'),
+        ("spf TXT “a – b”", '"a \\226\\128\\147 b"'),
+        ('spf TXT "run `make`"', '"run `make`"'),
+        ('spf TXT "it’s"', '"it\\226\\128\\153s"'),
+    ],
+)
+def test_a_text_is_served_as_it_was_written(added: str, data: str) -> None:
+    served = (*RECORDS, Record("spf.example.com.", "TXT", data, 60))
+    result = judged("2d", f"{ANSWERED['2d']}\n{added}", served=served)
+    assert result.verdict is Verdict.PASS, result.judgement
+    other = (*RECORDS, Record("spf.example.com.", "TXT", '"other"', 60))
+    assert judged("2d", f"{ANSWERED['2d']}\n{added}", served=other).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("line", ["* 1h IN A 10.77.0.14", "* in a 10.77.0.14", "* A 10.77.0.14"])
+def test_a_wildcard_is_no_item_of_a_list(line: str) -> None:
+    served = (*RECORDS, Record("*.example.com.", "A", "10.77.0.14", 60))
+    assert judged("2d", f"{ANSWERED['2d']}\n{line}", served=served).verdict is Verdict.PASS
+
+
+def test_what_is_delegated_is_looked_up_in_the_zones_file() -> None:
+    text = "api IN A 10.77.0.12\nsub IN NS ns1.sub\nns1.sub IN A 10.77.0.15\n@ IN TXT hello"
+    cut = (
+        Record("sub.example.com.", "NS", "ns1.sub.example.com.", 60),
+        Record("ns1.sub.example.com.", "A", "10.77.0.15", 60),
+    )
+    bind = replace(World().bind, records=(*RECORDS, *cut))
+    assert judged("2d", text, bind=bind).verdict is Verdict.PASS
+    assert "not served: sub.example.com. NS" in judged("2d", text).judgement.seen
+    without = text.replace("sub IN NS ns1.sub\n", "").replace("@", "www CNAME api\n@")
+    assert judged("2d", without, bind=bind).verdict is Verdict.PASS
+
+
 def test_a_record_in_an_answer_must_be_served_now() -> None:
     result = judged("2d", ANSWERED["2d"], served=tuple(one for one in RECORDS if one.type != "TXT"))
     assert "not served: example.com. TXT" in result.judgement.seen
