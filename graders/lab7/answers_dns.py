@@ -15,6 +15,7 @@ from labctl.grading.answers import (
     addresses_in,
     answer,
     commands_of,
+    doubtful,
     find_ideas,
     in_own_words,
     read_commands,
@@ -100,11 +101,12 @@ def why_it_works(_vm: Target, see: See, text: str) -> Judgement:
 def resolver(_vm: Target, see: See, text: str) -> Judgement:
     """You know which DNS server your VM asks."""
     found = see(resolvers())
-    used = {*found.configured, *found.behind}
+    used = {one.partition("%")[0] for one in (*found.configured, *found.behind)}
     # dig's own words, where they are among others
-    said = addresses_in("\n".join(_SERVER.findall(text))) or addresses_in(text)
+    copied = addresses_in("\n".join(_SERVER.findall(text)))
+    said = copied or addresses_in(text)
     if said and set(said) <= used:
-        return passed(", ".join(said))
+        return passed(", ".join(said), for_staff=not copied and doubtful(text))
     if not said:
         return failed(
             expected="the address of a DNS server",

@@ -312,6 +312,13 @@ FOR_STAFF: list[tuple[str, str]] = [
     ("3c", f"{_ADDED}\nThat is all."),
     ("3f", "502 at first, then 503"),
     ("3f", "not 503"),
+    ("3f", "not HTTP 503"),
+    ("3f", "It's 200 instead of 503"),
+    ("1d", "touch: cannot touch 'read-only': Input/output error"),
+    ("1d", "The file read-only.txt was created without an error"),
+    ("2b", "Without @localhost dig asks BIND, with it the default server, and BIND is stopped."),
+    ("3d", "They did not become green, the status stayed no check"),
+    ("3d", "All are DOWN, that is what the status says."),
 ]
 
 #: What was understood, and is another thing than what is asked for.
@@ -331,4 +338,52 @@ PLAINLY_WRONG: list[tuple[str, str]] = [
     ("2e", _QUERIES.replace("@localhost", "@8.8.8.8")),
     ("3b", "leastconn"),
     ("3f", "502"),
+]
+
+#: What may be meant the other way round: it keeps its points, and staff read it.
+DOUBTFUL: list[tuple[str, str]] = [
+    ("1b", f"{SECRET} or applepie"),
+    ("1b", f"apple, pear, {SECRET}, plum"),
+    ("1b", f"apple\npear\n{SECRET}"),
+    ("1d", "It's not a read-only file system, so no error"),
+    ("1f", "not note.txt"),
+    ("1f", " ".join(f"guess{n}.txt" for n in range(15)) + " note.txt"),
+    ("2c", "not 127.0.0.53"),
+    ("3a", "It isn't round robin"),
+    ("3a", "Round robin."),
+    ("3b", "It isn't round robin"),
+    ("3b", "anything but round robin"),
+    ("3b", "either round robin or random, I think"),
+    ("3b", "roundrobin or random or source or uri, one of them"),
+    ("3d", "status green"),
+    ("3d", "The status is UP, and none of them is really what I call green"),
+    ("3e", "It never goes down, and is never skipped"),
+    ("3e", "DOWN missing"),
+    ("3f", "It isn't 503"),
+]
+
+#: What nobody needs to read, though it says "not" somewhere.
+PLAINLY_RIGHT: list[tuple[str, str]] = [
+    ("1b", f"$ cat /mnt/secret.txt\n{SECRET}"),
+    ("1d", "mkdir: cannot create directory '/mnt/x': Read-only file system"),
+    ("1d", "E212: Can't open file for writing"),
+    ("1d", "I could not write there: read-only file system"),
+    ("1f", "-rw-r--r-- 1 root root 3 Nov 21 12:00 note.txt"),
+    (
+        "2b",
+        "dig falls back to systemd-resolved (127.0.0.53). bind9 isn't running so localhost gives no reply.",
+    ),
+    ("2b", "With BIND stopped localhost does not answer. The default is the server of /etc/resolv.conf."),
+    ("3a", "It's not random, it cycles through all six."),
+    ("3b", "Round-robin, not random"),
+    ("3b", "roundrobin, rather than the usual random"),
+    ("3d", 'Before they were "no check" and not green, but now all have the status UP and are green.'),
+    ("3e", "It is shown as DOWN, and its ID doesn't appear any more."),
+    ("3f", "It returns 503 instead of 200"),
+    ("3f", "503 (not 502)"),
+    (
+        "3f",
+        "HTTP/1.0 503 Service Unavailable\ncache-control: no-cache\n\nNo server is available to handle this.",
+    ),
+    ("3f", "error 503: no server is available"),
 ]

@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from lab7_answers import FOR_STAFF, PLAINLY_WRONG, RIGHT, WRONG
+from lab7_answers import DOUBTFUL, FOR_STAFF, PLAINLY_RIGHT, PLAINLY_WRONG, RIGHT, WRONG
 from world import CONFIG, LAB, RECORDS, SECRET, TARGET, World, greeting
 
 from labctl.grading import Result, Verdict
@@ -125,6 +125,73 @@ def test_what_is_plainly_wrong_is_not(question: str, text: str) -> None:
     result = judged(question, text)
     assert result.verdict is Verdict.FAIL
     assert not result.judgement.for_staff
+
+
+@pytest.mark.parametrize(("question", "text"), DOUBTFUL)
+def test_what_may_be_meant_the_other_way_round_keeps_its_points_and_is_for_staff(
+    question: str, text: str
+) -> None:
+    result = judged(question, text)
+    assert result.verdict is Verdict.PASS, result.judgement
+    assert result.judgement.for_staff
+
+
+@pytest.mark.parametrize(("question", "text"), PLAINLY_RIGHT)
+def test_what_is_plainly_right_nobody_reads(question: str, text: str) -> None:
+    result = judged(question, text)
+    assert result.verdict is Verdict.PASS, result.judgement
+    assert not result.judgement.for_staff
+
+
+@pytest.mark.parametrize(
+    ("text", "real", "for_staff"),
+    [
+        ("I changed it from roundrobin to random", "random", True),
+        ("random; roundrobin would be the default", "random", True),
+        ("source (hash of the client's IP), where the default is round robin", "source", True),
+        ("source (a hash of the client's IP)", "source", False),
+        ("We use round robin first.", "roundrobin", True),
+    ],
+)
+def test_an_algorithm_beside_the_name_of_another_is_held_against_the_vm(
+    text: str, real: str, for_staff: bool
+) -> None:
+    config = replace(World().haproxy, text=CONFIG.replace("roundrobin", real))
+    result = judged("3b", text, haproxy=config, workers={3}, order=[3] * 240)
+    assert result.verdict is Verdict.PASS, result.judgement
+    assert result.judgement.for_staff == for_staff
+    leastconn = replace(World().haproxy, text=CONFIG.replace("roundrobin", "leastconn"))
+    said = judged("3b", text, haproxy=leastconn, workers={3}, order=[3] * 240).judgement
+    assert (said.verdict, said.for_staff) == (Verdict.FAIL, for_staff)
+
+
+def test_a_pattern_that_is_denied_is_for_staff() -> None:
+    chaos = replace(World().haproxy, text=CONFIG.replace("roundrobin", "random"))
+    order = [(n * n * 7 + n // 5) % 6 for n in range(240)]
+    said = judged("3a", "Not random: they go in order", haproxy=chaos, order=order).judgement
+    assert (said.verdict, said.for_staff) == (Verdict.PASS, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("_note_", "_note_"),
+        ("*star*", "*star*"),
+        ("a–b", "a–b"),
+        ("hello—world", "hello—world"),
+        ("2. txt", "2. txt"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("cafe\u0301", "caf\u00e9"),
+    ],
+)
+def test_a_name_is_what_it_is(name: str, text: str) -> None:
+    assert judged("1f", text, staff_entries=(name,)).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("text", ["fe80::1", "fe80::1%eth0"])
+def test_a_resolver_on_a_link_is_named_with_it_or_without(text: str) -> None:
+    link = Resolvers(("fe80::1%eth0",), (), "")
+    assert judged("2c", text, resolvers=link).verdict is Verdict.PASS
 
 
 def test_the_longest_answer_is_judged_at_once() -> None:

@@ -5,16 +5,27 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from labctl.grading.answers.doubt import negated
 from labctl.grading.rubric import Answer, Idea
+
+#: Letters before an idea in which a word may deny it, and where another clause begins.
+_BEFORE = 40
+_CLAUSE = re.compile(r"[.,;:!?()]|\bbut\b", re.IGNORECASE)
+#: Fewer words are a list of them and no sentence.
+_SENTENCE = 5
 
 
 @dataclass(frozen=True)
 class Found:
-    """``share`` of the question's points, 0 to 1; the ideas that are in the answer and those that are not."""
+    """``share`` of the question's points, 0 to 1; the ideas that are in the answer and those that are not.
+
+    ``doubtful``: what shows an idea stands after a word that denies it, or is no sentence.
+    """
 
     share: float
     shown: tuple[Idea, ...]
     missing: tuple[Idea, ...]
+    doubtful: bool = False
 
 
 def find_ideas(text: str, answer: Answer) -> Found:
@@ -26,7 +37,14 @@ def find_ideas(text: str, answer: Answer) -> Found:
     shown = tuple(idea for idea in answer.ideas if _says(plain, idea))
     points = sum(idea.points for idea in shown)
     missing = tuple(idea for idea in answer.ideas if idea not in shown)
-    return Found(min(1.0, points / answer.points), shown, missing)
+    doubtful = len(plain.split()) < _SENTENCE or any(_denied(plain, idea) for idea in shown)
+    return Found(min(1.0, points / answer.points), shown, missing, doubtful)
+
+
+def _denied(text: str, idea: Idea) -> bool:
+    """Whether every place that shows the idea is behind a word that denies it."""
+    starts = [found.start() for one in idea.any for found in re.finditer(one, text, re.IGNORECASE)]
+    return all(negated(_CLAUSE.split(text[max(0, at - _BEFORE) : at])[-1]) for at in starts)
 
 
 def _says(text: str, idea: Idea) -> bool:
