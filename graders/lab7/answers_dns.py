@@ -9,6 +9,7 @@ from fnmatch import fnmatch
 from labctl.grading import Judgement, See, Target, failed, passed
 from labctl.grading.answers import (
     ASKING,
+    Command,
     Query,
     SystemctlCommand,
     Unreadable,
@@ -31,6 +32,8 @@ from .facts import ZONE, answer_of
 from .zone import additions, answered
 
 _UNITS = frozenset({"bind9.service", "named.service"})
+#: Types and states of units among which the DNS server's is while it runs.
+_SHOWN = frozenset({"service", "loaded", "active", "running"})
 _STATES = frozenset({"ActiveState", "SubState"})
 #: Verbs of systemctl that say whether a unit runs.
 _LOOKING = frozenset({"status", "is-active", "check", "is-failed", "show", "list-units"})
@@ -50,7 +53,7 @@ def status_command(_vm: Target, _see: See, text: str) -> Judgement:
         seen = f"{commands[0].name} is another command" if commands else "there is no command here"
         raise Unreadable(f"{seen}; a systemctl command is asked for")
     said = [read_systemctl(one) for one in found]
-    if _lists(said[0]) and any(re.search(r"bind|named", " ".join(one.args)) for one in commands):
+    if _lists(said[0]) and set(said[0].only) <= _SHOWN and any(map(_picks, commands)):
         return passed(f"{found[0]}, and its line there")
     hints = [_wrong_status(one) for one in said]
     if not all(hints):
@@ -68,6 +71,14 @@ def _lists(said: SystemctlCommand) -> bool:
     return said.verb in ("", "list-units") and not said.units and said.manager == "system"
 
 
+def _picks(command: Command) -> bool:
+    """Shows the DNS server's line of those that it is given."""
+    without = command.name.endswith("grep") and any(
+        re.fullmatch("-[a-zA-Z]*v[a-zA-Z]*|--invert-match", one) for one in command.args
+    )
+    return not without and bool(re.search(r"bind|named", " ".join(command.args)))
+
+
 def _wrong_status(said: SystemctlCommand) -> str:
     """A hint; "" when the command is right."""
     if said.verb not in _LOOKING:
@@ -82,6 +93,8 @@ def _wrong_status(said: SystemctlCommand) -> str:
         return "of which unit? The command names none"
     if not any(fnmatch(unit, one.lower()) for one in said.units for unit in _UNITS):
         return f"{said.units[0]} is not the DNS server's unit: what is the service called?"
+    if not set(said.only) <= _SHOWN:
+        return f"it shows nothing but what is {said.only[0]}: is that the DNS server?"
     if said.verb == "show" and said.properties and not _STATES & set(said.properties):
         return "these properties do not tell whether it runs"
     return ""

@@ -51,6 +51,8 @@ _UNAVAILABLE = re.compile(
 )
 #: What 3d and 3e say of health checks: whoever answers in order has written 3c down before.
 _CHECKING = re.compile(r"\s(?:check|(?:inter|fastinter|downinter|rise|fall)\s+\S+)(?=\s|$)")
+#: In front of a line: its number, what diff and quoting put there.
+_MARKED = re.compile(r"^\s*(?:\d{1,4}[:|]?\s+|[+>|]+\s*)")
 
 
 @answer("3a")
@@ -160,8 +162,11 @@ def algorithms_in(text: str) -> tuple[list[str], bool]:
 
 
 def _without_headings(text: str) -> str:
-    """The answer without lines that only say what follows ("My frontend:")."""
-    return "\n".join(line for line in text.split("\n") if not line.rstrip().endswith(":"))
+    """The answer without lines that only say what follows ("My frontend:"), and lines without what numbers or
+    marks them.
+    """
+    lines = [line for line in text.split("\n") if not line.rstrip().endswith(":")]
+    return "\n".join(_MARKED.sub("", line) for line in lines)
 
 
 def _absent(text: str, live: str) -> list[str]:

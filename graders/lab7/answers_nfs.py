@@ -153,7 +153,7 @@ def umount_command(vm: Target, see: See, text: str) -> Judgement:
     """You know the command that unmounts the public directory."""
     said = _said(text, frozenset({"umount", "umount.nfs", "umount.nfs4"}), read_umount)
     where = {MOUNT_POINT, *_mounted_on(see(written("1a")).text)}
-    what = "umount " + " ".join([*said[0].targets, *said[0].all_of])
+    what = "umount " + " ".join([*said[0].targets, *said[0].types])
     wrong = _agreed([_wrong_umount(vm, one, where) for one in said], "umount")
     if wrong is None:
         return passed(what)
@@ -173,7 +173,8 @@ def _wrong_umount(vm: Target, said: UmountCommand, where: set[str]) -> tuple[str
                 "the directory that it is mounted on, or the source that was mounted",
                 f"{target} is not where the public directory was mounted",
             )
-    if said.all_of and not {"nfs", "nfs4"} & set(said.all_of):
+    others = any(one.startswith("no") for one in said.types)  # "noext4": all but these
+    if said.types and not others and not {"nfs", "nfs4"} & set(said.types):
         return "what is mounted over NFS", "of which type is the mount? df -T shows it"
     return None
 

@@ -10,6 +10,32 @@ _RECORDS = "api IN A 10.77.0.12\nwww IN CNAME api\n@ IN TXT hello"
 _QUERIES = (
     "dig @localhost api.example.com\ndig @localhost www.example.com CNAME\ndig @localhost example.com TXT"
 )
+#: What dig prints, and every line of it could be a command.
+_DUG = (
+    """
+; <<>> DiG 9.18.33-1~deb12u2-Debian <<>> @localhost api.example.com
+; (2 servers found)
+;; global options: +cmd
+;; Got answer:
+;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 21563
+;; flags: qr aa rd ra; QUERY: 1, ANSWER: 1, AUTHORITY: 0, ADDITIONAL: 1
+
+;; OPT PSEUDOSECTION:
+; EDNS: version: 0, flags:; udp: 1232
+; COOKIE: 1f5c0e7e3f0d8a2f0100000067401a5f0c1f7d1e4e8b1e2d (good)
+;; QUESTION SECTION:
+;api.example.com.               IN      A
+
+;; ANSWER SECTION:
+api.example.com.        604800  IN      A       10.77.0.12
+
+;; Query time: 0 msec
+;; SERVER: 127.0.0.1#53(localhost) (UDP)
+;; WHEN: Sun Nov 22 12:00:00 UTC 2026
+;; MSG SIZE  rcvd: 88
+"""
+    * 2
+)
 
 #: Question -> right answers.
 RIGHT: dict[str, list[str]] = {
@@ -106,6 +132,7 @@ RIGHT: dict[str, list[str]] = {
         "systemctl list-units | grep bind9",
         "systemctl status bind9:",
         "systemctl list-units '*bind*'",
+        "systemctl list-units --type=service --state=running | grep named",
     ],
     "2b": [
         "Without @localhost dig asks the server in /etc/resolv.conf. Localhost is me, where BIND is stopped.",
@@ -144,6 +171,8 @@ RIGHT: dict[str, list[str]] = {
         f"{_QUERIES}\ndig -h\ndig",
         ", ".join(_QUERIES.splitlines()),
         _QUERIES.replace("@localhost", "@ip6-localhost"),
+        "\n".join(f"$ {line}\n{_DUG}" for line in _QUERIES.splitlines()),
+        "sudo -u alice " + _QUERIES,
     ],
     "3a": [
         "Yes: the ids come in order, 0 to 5, and then it starts again.",
@@ -176,6 +205,9 @@ RIGHT: dict[str, list[str]] = {
         _ADDED.replace(" check", ""),
         f"My frontend and backend:\n{_ADDED}",
         f"One part:\n```\n{_ADDED}```\nand that is all that I added.",
+        "".join(f"{number:6}  {line}\n" for number, line in enumerate(_ADDED.splitlines(), 30)),
+        "".join(f"+{line}\n" for line in _ADDED.splitlines()),
+        "".join(f"> {line}\n" for line in _ADDED.splitlines()),
     ],
     "3d": [
         "Each server has the status UP and is green.",
@@ -304,6 +336,13 @@ FOR_STAFF: list[tuple[str, str]] = [
     ("1e", "sudo umount /mnt (from /)"),
     ("1f", "a directory called notes"),
     ("2a", "systemctl list-units --type=service"),
+    ("2a", "systemctl --failed | grep bind"),
+    ("2a", "systemctl list-units --state=failed | grep named"),
+    ("2a", "systemctl list-units --type=timer | grep named"),
+    ("2a", "systemctl list-units | grep -v named"),
+    ("1a", f"sudo mount -o remount {_SHARE} /mnt"),
+    ("1a", f"sudo -u nobody mount {_SHARE} /mnt"),
+    ("2e", _QUERIES.replace("dig", "dig +trace")),
     ("2c", "127.0.0.53 (instead of 127.0.0.9)"),
     ("2d", "api A 10.77.0.12 (my address)\nwww CNAME api\n@ TXT hello"),
     ("2e", "for n in api www; do dig $n.example.com @localhost; done; dig example.com TXT @localhost"),
@@ -330,6 +369,7 @@ PLAINLY_WRONG: list[tuple[str, str]] = [
     ("1d", "touch: cannot touch '/mnt/readonly': Permission denied"),
     ("1d", "touch: cannot touch '/mnt/read-only.txt': Permission denied"),
     ("1e", "umount /media"),
+    ("1e", "umount -t ext4 /mnt"),
     ("1f", "other.txt"),
     ("2a", "systemctl start bind9"),
     ("2c", "8.8.8.8"),
