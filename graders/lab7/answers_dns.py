@@ -32,8 +32,8 @@ from .facts import ZONE, answer_of
 from .zone import additions, answered
 
 _UNITS = frozenset({"bind9.service", "named.service"})
-#: Types and states of units among which the DNS server's is while it runs.
-_SHOWN = frozenset({"service", "loaded", "active", "running"})
+#: States of units that the DNS server's has while it runs.
+_RUNNING = frozenset({"loaded", "active", "running"})
 _STATES = frozenset({"ActiveState", "SubState"})
 #: Verbs of systemctl that say whether a unit runs.
 _LOOKING = frozenset({"status", "is-active", "check", "is-failed", "show", "list-units"})
@@ -53,7 +53,7 @@ def status_command(_vm: Target, _see: See, text: str) -> Judgement:
         seen = f"{commands[0].name} is another command" if commands else "there is no command here"
         raise Unreadable(f"{seen}; a systemctl command is asked for")
     said = [read_systemctl(one) for one in found]
-    if _lists(said[0]) and set(said[0].only) <= _SHOWN and any(map(_picks, commands)):
+    if _lists(said[0]) and not _hidden(said[0]) and any(map(_picks, commands)):
         return passed(f"{found[0]}, and its line there")
     hints = [_wrong_status(one) for one in said]
     if not all(hints):
@@ -69,6 +69,13 @@ def status_command(_vm: Target, _see: See, text: str) -> Judgement:
 def _lists(said: SystemctlCommand) -> bool:
     """Lists all units: the DNS server's line is among them."""
     return said.verb in ("", "list-units") and not said.units and said.manager == "system"
+
+
+def _hidden(said: SystemctlCommand) -> str:
+    """The first type or state, when the DNS server's unit is of none of those that are shown; else ""."""
+    if said.types and "service" not in said.types:
+        return said.types[0]
+    return said.states[0] if said.states and not _RUNNING & set(said.states) else ""
 
 
 def _picks(command: Command) -> bool:
@@ -93,8 +100,8 @@ def _wrong_status(said: SystemctlCommand) -> str:
         return "of which unit? The command names none"
     if not any(fnmatch(unit, one.lower()) for one in said.units for unit in _UNITS):
         return f"{said.units[0]} is not the DNS server's unit: what is the service called?"
-    if not set(said.only) <= _SHOWN:
-        return f"it shows nothing but what is {said.only[0]}: is that the DNS server?"
+    if _hidden(said):
+        return f"it shows nothing but what is {_hidden(said)}: is that the DNS server?"
     if said.verb == "show" and said.properties and not _STATES & set(said.properties):
         return "these properties do not tell whether it runs"
     return ""

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from labctl.grading import Judgement, See, Target, failed, passed, unjudged
-from labctl.grading.answers import answer, doubtful, find_ideas, in_own_words, lines_of, negated
+from labctl.grading.answers import answer, denied, find_ideas, in_own_words, lines_of, negated, offered
 from labctl.probes import Proxy, candidate_check, config_check, sections_of
 
 from .facts import FRONTEND, WORKERS, answer_of
@@ -44,8 +44,6 @@ _NO_STATUS = re.compile(
     r"|\b(?:not|instead\s+of|rather\s+than)\s+(?:(?:an?|the|HTTP|status)\s+)*\d{3}",
     re.IGNORECASE,
 )
-#: The first line of an answer, as curl prints it.
-_FIRST_LINE = re.compile(r"^[\s<]*HTTP/[\d.]+ 503\b", re.MULTILINE)
 _UNAVAILABLE = re.compile(
     r"service\s+(?:is\s+)?(?:un|not[\s_]+)available|no\s+server\s+(?:is\s+)?available", re.IGNORECASE
 )
@@ -152,13 +150,20 @@ def algorithms_in(text: str) -> tuple[list[str], bool]:
     name.
     """
     said = _NOT.sub(" ", text)
-    named = [name for name, form in _ALGORITHMS.items() if re.search(form, said, re.IGNORECASE)]
+    starts = {
+        name: [at.start() for at in re.finditer(form, said, re.IGNORECASE)]
+        for name, form in _ALGORITHMS.items()
+    }
+    named = [name for name in starts if starts[name]]
+    meant = [name for name in named if not denied(said, starts[name])]
+    sure = bool(meant) and not offered(said)
+    named = meant or named
     if len(named) > 1 and "hash" in named:
         named.remove("hash")  # of the source, of the uri: how those work
     plain = [name for name in named if name in _NAMES]
     if len(plain) > 1 or (len(named) > 1 and len(text.split()) <= _FEW_WORDS):
         return named, True
-    return named, len(named) == 1 and not doubtful(said)
+    return named, sure and len(named) == 1
 
 
 def _without_headings(text: str) -> str:
@@ -230,13 +235,12 @@ def _one_client(vm: Target, see: See) -> Found:
 @answer("3f")
 def status(_vm: Target, _see: See, text: str) -> Judgement:
     """You know the status when no worker is left."""
-    told = " ".join(text.replace("_", " ").split())
-    told = _NO_STATUS.sub(" ", told)
+    told = _NO_STATUS.sub(" ", text.replace("_", " "))
     numbers = set(_STATUS.findall(told))
     failures = {one for one in numbers if one >= "400"}
     if failures == {"503"} or (not numbers and _UNAVAILABLE.search(told)):
-        copied = _FIRST_LINE.search(text)
-        doubt = not copied and doubtful(_UNAVAILABLE.sub(" ", told))
+        said = [*re.finditer("503", told), *_UNAVAILABLE.finditer(told)]
+        doubt = offered(told) or denied(told, (one.start() for one in said))
         return passed("503 Service Unavailable", for_staff=doubt)
     return failed(
         expected="one HTTP status",

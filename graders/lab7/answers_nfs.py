@@ -173,7 +173,8 @@ def _wrong_umount(vm: Target, said: UmountCommand, where: set[str]) -> tuple[str
                 "the directory that it is mounted on, or the source that was mounted",
                 f"{target} is not where the public directory was mounted",
             )
-    others = any(one.startswith("no") for one in said.types)  # "noext4": all but these
+    # "noext4": all but these
+    others = bool(said.targets) and any(one.startswith("no") for one in said.types)
     if said.types and not others and not {"nfs", "nfs4"} & set(said.types):
         return "what is mounted over NFS", "of which type is the mount? df -T shows it"
     return None

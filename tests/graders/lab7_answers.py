@@ -133,6 +133,7 @@ RIGHT: dict[str, list[str]] = {
         "systemctl status bind9:",
         "systemctl list-units '*bind*'",
         "systemctl list-units --type=service --state=running | grep named",
+        "systemctl list-units -t service,socket --state=active,failed | grep named",
     ],
     "2b": [
         "Without @localhost dig asks the server in /etc/resolv.conf. Localhost is me, where BIND is stopped.",
@@ -416,6 +417,10 @@ PLAINLY_RIGHT: list[tuple[str, str]] = [
     ("2b", "With BIND stopped localhost does not answer. The default is the server of /etc/resolv.conf."),
     ("3a", "It's not random, it cycles through all six."),
     ("3b", "Round-robin, not random"),
+    ("3b", "It isn't random, it is roundrobin"),
+    ("3b", "round robin (the default, as there is no balance line)"),
+    ("3d", "All green now. UP. Before, not any of them was green"),
+    ("3f", "HTTP 503, no servers"),
     ("3b", "roundrobin, rather than the usual random"),
     ("3d", 'Before they were "no check" and not green, but now all have the status UP and are green.'),
     ("3e", "It is shown as DOWN, and its ID doesn't appear any more."),

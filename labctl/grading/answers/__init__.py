@@ -4,7 +4,7 @@ This is the second face of ``labctl.grading`` for a lab's graders.
 """
 
 from labctl.grading.answers.asking import ASKING, Query, read_queries
-from labctl.grading.answers.doubt import doubtful, negated
+from labctl.grading.answers.doubt import denied, doubtful, negated, offered
 from labctl.grading.answers.ideas import Found, find_ideas
 from labctl.grading.answers.mounting import (
     MountCommand,
@@ -33,8 +33,9 @@ from labctl.grading.answers.written import (
 __all__ = [
     "ASKING", "Answers", "AnswersError", "Command", "Compared", "DfLine", "Found", "MountCommand",
     "Query", "SystemctlCommand", "UmountCommand", "Unreadable", "Written", "add_answers",
-    "addresses_in", "answer", "commands_of", "compare", "compared", "directory_name", "doubtful",
-    "find_answers", "find_ideas", "in_own_words", "lines_of", "negated", "nfs_source", "read_answers",
-    "read_commands", "read_df", "read_mount", "read_queries", "read_systemctl", "read_umount",
-    "records_of", "says_read_only", "secrets_for", "without_marks", "words_of", "written",
+    "addresses_in", "answer", "commands_of", "compare", "compared", "denied", "directory_name",
+    "doubtful", "find_answers", "find_ideas", "in_own_words", "lines_of", "negated", "nfs_source",
+    "offered", "read_answers", "read_commands", "read_df", "read_mount", "read_queries",
+    "read_systemctl", "read_umount", "records_of", "says_read_only", "secrets_for", "without_marks",
+    "words_of", "written",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ be meant either way: it keeps its points, and staff read it.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # "no-cache" is a header's word
 _NEGATED = re.compile(
@@ -13,6 +14,9 @@ _NEGATED = re.compile(
     r"|\b(?:is|was|are|were|do|does|did|has|have|had|ca|could|wo|would|should)nt\b",
     re.IGNORECASE,
 )
+#: Letters before something in which a word may deny it, and where another clause begins.
+_BEFORE = 40
+_CLAUSE = re.compile(r"[.,;:!?()\n]|(?<!anything )\bbut\b", re.IGNORECASE)
 _OPEN = re.compile(r"\b(?:or|either|one of (?:them|these|those))\b", re.IGNORECASE)
 
 
@@ -21,6 +25,16 @@ def negated(text: str) -> bool:
     return bool(_NEGATED.search(text))
 
 
+def denied(text: str, starts: Iterable[int]) -> bool:
+    """Whether at each of these places what stands there is denied before, in the same clause."""
+    return all(negated(_CLAUSE.split(text[max(0, at - _BEFORE) : at])[-1]) for at in starts)
+
+
+def offered(text: str) -> bool:
+    """Whether one of several things is offered in ``text``."""
+    return bool(_OPEN.search(text))
+
+
 def doubtful(text: str) -> bool:
     """Whether something is denied in ``text``, or one of several things offered."""
-    return negated(text) or bool(_OPEN.search(text))
+    return negated(text) or offered(text)

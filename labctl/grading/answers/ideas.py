@@ -5,12 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from labctl.grading.answers.doubt import negated
+from labctl.grading.answers.doubt import denied
 from labctl.grading.rubric import Answer, Idea
 
-#: Letters before an idea in which a word may deny it, and where another clause begins.
-_BEFORE = 40
-_CLAUSE = re.compile(r"[.,;:!?()]|\bbut\b", re.IGNORECASE)
 #: Fewer words are a list of them and no sentence.
 _SENTENCE = 5
 
@@ -43,8 +40,7 @@ def find_ideas(text: str, answer: Answer) -> Found:
 
 def _denied(text: str, idea: Idea) -> bool:
     """Whether every place that shows the idea is behind a word that denies it."""
-    starts = [found.start() for one in idea.any for found in re.finditer(one, text, re.IGNORECASE)]
-    return all(negated(_CLAUSE.split(text[max(0, at - _BEFORE) : at])[-1]) for at in starts)
+    return denied(text, (at.start() for one in idea.any for at in re.finditer(one, text, re.IGNORECASE)))
 
 
 def _says(text: str, idea: Idea) -> bool:

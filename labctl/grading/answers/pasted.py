@@ -19,7 +19,7 @@ _LETTERS = str.maketrans(
 # in a zone file "* IN A ..." is a name, and no item of a list
 _WILDCARD = r"\*\s+(?i:(?:\d[\dsmhdw]*\s+)?(?:IN\s+)?(?:A\s+\d|(?:AAAA|CNAME|TXT|MX|SRV|NS|CAA)\b))"
 _BULLET = re.compile(
-    rf"\s*(?!{_WILDCARD})(?:[-+>•◦‣▪*]|\d{{1,2}}[a-f]?[.)]|\(\d{{0,2}}[a-f]\)|[a-f]\))\s+(?=\S)"
+    rf"\s*(?!{_WILDCARD})(?:[-+>•◦‣▪*]|\d{{1,2}}[a-f]?[.)]|\d{{1,2}}[a-f]:|\(\d{{0,2}}[a-f]\)|[a-f]\))\s+(?=\S)"
 )
 _AROUND = ("**", "__", '"', "'", "*", "_")
 _LANGUAGE = re.compile(r"\w{0,12}\s*\n")

@@ -15,21 +15,22 @@ _LONG = (
     "show-transaction", "show-types", "signal=", "state=", "system", "timestamp=", "type=", "user", "value",
     "version", "wait", "what=", "with-dependencies",
 )  # fmt: skip
-_LIMITS = frozenset({"-t", "--type", "--state"})
+_LIMITS = {"-t": "types", "--type": "types", "--state": "states"}
 
 
 @dataclass(frozen=True)
 class SystemctlCommand:
     """``verb`` is "" when there is none (systemctl then lists units). ``units`` have ".service" where they
-    have no suffix; ``properties`` are those of ``-p``; ``manager`` is "user" for the user's own. ``only`` are
-    the types and states of units to which ``-t`` and ``--state`` limit what is shown.
+    have no suffix; ``properties`` are those of ``-p``; ``manager`` is "user" for the user's own. ``types``
+    and ``states`` of units are those to which ``-t`` and ``--state`` limit what is shown.
     """
 
     verb: str
     units: tuple[str, ...]
     properties: tuple[str, ...] = ()
     manager: str = "system"
-    only: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+    states: tuple[str, ...] = ()
 
 
 def read_systemctl(command: Command) -> SystemctlCommand:
@@ -43,10 +44,12 @@ def read_systemctl(command: Command) -> SystemctlCommand:
     properties = tuple(
         one for name, value in given if name in ("-p", "-P", "--property") for one in value.split(",")
     )
-    only = [one for name, value in given if name in _LIMITS for one in value.lower().split(",")]
-    only += ["failed"] if "--failed" in names else []
+    limits: dict[str, list[str]] = {"types": [], "states": ["failed"] if "--failed" in names else []}
+    for name, value in given:
+        if name in _LIMITS:
+            limits[_LIMITS[name]] += value.lower().split(",")
     verb, units = (rest[0], rest[1:]) if rest else ("", [])
     verb = verb.lower() if verb.istitle() else verb  # as at the beginning of a sentence
     named = tuple(one if "." in one or "*" in one else f"{one}.service" for one in units)
     manager = "user" if names & {"--user", "--global"} else "system"
-    return SystemctlCommand(verb, named, properties, manager, tuple(only))
+    return SystemctlCommand(verb, named, properties, manager, *map(tuple, limits.values()))
