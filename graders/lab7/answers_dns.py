@@ -9,26 +9,31 @@ from fnmatch import fnmatch
 from labctl.grading import Judgement, See, Target, failed, passed
 from labctl.grading.answers import (
     ASKING,
+    Command,
     Query,
     SystemctlCommand,
     Unreadable,
     addresses_in,
     answer,
     commands_of,
+    doubtful,
     find_ideas,
     in_own_words,
-    lines_of,
     read_commands,
     read_queries,
     read_systemctl,
+    records_of,
+    without_marks,
     written,
 )
-from labctl.probes import DnsAnswer, Record, Request, addresses, dns_query, read_records, resolvers
+from labctl.probes import Record, addresses, dns_query, read_records, resolvers, zone_check
 
 from .facts import ZONE, answer_of
-from .zone import additions
+from .zone import additions, answered
 
 _UNITS = frozenset({"bind9.service", "named.service"})
+#: States of units that the DNS server's has while it runs.
+_RUNNING = frozenset({"loaded", "active", "running"})
 _STATES = frozenset({"ActiveState", "SubState"})
 #: Verbs of systemctl that say whether a unit runs.
 _LOOKING = frozenset({"status", "is-active", "check", "is-failed", "show", "list-units"})
@@ -48,7 +53,7 @@ def status_command(_vm: Target, _see: See, text: str) -> Judgement:
         seen = f"{commands[0].name} is another command" if commands else "there is no command here"
         raise Unreadable(f"{seen}; a systemctl command is asked for")
     said = [read_systemctl(one) for one in found]
-    if _lists(said[0]) and any(re.search(r"bind|named", " ".join(one.args)) for one in commands):
+    if _lists(said[0]) and not _hidden(said[0]) and any(map(_picks, commands)):
         return passed(f"{found[0]}, and its line there")
     hints = [_wrong_status(one) for one in said]
     if not all(hints):
@@ -66,6 +71,21 @@ def _lists(said: SystemctlCommand) -> bool:
     return said.verb in ("", "list-units") and not said.units and said.manager == "system"
 
 
+def _hidden(said: SystemctlCommand) -> str:
+    """The first type or state, when the DNS server's unit is of none of those that are shown; else ""."""
+    if said.types and "service" not in said.types:
+        return said.types[0]
+    return said.states[0] if said.states and not _RUNNING & set(said.states) else ""
+
+
+def _picks(command: Command) -> bool:
+    """Shows the DNS server's line of those that it is given."""
+    without = command.name.endswith("grep") and any(
+        re.fullmatch("-[a-zA-Z]*v[a-zA-Z]*|--invert-match", one) for one in command.args
+    )
+    return not without and bool(re.search(r"bind|named", " ".join(command.args)))
+
+
 def _wrong_status(said: SystemctlCommand) -> str:
     """A hint; "" when the command is right."""
     if said.verb not in _LOOKING:
@@ -80,6 +100,8 @@ def _wrong_status(said: SystemctlCommand) -> str:
         return "of which unit? The command names none"
     if not any(fnmatch(unit, one.lower()) for one in said.units for unit in _UNITS):
         return f"{said.units[0]} is not the DNS server's unit: what is the service called?"
+    if _hidden(said):
+        return f"it shows nothing but what is {_hidden(said)}: is that the DNS server?"
     if said.verb == "show" and said.properties and not _STATES & set(said.properties):
         return "these properties do not tell whether it runs"
     return ""
@@ -99,11 +121,12 @@ def why_it_works(_vm: Target, see: See, text: str) -> Judgement:
 def resolver(_vm: Target, see: See, text: str) -> Judgement:
     """You know which DNS server your VM asks."""
     found = see(resolvers())
-    used = {*found.configured, *found.behind}
+    used = {one.partition("%")[0] for one in (*found.configured, *found.behind)}
     # dig's own words, where they are among others
-    said = addresses_in("\n".join(_SERVER.findall(text))) or addresses_in(text)
+    copied = addresses_in("\n".join(_SERVER.findall(text)))
+    said = copied or addresses_in(text)
     if said and set(said) <= used:
-        return passed(", ".join(said))
+        return passed(", ".join(said), for_staff=not copied and doubtful(text))
     if not said:
         return failed(
             expected="the address of a DNS server",
@@ -120,7 +143,7 @@ def resolver(_vm: Target, see: See, text: str) -> Judgement:
     )
 
 
-@answer("2d", after=("dns.answers",), read=lines_of)
+@answer("2d", after=("dns.answers",), read=records_of)
 def records(_vm: Target, see: See, text: str) -> Judgement:
     """The records that you say you added are served."""
     own, strange = added(text)
@@ -131,7 +154,7 @@ def records(_vm: Target, see: See, text: str) -> Judgement:
             hint="copy the lines that you added to the zone's file: name, type and data of each",
             for_staff=bool(strange),
         )
-    live = [one for one in own if _served(one, see)]
+    live = _live(own, see)
     missing = [one for one in own if one not in live]
     kinds = {one.type for one in live}
     # the lab asks for an address and for two records of other types
@@ -156,7 +179,7 @@ def records(_vm: Target, see: See, text: str) -> Judgement:
 @answer("2e", read=commands_of)
 def query_commands(vm: Target, see: See, text: str) -> Judgement:
     """Your commands ask your own server for those records."""
-    own, strange = added(lines_of(see(written("2d")).text))
+    own, strange = added(records_of(see(written("2d")).text))
     if not own:
         return failed(
             expected="commands for the records of question 2d",
@@ -207,12 +230,37 @@ def added(text: str) -> tuple[list[Record], list[str]]:
     return list(dict.fromkeys(replace(one, ttl=0) for one in additions(found)))[:MAX_RECORDS], strange
 
 
-def _served(record: Record, see: See) -> bool:
-    """As it is written, or as it was meant where the dot at a full name's end was left out."""
-    names = {record.name, _undoubled(record.name)}
+def _live(own: list[Record], see: See) -> list[Record]:
+    """Those that are served as they are written, or as they were meant where the dot at a full name's end was
+    left out. What is delegated the server refers to others: it counts when it is in the zone's file.
+    """
+    disk = see(zone_check(ZONE)).records
+    here = answered([*own, *disk])
+    # all at once: each look at the VM is a round trip
+    asked = [(one, name) for one in own if one in here for name in sorted({one.name, _undoubled(one.name)})]
+    replies = see.all([dns_query(name, one.type) for one, name in asked])
+    given: dict[Record, list[str]] = {one: [other.data for other in disk if _same(one, other)] for one in own}
+    given |= {one: [] for one, _ in asked}
+    for (one, _), reply in zip(asked, replies, strict=True):
+        given[one] += reply.data(one.type)
+    return [one for one in own if _says(one, given[one])]
+
+
+def _same(one: Record, other: Record) -> bool:
+    return (one.name, one.type) == (other.name, other.type)
+
+
+def _says(record: Record, given: list[str]) -> bool:
+    """Whether the record's data are given, but for what copying does to a text."""
     data = {record.data, _undoubled(record.data), _elsewhere(record.data), record.data.replace("'", "")}
-    asked: list[Request[DnsAnswer]] = [dns_query(name, record.type) for name in sorted(names)]
-    return any(data & set(reply.data(record.type)) for reply in see.all(asked))
+    plain = {_plain(one) for one in data} if record.type == "TXT" else set()
+    return any(one in data or (plain and _plain(one) in plain) for one in given)
+
+
+def _plain(data: str) -> str:
+    """A TXT's data without backquotes, and with a word processor's signs as they were typed."""
+    octets = re.sub(r"\\(\d{3})", lambda found: chr(int(found[1]) & 255), data)
+    return without_marks(octets.encode("latin-1", "replace").decode("utf-8", "replace"))
 
 
 def _undoubled(text: str) -> str:

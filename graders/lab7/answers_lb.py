@@ -6,8 +6,8 @@ import re
 from dataclasses import replace
 
 from labctl.grading import Judgement, See, Target, failed, passed, unjudged
-from labctl.grading.answers import answer, find_ideas, in_own_words, lines_of
-from labctl.probes import candidate_check, config_check, sections_of
+from labctl.grading.answers import answer, denied, find_ideas, in_own_words, lines_of, negated, offered
+from labctl.probes import Proxy, candidate_check, config_check, sections_of
 
 from .facts import FRONTEND, WORKERS, answer_of
 from .looking import reported, setting
@@ -40,13 +40,17 @@ _NOT = re.compile(r"\b(?:not|rather than|instead of|unlike)\b[^.;,()]*|\bthan\b[
 _STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
 #: Numbers that are no status: addresses, ports, lengths, and the status that it was not.
 _NO_STATUS = re.compile(
-    r"\d+(?:\.\d+){3}|:\d+|\b(?:content-length|port|id)\W{0,3}\d+|\bnot\s+(?:a\s+)?\d{3}", re.IGNORECASE
+    r"\d+(?:\.\d+){3}|:\d+|\b(?:content-length|port|id)\W{0,3}\d+"
+    r"|\b(?:not|instead\s+of|rather\s+than)\s+(?:(?:an?|the|HTTP|status)\s+)*\d{3}",
+    re.IGNORECASE,
 )
 _UNAVAILABLE = re.compile(
     r"service\s+(?:is\s+)?(?:un|not[\s_]+)available|no\s+server\s+(?:is\s+)?available", re.IGNORECASE
 )
 #: What 3d and 3e say of health checks: whoever answers in order has written 3c down before.
 _CHECKING = re.compile(r"\s(?:check|(?:inter|fastinter|downinter|rise|fall)\s+\S+)(?=\s|$)")
+#: In front of a line: its number, what diff and quoting put there.
+_MARKED = re.compile(r"^\s*(?:\d{1,4}[:|]?\s+|[+>|]+\s*)")
 
 
 @answer("3a")
@@ -57,16 +61,18 @@ def pattern(vm: Target, see: See, text: str) -> Judgement:
     # with another algorithm than the lab's there is another pattern, or none
     names = set(found.named.names)
     forms = [_NO_PATTERN] if "random" in names else [_ONE_ANSWER] if names & ALWAYS_ONE else []
-    if not names & IN_TURN and any(re.search(one, text, re.IGNORECASE) for one in forms):
-        return passed(beside)
+    for one in () if names & IN_TURN else forms:
+        rest, count = re.subn(one, " ", text, flags=re.IGNORECASE)
+        if count:
+            return passed(beside, for_staff=negated(rest))
     return in_own_words(find_ideas(text, answer_of("3a")), beside)
 
 
 @answer("3b", after=("lb.frontend",))
 def algorithm(vm: Target, see: See, text: str) -> Judgement:
     """The algorithm that you name is the one that is at work."""
-    named = algorithms_in(text)
-    if len(named) != 1:
+    named, sure = algorithms_in(text)
+    if not named or (sure and len(named) > 1):
         return failed(
             expected="the name of one algorithm",
             seen=f"several: {', '.join(named)}" if named else "no algorithm of HAProxy's",
@@ -75,28 +81,30 @@ def algorithm(vm: Target, see: See, text: str) -> Judgement:
         )
     backend, up, _ = setting(vm, see)
     found = observed(vm, see, backend, up) if backend else _one_client(vm, see)
-    told = f"observed: {found}"
-    fits = found.named.fits(named[0])
-    if backend:
-        told += f"; configured: {backend.algorithm}"
-        configured = named[0] == backend.algorithm
-        if not found.named.names or backend.algorithm not in NAMEABLE:
-            # fewer than two workers, or what no answers can show: the file is all that is known
-            fits = configured
-        elif configured:
-            fits = found.fits(backend)
-            if not fits and says_so(see(config_check()), backend):
-                return unjudged(told, "staff: HAProxy says that it balances so, and the answers do not")
-        else:
-            # what cannot be told from the configured one is the configured one
-            fits = fits and not found.fits(backend)
-    if fits:
-        return passed(f"{named[0]}; {told}")
+    told = f"observed: {found}" + (f"; configured: {backend.algorithm}" if backend else "")
+    right = next((one for one in named if _fits(one, found, backend)), "")
+    if right:
+        return passed(f"{right}; {told}", for_staff=not sure)
+    if backend and backend.algorithm in named and says_so(see(config_check()), backend):
+        return unjudged(told, "staff: HAProxy says that it balances so, and the answers do not")
     return failed(
         expected="the algorithm that your load balancer uses",
-        seen=f"you wrote {named[0]}; {told}",
+        seen=f"you wrote {' and '.join(named)}; {told}",
         hint="compare the order in which the workers answer with the `balance` line of your backend",
+        for_staff=not sure,
     )
+
+
+def _fits(name: str, found: Found, backend: Proxy | None) -> bool:
+    """Whether an algorithm is the one at work: by what was observed, and by what is configured."""
+    if backend is None:
+        return found.named.fits(name)
+    configured = name == backend.algorithm
+    if not found.named.names or backend.algorithm not in NAMEABLE:
+        # fewer than two workers, or what no answers can show: the file is all that is known
+        return configured
+    # what cannot be told from the configured one is the configured one
+    return found.fits(backend) if configured else found.named.fits(name) and not found.fits(backend)
 
 
 @answer("3c", after=("lb.config",), read=lines_of)
@@ -136,21 +144,34 @@ def configuration(_vm: Target, see: See, text: str) -> Judgement:
     )
 
 
-def algorithms_in(text: str) -> list[str]:
-    """The algorithms that an answer names. In a sentence, words that are no names by themselves (first,
-    source, random) do not count beside a real name.
+def algorithms_in(text: str) -> tuple[list[str], bool]:
+    """The algorithms that an answer names, and whether it is sure that they are meant. In a sentence, words
+    that are no names by themselves (first, source, random) may be, and may be everyday words, beside a real
+    name.
     """
     said = _NOT.sub(" ", text)
-    named = [name for name, form in _ALGORITHMS.items() if re.search(form, said, re.IGNORECASE)]
+    starts = {
+        name: [at.start() for at in re.finditer(form, said, re.IGNORECASE)]
+        for name, form in _ALGORITHMS.items()
+    }
+    named = [name for name in starts if starts[name]]
+    meant = [name for name in named if not denied(said, starts[name])]
+    sure = bool(meant) and not offered(said)
+    named = meant or named
     if len(named) > 1 and "hash" in named:
         named.remove("hash")  # of the source, of the uri: how those work
     plain = [name for name in named if name in _NAMES]
-    return plain if plain and len(text.split()) > _FEW_WORDS else named
+    if len(plain) > 1 or (len(named) > 1 and len(text.split()) <= _FEW_WORDS):
+        return named, True
+    return named, sure and len(named) == 1
 
 
 def _without_headings(text: str) -> str:
-    """The answer without lines that only say what follows ("My frontend:")."""
-    return "\n".join(line for line in text.split("\n") if not line.rstrip().endswith(":"))
+    """The answer without lines that only say what follows ("My frontend:"), and lines without what numbers or
+    marks them.
+    """
+    lines = [line for line in text.split("\n") if not line.rstrip().endswith(":")]
+    return "\n".join(_MARKED.sub("", line) for line in lines)
 
 
 def _absent(text: str, live: str) -> list[str]:
@@ -214,16 +235,18 @@ def _one_client(vm: Target, see: See) -> Found:
 @answer("3f")
 def status(_vm: Target, _see: See, text: str) -> Judgement:
     """You know the status when no worker is left."""
-    told = " ".join(text.replace("_", " ").split())
-    numbers = set(_STATUS.findall(_NO_STATUS.sub(" ", told)))
+    told = _NO_STATUS.sub(" ", text.replace("_", " "))
+    numbers = set(_STATUS.findall(told))
     failures = {one for one in numbers if one >= "400"}
     if failures == {"503"} or (not numbers and _UNAVAILABLE.search(told)):
-        return passed("503 Service Unavailable")
+        said = [*re.finditer("503", told), *_UNAVAILABLE.finditer(told)]
+        doubt = offered(told) or denied(told, (one.start() for one in said))
+        return passed("503 Service Unavailable", for_staff=doubt)
     return failed(
         expected="one HTTP status",
         seen=", ".join(sorted(numbers)) or "no status",
         hint="crash all six workers and ask once more with curl -i: the status is in the first line",
-        for_staff="503" in numbers or not numbers,
+        for_staff="503" in text or not numbers,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ from labctl.grading.answers import (
     answer,
     commands_of,
     compared,
+    doubtful,
     nfs_source,
     read_commands,
     read_df,
@@ -32,6 +34,10 @@ from .nfs import items
 _MOUNTS = frozenset({"mount", "mount.nfs", "mount.nfs4"})
 _TYPES = frozenset({"", "nfs", "nfs4", "auto"})
 _VERSIONS = frozenset({"", "3", "4", "4.0", "4.1", "4.2"})
+#: More words, or names in a row, may be guesses.
+_SENTENCE, _GUESSES = 15, 2
+#: What programs say before the error itself.
+_TRYING = re.compile(r"\b(?:can't|(?:can|could)(?:\s?not|n't))\s\w+", re.IGNORECASE)
 #: A name and nothing else.
 _A_NAME = re.compile(r"\s*[\w./-]+\s*\Z")
 
@@ -87,11 +93,13 @@ def _secret_known(vm: Target) -> str:
 
 
 @answer("1b", applies=_secret_known)
-def secret(_vm: Target, see: See, _text: str) -> Judgement:
+def secret(_vm: Target, see: See, text: str) -> Judgement:
     """You have read the secret word."""
     found = see(compared("1b"))
     if found.same:
-        return passed("the word that is on the server")
+        alone = sum(len(line.split()) == 1 for line in text.split("\n"))
+        several = alone > _GUESSES or bool(re.search(r"[,;]\s*\w", text))
+        return passed("the word that is on the server", for_staff=several or doubtful(text))
     return failed(
         expected="the word in the file in the public directory",
         seen="another word" if found.words == 1 else "other words",
@@ -127,7 +135,7 @@ def error(_vm: Target, _see: See, text: str) -> Judgement:
     """You have seen why nothing can be created in the public directory."""
     denied = bool(re.search(r"denied|not permitted", text, re.IGNORECASE))
     if says_read_only(text) and not denied:
-        return passed("a read-only file system")
+        return passed("a read-only file system", for_staff=doubtful(_TRYING.sub(" ", text)))
     if denied:
         hint = "that is what you get as yourself; as root another error appears, and that one is asked for"
     else:
@@ -145,7 +153,7 @@ def umount_command(vm: Target, see: See, text: str) -> Judgement:
     """You know the command that unmounts the public directory."""
     said = _said(text, frozenset({"umount", "umount.nfs", "umount.nfs4"}), read_umount)
     where = {MOUNT_POINT, *_mounted_on(see(written("1a")).text)}
-    what = "umount " + " ".join([*said[0].targets, *said[0].all_of])
+    what = "umount " + " ".join([*said[0].targets, *said[0].types])
     wrong = _agreed([_wrong_umount(vm, one, where) for one in said], "umount")
     if wrong is None:
         return passed(what)
@@ -165,7 +173,9 @@ def _wrong_umount(vm: Target, said: UmountCommand, where: set[str]) -> tuple[str
                 "the directory that it is mounted on, or the source that was mounted",
                 f"{target} is not where the public directory was mounted",
             )
-    if said.all_of and not {"nfs", "nfs4"} & set(said.all_of):
+    # "noext4": all but these
+    others = bool(said.targets) and any(one.startswith("no") for one in said.types)
+    if said.types and not others and not {"nfs", "nfs4"} & set(said.types):
         return "what is mounted over NFS", "of which type is the mount? df -T shows it"
     return None
 
@@ -177,9 +187,12 @@ def item(vm: Target, see: See, text: str) -> Judgement:
     if not theirs.exists:
         return unjudged(f"the server has no {PRIVATE}/{vm.lab_user}", "staff: run the staff playbook")
     there = items(theirs.entries)
-    named = [one for one in there if _names(text, one)]
+    # bullets and marks may be part of a name: as it was written it counts too
+    texts = [unicodedata.normalize("NFC", one) for one in (text, see(written("1f")).text)]
+    named = [one for one in there if any(_names(told, unicodedata.normalize("NFC", one)) for told in texts)]
     if named:
-        return passed(f"{', '.join(named[:3])} is there")
+        guesses = len(text.split()) >= _SENTENCE or text.count(",") >= _GUESSES
+        return passed(f"{', '.join(named[:3])} is there", for_staff=guesses or doubtful(text))
     return failed(
         expected="the name of something in your private directory",
         # not which: it would be the answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from labctl.grading import Judgement, See, Target, failed, passed, unjudged
 from labctl.grading.answers import answer, lines_of
@@ -16,7 +17,7 @@ _ALSO = {
     "sshd": ("openssh", "openssh-server"), "rpcbind": ("portmap", "portmapper", "rpc.bind"),
 }  # fmt: skip
 #: Who holds a service's socket until somebody connects.
-_HOLDER = "systemd"
+_HOLDERS = frozenset({"systemd", "init"})
 #: From here on the kernel gives ports to whoever asks for none in particular: others after every restart.
 _EPHEMERAL = 32768
 _DHCP_CLIENT = {("udp", 68), ("udp", 546)}
@@ -25,25 +26,42 @@ _COMM = 15
 
 _EXPECTED = "the port, protocol and program of each service that other machines can connect to"
 
-_SLASHED = re.compile(r"(?<![\w.])(\d{1,5})\s*/?\s*(?:tcp|udp)|(?:tcp|udp)\s*/\s*(\d{1,5})\b", re.IGNORECASE)
-#: ``22 (sshd), 53 (named)``
-_LISTED = re.compile(r"\d{1,5}(?:\s*\([^)]*\))?(?:\s*,\s*\d{1,5}(?:\s*\([^)]*\))?)+")
+_SLASHED = re.compile(
+    r"(?<![\w.])(\d{1,5})\s*/?\s*\(?(?:tcp|udp)|(?:tcp|udp)\s*/\s*(\d{1,5})\b", re.IGNORECASE
+)
+#: ``7000-7001``, ``7000 and 7001``, ``7000+7001``
+_SEVERAL = re.compile(r"(?<![\w.:/])\d{1,5}(?:\s*(?:[-+&]|and|to)\s*\d{1,5})+(?![\w.])", re.IGNORECASE)
+_RANGE = re.compile(r"(\d+)\s*(?:-|to)\s*(\d+)", re.IGNORECASE)
+#: More ports in a range are none that somebody looked up.
+_MAX_RANGE = 64
+#: Where another service may begin, outside of parentheses.
+_NEXT = re.compile(r"[,;](?![^()]*\))")
 #: Words in a line that says a service without its protocol; more are a sentence.
 _FEW_WORDS = 4
 _IN_ADDRESS = re.compile(r":(\d{1,5})(?=[\s,;]|$)")
 _NUMBER = re.compile(r"(?<![\w./:])(\d{1,5})(?![\w./])")
 _PROTO = re.compile(r"(?<![a-z])(tcp|udp)(?:[46]\b|\b)", re.IGNORECASE)
+#: A protocol for all that follows in its line.
+_AHEAD = re.compile(r"(?<![a-z/])(tcp|udp)[46]?[\s:=-]+(?:ports?[\s:=]+)?\d", re.IGNORECASE)
 _WORD = re.compile(r"[a-z][\w.+-]*")
 _SUFFIX = re.compile(r"(\.service|\.socket)?\.*\Z")
+_NO_NAMES = frozenset({"tcp", "udp", "tcp4", "udp4", "tcp6", "udp6", "port", "ports", "and", "to"})
+#: Says that a service does not count; an address of the loopback before a port is a line of ss.
+_NO_CLAIM = re.compile(
+    r"loopback|localhost|does(?:n't| not) count|127(?:\.\d{1,3}){1,3}(?![\d.]*(?:%\w+)?:\d)", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A line that names a service: ``proto`` is "" when the line does not say which."""
+    """What names a service: ``proto`` is "" when it does not say which. ``apart``: it says that this one does
+    not count.
+    """
 
     port: int
     proto: str
     words: frozenset[str]
+    apart: bool = False
 
     def means(self, one: Socket) -> bool:
         """The same port and protocol, whoever holds it."""
@@ -56,39 +74,82 @@ class Claim:
 
 def read_claims(text: str) -> tuple[Claim, ...]:
     """The services in an answer, each once: lines as the lab shows one, or as ``ss`` or ``netstat`` print
-    them. A line without a port (a heading) says nothing, nor does a sentence that names no protocol.
+    them, or several services in a line. A line without a port (a heading) says nothing, nor does a sentence
+    that names no protocol.
     """
-    found: dict[tuple[int, str, frozenset[str]], Claim] = {}
-    for line in text.splitlines():
-        protos = {proto.lower() for proto in _PROTO.findall(line)}
-        if not protos and len(line.split()) > _FEW_WORDS:
-            continue
-        proto = protos.pop() if len(protos) == 1 else ""
-        ports = _ports(line)
-        words = frozenset(_SUFFIX.sub("", word)[:_COMM] for word in _WORD.findall(line.lower()))
-        for port in ports:
-            if port <= 65535:
-                found.setdefault((port, proto, words), Claim(port, proto, words))
-    return tuple(found.values())
+    return tuple(dict.fromkeys(claim for line in text.splitlines() for claim in _claims(line)))
 
 
-def _ports(line: str) -> list[int]:
-    slashed = [int(before or after) for before, after in _SLASHED.findall(line)]
+def _claims(line: str) -> list[Claim]:
+    if not _PROTO.search(line) and len(line.split()) > _FEW_WORDS:
+        return []
+    parts = _parts(line)
+    ahead = ""
+    said: list[tuple[str, frozenset[str]]] = []
+    for part in parts:
+        found = _AHEAD.search(part)
+        ahead = found[1].lower() if found else ahead
+        protos = {proto.lower() for proto in _PROTO.findall(part)} or {ahead}
+        said.append((protos.pop() if len(protos) == 1 else "", _words(part)))
+    names = [bool(words - _NO_NAMES) for _, words in said]
+    # "7000, 7001/tcp haproxy" and "haproxy: 7000, 7001": a port has the nearest name on the side of the first
+    first = parts[names.index(True)] if any(names) else ""
+    behind = re.match(r"[^a-z\d]*\d", _named(first)) is not None
+    claims = []
+    for at, part in enumerate(parts):
+        before, after = range(at, -1, -1), range(at, len(parts))
+        order = [*after, *before] if behind else [*before, *after]
+        donor = next((one for one in order if names[one]), at)
+        proto = said[at][0] or ("" if _PROTO.search(part) else said[donor][0])
+        apart = bool(_NO_CLAIM.search(part))
+        claims += [Claim(port, proto, said[donor][1], apart) for port in _ports(part) if port <= 65535]
+    return claims
+
+
+def _parts(line: str) -> list[str]:
+    """The line by its services: what stands between commas, with what follows and names no port."""
+    if _IN_ADDRESS.search(line):
+        return [line]
+    parts: list[str] = []
+    for piece in _NEXT.split(line):
+        if parts and not (_ports(piece) and _ports(parts[-1])):
+            parts[-1] += f", {piece}"
+        else:
+            parts.append(piece)
+    return parts
+
+
+def _ports(text: str) -> list[int]:
+    several = _SEVERAL.search(text)
+    if several:
+        ends = [int(one) for one in re.findall(r"\d+", several[0])]
+        ranges = [(int(one[1]), int(one[2])) for one in _RANGE.finditer(several[0])]
+        inside = [port for one, last in ranges if last - one <= _MAX_RANGE for port in range(one, last)]
+        return list(dict.fromkeys([*ends, *inside]))
+    slashed = [int(before or after) for before, after in _SLASHED.findall(text)]
     if slashed:
         return slashed
-    one = _IN_ADDRESS.search(line)
-    listed = None if one else _LISTED.search(line)
-    if listed:
-        return [int(port) for port in _NUMBER.findall(re.sub(r"\([^)]*\)", " ", listed[0]))]
-    one = one or _NUMBER.search(line)
+    one = _IN_ADDRESS.search(text) or _NUMBER.search(text)
     return [int(one[1])] if one else []
+
+
+def _words(text: str) -> frozenset[str]:
+    """What may be names, also of two words ("HA Proxy")."""
+    words = [_SUFFIX.sub("", word) for word in _WORD.findall(text.lower())]
+    pairs = [f"{one}{other}" for one, other in pairwise(words)]
+    return frozenset(word[:_COMM] for word in (*words, *pairs))
+
+
+def _named(text: str) -> str:
+    """The text without words that are no names."""
+    return _WORD.sub(lambda found: "" if found[0] in _NO_NAMES else found[0], text.lower())
 
 
 def names_of(one: Socket) -> frozenset[str]:
     """What a socket's program may be called: its own name, its unit's, the ones that people use."""
     names = {one.process, one.unit.partition(".")[0].partition("@")[0]}
-    if one.process == _HOLDER and one.service:
-        names |= {one.service, f"{one.service}d"}
+    if one.process in _HOLDERS:
+        names |= _HOLDERS | ({one.service, f"{one.service}d"} if one.service else set())
     for name in tuple(names):
         names |= {*_ALSO.get(name, ()), name.removesuffix("d") if len(name) > 3 else name}
     return frozenset(name.lower()[:_COMM] for name in names if name)
@@ -126,21 +187,29 @@ def services(_vm: Target, see: See, text: str) -> Judgement:
         )
     right: set[tuple[int, str]] = set()
     wrong: list[str] = []
+    known = frozenset(name for one in listening if one.process for name in names_of(one))
+    unread = _unread(text, {port for port, _ in wanted})
+    stuffed = False
     for claim in claims:
         meant = [one for one in listening if claim.means(one)]
         held = [one for one in meant if claim.names(one)]
         if any(not one.loopback for one in held):
             right |= {(one.port, one.proto) for one in held if not one.loopback}
+            own = frozenset(name for one in held for name in names_of(one)) | _HOLDERS
+            stuffed |= bool(claim.words & known - own)
+        elif claim.apart:
+            continue
         elif held:
             wrong.append(f"{_short(claim)}: on loopback only")
         elif meant:
             wrong.append(f"{_short(claim)}: another program has that port")
+            unread |= bool(claim.words - _NO_NAMES) and not claim.words & known
         else:
             wrong.append(f"{_short(claim)}: nothing listens there")
     missing = len(wanted - right)
     told = ", ".join(f"{port}/{proto}" for port, proto in sorted(right))
     if not missing and not wrong:
-        return passed(told)
+        return passed(told, for_staff=stuffed)
     seen = [f"right: {told}" if told else "none is right", *wrong[:4]]
     if len(wrong) > 4:
         seen.append(f"{len(wrong) - 4} more that are wrong")
@@ -151,7 +220,14 @@ def services(_vm: Target, see: See, text: str) -> Judgement:
         seen="; ".join(seen),
         hint="sudo ss -tulpn has them all: which addresses are loopback, and which program holds the others?",
         share=len(wanted & right) / (len(wanted) + len(wrong)),
+        for_staff=stuffed or unread,
     )
+
+
+def _unread(text: str, ports: set[int]) -> bool:
+    """Whether a line speaks of one of these ports and nothing was read in it."""
+    left = [line for line in text.splitlines() if not _claims(line)]
+    return any(int(number) in ports for line in left for number in re.findall(r"(?<!\d)\d{1,5}(?!\d)", line))
 
 
 def _short(claim: Claim) -> str:

@@ -233,6 +233,12 @@ def _answers(setting: Setting, lab: Lab, run: GradingRun, path: Path) -> dict[st
                 f"{path} holds one student's answers, and {len(names)} VMs are named",
                 hint="give a directory with a file for each VM: alice.yml",
             )
+        owner = path.name.removesuffix(path.suffix)
+        if run.kept and owner != names[0] and owner in setting.inventory.hosts:
+            raise RequestError(
+                f"{path} is named after another VM, and would be judged as {names[0]}'s answers",
+                hint=f"are they {names[0]}'s? Then give the file another name",
+            )
         return {names[0]: read_answers(path, lab.rubric)}
     if not run.kept:
         raise RequestError(f"{path} is a directory", hint="for this machine give the file: --answers FILE")

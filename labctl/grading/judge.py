@@ -7,6 +7,7 @@ seen.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -19,7 +20,7 @@ from labctl.grading.target import Target
 from labctl.grading.verdict import Judgement, Verdict
 from labctl.probes import Observed, Request, Unobserved
 
-#: A lab whose checks still ask after so many waves asks without end.
+#: A check that still asks after so many waves for it asks without end.
 MAX_WAVES = 12
 
 
@@ -54,10 +55,16 @@ def judge(
     evidence given is added to. ``clock`` measures the time in which states settle.
     """
     said: dict[str, _Said] = {}
-    for _ in range(MAX_WAVES):
-        results, wanted, settling = _round(checks, target, evidence, said)
-        if not wanted:
+    waves: Counter[str] = Counter()
+    while True:  # each time something is fetched, or some check comes to its end
+        results, wanting, settling = _round(checks, target, evidence, said)
+        if not wanting:
             return [_kindly(one) for one in results]
+        endless = [check for check in wanting if waves[check] == MAX_WAVES]
+        if endless:
+            said |= dict.fromkeys(endless, _ENDLESS)
+            continue
+        wanted = list({one.key: one for requests in wanting.values() for one in requests}.values())
         if fetch is None:
             for request in wanted:
                 evidence.add(request, Observed(not_recorded(request)))
@@ -68,12 +75,11 @@ def judge(
         lost = Unobserved("agent-fault", "nothing came back for this observation")
         for request in wave:
             evidence.add(request, found.get(request.key) or Observed(lost))
-    endless = Judgement(Verdict.ERROR, 0.0, seen=f"checks still asked for more after {MAX_WAVES} waves")
-    results, _, _ = _round(checks, target, evidence, said)
-    return [
-        one if one.verdict is not Verdict.ERROR else _kindly(Result(one.check, endless, 0.0))
-        for one in results
-    ]
+        # who waits until others have looked has not been served yet
+        fetched = {one.key for one in wave}
+        waves.update(
+            check for check, requests in wanting.items() if any(one.key in fetched for one in requests)
+        )
 
 
 def _wave(wanted: list[Request[Any]]) -> list[Request[Any]]:
@@ -91,6 +97,11 @@ class _Said:
     judgement: Judgement
     score: float
     used: tuple[Request[Any], ...]
+
+
+_ENDLESS = _Said(
+    Judgement(Verdict.ERROR, 0.0, seen=f"it still asked for more after {MAX_WAVES} waves"), 0.0, ()
+)
 
 
 def _ask(check: Check, target: Target, evidence: Evidence) -> _Said:
@@ -111,12 +122,12 @@ def _ask(check: Check, target: Target, evidence: Evidence) -> _Said:
 
 def _round(
     checks: Sequence[Check], target: Target, evidence: Evidence, said: dict[str, _Said]
-) -> tuple[list[Result], list[Request[Any]], dict[str, Settling[Any]]]:
-    """Every check as far as the evidence goes, the requests that are missing, each once, and which of them
+) -> tuple[list[Result], dict[str, tuple[Request[Any], ...]], dict[str, Settling[Any]]]:
+    """Every check as far as the evidence goes, the requests that are missing by check, and which of them
     are for states that settle. ``said`` is what checks said in earlier rounds, and is added to.
     """
     results: dict[str, Result] = {}
-    wanted: dict[str, Request[Any]] = {}
+    wanting: dict[str, tuple[Request[Any], ...]] = {}
     settling: list[Settling[Any]] = []
     for one in checks:
         before = [results[needed] for needed in one.after if needed in results]
@@ -131,8 +142,7 @@ def _round(
             # Asked for ahead, before it is known whether the checks before pass: it saves round trips. What
             # changes the VM is safe from that: by the time it is fetched everything before it is decided,
             # because the checks before stand, and ask, earlier.
-            for request in need.requests:
-                wanted.setdefault(request.key, request)
+            wanting[one.id] = need.requests
             settling.extend(need.settling)
             results[one.id] = Result(one, _PENDING, 0.0)
             continue
@@ -145,7 +155,7 @@ def _round(
             below = [results[other] for other in one.explained_by if other in results]
             cause = _cause([other for other in below if other.verdict in _BROKEN], results)
         results[one.id] = Result(one, found.judgement, found.score, found.used, cause)
-    return list(results.values()), list(wanted.values()), by_key(settling)
+    return list(results.values()), wanting, by_key(settling)
 
 
 _BROKEN = (Verdict.FAIL, Verdict.SKIP)

@@ -35,9 +35,9 @@ class Judgement:
     for_staff: bool = False
 
 
-def passed(seen: str = "") -> Judgement:
-    """Full marks."""
-    return Judgement(Verdict.PASS, 1.0, seen=seen)
+def passed(seen: str = "", *, for_staff: bool = False) -> Judgement:
+    """Full marks; ``for_staff`` when somebody should read the words that they rest on."""
+    return Judgement(Verdict.PASS, 1.0, seen=seen, for_staff=for_staff)
 
 
 def failed(

@@ -103,8 +103,8 @@ def render_answers_template(document: Mapping[str, Any]) -> str:
         f"# {document['title']}: your answers",
         "#",
         "# Write each answer into the lines under its question, indented by two spaces, as it is: nothing",
-        "# has to be quoted. What begins with # at the edge of the page is not read. Any answer may stay",
-        "# empty.",
+        "# has to be quoted. What begins with # at the edge of the page is not read, and ends the answer",
+        "# above it. Any answer may stay empty.",
     ]
     for section, questions in _sections(document):
         asked = [one for one in questions if one["answer"]]

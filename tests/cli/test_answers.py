@@ -113,6 +113,29 @@ def test_without_answers_nothing_about_them_is_in_the_maximum(
     assert {one["id"] for one in hosts["alice"]["left_out"]} == {"answer.1", "answer.2"}
 
 
+def test_a_file_of_another_vm_is_refused(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bobs = write(course / "bob.yml", "1: It is brown.\n")
+    assert (
+        main(
+            [
+                "grade",
+                "alice",
+                "--answers",
+                bobs,
+                "--course",
+                str(course),
+                "-i",
+                str(course / "inventory.yml"),
+            ]
+        )
+        == 2
+    )
+    assert "is named after another VM" in capsys.readouterr().err
+    for name in ("bob.yml", "answers.yml"):
+        status, hosts = grade(course, capsys, "bob", "--answers", write(course / name, "1: It is brown.\n"))
+        assert (status, list(hosts)) == (1, ["bob"])
+
+
 def test_a_student_checks_their_own_answers_without_the_staffs_word(
     course: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

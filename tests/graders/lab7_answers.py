@@ -10,6 +10,32 @@ _RECORDS = "api IN A 10.77.0.12\nwww IN CNAME api\n@ IN TXT hello"
 _QUERIES = (
     "dig @localhost api.example.com\ndig @localhost www.example.com CNAME\ndig @localhost example.com TXT"
 )
+#: What dig prints, and every line of it could be a command.
+_DUG = (
+    """
+; <<>> DiG 9.18.33-1~deb12u2-Debian <<>> @localhost api.example.com
+; (2 servers found)
+;; global options: +cmd
+;; Got answer:
+;; ->>HEADER<<- opcode: QUERY, status: NOERROR, id: 21563
+;; flags: qr aa rd ra; QUERY: 1, ANSWER: 1, AUTHORITY: 0, ADDITIONAL: 1
+
+;; OPT PSEUDOSECTION:
+; EDNS: version: 0, flags:; udp: 1232
+; COOKIE: 1f5c0e7e3f0d8a2f0100000067401a5f0c1f7d1e4e8b1e2d (good)
+;; QUESTION SECTION:
+;api.example.com.               IN      A
+
+;; ANSWER SECTION:
+api.example.com.        604800  IN      A       10.77.0.12
+
+;; Query time: 0 msec
+;; SERVER: 127.0.0.1#53(localhost) (UDP)
+;; WHEN: Sun Nov 22 12:00:00 UTC 2026
+;; MSG SIZE  rcvd: 88
+"""
+    * 2
+)
 
 #: Question -> right answers.
 RIGHT: dict[str, list[str]] = {
@@ -106,6 +132,8 @@ RIGHT: dict[str, list[str]] = {
         "systemctl list-units | grep bind9",
         "systemctl status bind9:",
         "systemctl list-units '*bind*'",
+        "systemctl list-units --type=service --state=running | grep named",
+        "systemctl list-units -t service,socket --state=active,failed | grep named",
     ],
     "2b": [
         "Without @localhost dig asks the server in /etc/resolv.conf. Localhost is me, where BIND is stopped.",
@@ -144,6 +172,8 @@ RIGHT: dict[str, list[str]] = {
         f"{_QUERIES}\ndig -h\ndig",
         ", ".join(_QUERIES.splitlines()),
         _QUERIES.replace("@localhost", "@ip6-localhost"),
+        "\n".join(f"$ {line}\n{_DUG}" for line in _QUERIES.splitlines()),
+        "sudo -u alice " + _QUERIES,
     ],
     "3a": [
         "Yes: the ids come in order, 0 to 5, and then it starts again.",
@@ -176,6 +206,9 @@ RIGHT: dict[str, list[str]] = {
         _ADDED.replace(" check", ""),
         f"My frontend and backend:\n{_ADDED}",
         f"One part:\n```\n{_ADDED}```\nand that is all that I added.",
+        "".join(f"{number:6}  {line}\n" for number, line in enumerate(_ADDED.splitlines(), 30)),
+        "".join(f"+{line}\n" for line in _ADDED.splitlines()),
+        "".join(f"> {line}\n" for line in _ADDED.splitlines()),
     ],
     "3d": [
         "Each server has the status UP and is green.",
@@ -304,6 +337,13 @@ FOR_STAFF: list[tuple[str, str]] = [
     ("1e", "sudo umount /mnt (from /)"),
     ("1f", "a directory called notes"),
     ("2a", "systemctl list-units --type=service"),
+    ("2a", "systemctl --failed | grep bind"),
+    ("2a", "systemctl list-units --state=failed | grep named"),
+    ("2a", "systemctl list-units --type=timer | grep named"),
+    ("2a", "systemctl list-units | grep -v named"),
+    ("1a", f"sudo mount -o remount {_SHARE} /mnt"),
+    ("1a", f"sudo -u nobody mount {_SHARE} /mnt"),
+    ("2e", _QUERIES.replace("dig", "dig +trace")),
     ("2c", "127.0.0.53 (instead of 127.0.0.9)"),
     ("2d", "api A 10.77.0.12 (my address)\nwww CNAME api\n@ TXT hello"),
     ("2e", "for n in api www; do dig $n.example.com @localhost; done; dig example.com TXT @localhost"),
@@ -312,6 +352,13 @@ FOR_STAFF: list[tuple[str, str]] = [
     ("3c", f"{_ADDED}\nThat is all."),
     ("3f", "502 at first, then 503"),
     ("3f", "not 503"),
+    ("3f", "not HTTP 503"),
+    ("3f", "It's 200 instead of 503"),
+    ("1d", "touch: cannot touch 'read-only': Input/output error"),
+    ("1d", "The file read-only.txt was created without an error"),
+    ("2b", "Without @localhost dig asks BIND, with it the default server, and BIND is stopped."),
+    ("3d", "They did not become green, the status stayed no check"),
+    ("3d", "All are DOWN, that is what the status says."),
 ]
 
 #: What was understood, and is another thing than what is asked for.
@@ -323,6 +370,7 @@ PLAINLY_WRONG: list[tuple[str, str]] = [
     ("1d", "touch: cannot touch '/mnt/readonly': Permission denied"),
     ("1d", "touch: cannot touch '/mnt/read-only.txt': Permission denied"),
     ("1e", "umount /media"),
+    ("1e", "umount -t ext4 /mnt"),
     ("1f", "other.txt"),
     ("2a", "systemctl start bind9"),
     ("2c", "8.8.8.8"),
@@ -331,4 +379,56 @@ PLAINLY_WRONG: list[tuple[str, str]] = [
     ("2e", _QUERIES.replace("@localhost", "@8.8.8.8")),
     ("3b", "leastconn"),
     ("3f", "502"),
+]
+
+#: What may be meant the other way round: it keeps its points, and staff read it.
+DOUBTFUL: list[tuple[str, str]] = [
+    ("1b", f"{SECRET} or applepie"),
+    ("1b", f"apple, pear, {SECRET}, plum"),
+    ("1b", f"apple\npear\n{SECRET}"),
+    ("1d", "It's not a read-only file system, so no error"),
+    ("1f", "not note.txt"),
+    ("1f", " ".join(f"guess{n}.txt" for n in range(15)) + " note.txt"),
+    ("2c", "not 127.0.0.53"),
+    ("3a", "It isn't round robin"),
+    ("3a", "Round robin."),
+    ("3b", "It isn't round robin"),
+    ("3b", "anything but round robin"),
+    ("3b", "either round robin or random, I think"),
+    ("3b", "roundrobin or random or source or uri, one of them"),
+    ("3d", "status green"),
+    ("3d", "The status is UP, and none of them is really what I call green"),
+    ("3e", "It never goes down, and is never skipped"),
+    ("3e", "DOWN missing"),
+    ("3f", "It isn't 503"),
+]
+
+#: What nobody needs to read, though it says "not" somewhere.
+PLAINLY_RIGHT: list[tuple[str, str]] = [
+    ("1b", f"$ cat /mnt/secret.txt\n{SECRET}"),
+    ("1d", "mkdir: cannot create directory '/mnt/x': Read-only file system"),
+    ("1d", "E212: Can't open file for writing"),
+    ("1d", "I could not write there: read-only file system"),
+    ("1f", "-rw-r--r-- 1 root root 3 Nov 21 12:00 note.txt"),
+    (
+        "2b",
+        "dig falls back to systemd-resolved (127.0.0.53). bind9 isn't running so localhost gives no reply.",
+    ),
+    ("2b", "With BIND stopped localhost does not answer. The default is the server of /etc/resolv.conf."),
+    ("3a", "It's not random, it cycles through all six."),
+    ("3b", "Round-robin, not random"),
+    ("3b", "It isn't random, it is roundrobin"),
+    ("3b", "round robin (the default, as there is no balance line)"),
+    ("3d", "All green now. UP. Before, not any of them was green"),
+    ("3f", "HTTP 503, no servers"),
+    ("3b", "roundrobin, rather than the usual random"),
+    ("3d", 'Before they were "no check" and not green, but now all have the status UP and are green.'),
+    ("3e", "It is shown as DOWN, and its ID doesn't appear any more."),
+    ("3f", "It returns 503 instead of 200"),
+    ("3f", "503 (not 502)"),
+    (
+        "3f",
+        "HTTP/1.0 503 Service Unavailable\ncache-control: no-cache\n\nNo server is available to handle this.",
+    ),
+    ("3f", "error 503: no server is available"),
 ]

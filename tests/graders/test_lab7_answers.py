@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from lab7_answers import FOR_STAFF, PLAINLY_WRONG, RIGHT, WRONG
+from lab7_answers import DOUBTFUL, FOR_STAFF, PLAINLY_RIGHT, PLAINLY_WRONG, RIGHT, WRONG
 from world import CONFIG, LAB, RECORDS, SECRET, TARGET, World, greeting
 
 from labctl.grading import Result, Verdict
@@ -127,6 +127,73 @@ def test_what_is_plainly_wrong_is_not(question: str, text: str) -> None:
     assert not result.judgement.for_staff
 
 
+@pytest.mark.parametrize(("question", "text"), DOUBTFUL)
+def test_what_may_be_meant_the_other_way_round_keeps_its_points_and_is_for_staff(
+    question: str, text: str
+) -> None:
+    result = judged(question, text)
+    assert result.verdict is Verdict.PASS, result.judgement
+    assert result.judgement.for_staff
+
+
+@pytest.mark.parametrize(("question", "text"), PLAINLY_RIGHT)
+def test_what_is_plainly_right_nobody_reads(question: str, text: str) -> None:
+    result = judged(question, text)
+    assert result.verdict is Verdict.PASS, result.judgement
+    assert not result.judgement.for_staff
+
+
+@pytest.mark.parametrize(
+    ("text", "real", "for_staff"),
+    [
+        ("I changed it from roundrobin to random", "random", True),
+        ("random; roundrobin would be the default", "random", True),
+        ("source (hash of the client's IP), where the default is round robin", "source", True),
+        ("source (a hash of the client's IP)", "source", False),
+        ("We use round robin first.", "roundrobin", True),
+    ],
+)
+def test_an_algorithm_beside_the_name_of_another_is_held_against_the_vm(
+    text: str, real: str, for_staff: bool
+) -> None:
+    config = replace(World().haproxy, text=CONFIG.replace("roundrobin", real))
+    result = judged("3b", text, haproxy=config, workers={3}, order=[3] * 240)
+    assert result.verdict is Verdict.PASS, result.judgement
+    assert result.judgement.for_staff == for_staff
+    leastconn = replace(World().haproxy, text=CONFIG.replace("roundrobin", "leastconn"))
+    said = judged("3b", text, haproxy=leastconn, workers={3}, order=[3] * 240).judgement
+    assert (said.verdict, said.for_staff) == (Verdict.FAIL, for_staff)
+
+
+def test_a_pattern_that_is_denied_is_for_staff() -> None:
+    chaos = replace(World().haproxy, text=CONFIG.replace("roundrobin", "random"))
+    order = [(n * n * 7 + n // 5) % 6 for n in range(240)]
+    said = judged("3a", "Not random: they go in order", haproxy=chaos, order=order).judgement
+    assert (said.verdict, said.for_staff) == (Verdict.PASS, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("_note_", "_note_"),
+        ("*star*", "*star*"),
+        ("a–b", "a–b"),
+        ("hello—world", "hello—world"),
+        ("2. txt", "2. txt"),
+        ("caf\u00e9", "cafe\u0301"),
+        ("cafe\u0301", "caf\u00e9"),
+    ],
+)
+def test_a_name_is_what_it_is(name: str, text: str) -> None:
+    assert judged("1f", text, staff_entries=(name,)).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize("text", ["fe80::1", "fe80::1%eth0"])
+def test_a_resolver_on_a_link_is_named_with_it_or_without(text: str) -> None:
+    link = Resolvers(("fe80::1%eth0",), (), "")
+    assert judged("2c", text, resolvers=link).verdict is Verdict.PASS
+
+
 def test_the_longest_answer_is_judged_at_once() -> None:
     for letters in ("a", "0 1 ", "server 1:", "no localhost ", "( @h "):
         text = (letters * 8000)[:8000]
@@ -213,6 +280,54 @@ def test_a_record_with_its_dot_left_out_is_read_as_it_was_meant() -> None:
     served = (*RECORDS, Record("alias.example.com.", "CNAME", "api.example.com.", 60))
     text = ANSWERED["2d"] + "\nalias.example.com CNAME api.example.com"
     assert judged("2d", text, served=served).verdict is Verdict.PASS
+
+
+def test_many_records_are_asked_for_at_once_and_end_no_other_check() -> None:
+    more = tuple(Record(f"h{n}.example.com.", "A", f"10.0.0.{n}", 60) for n in range(18))
+    text = ANSWERED["2d"] + "".join(f"\n{one.name} A {one.data}" for one in more)
+    few, many = World(answers=ANSWERED), World(answers={**ANSWERED, "2d": text}, served=(*RECORDS, *more))
+    few.judge()
+    results = {one.check.id: one.verdict for one in many.judge()}
+    assert results["answer.2d"] is Verdict.PASS
+    assert Verdict.ERROR not in results.values()
+    assert len(many.asked) == len(few.asked)
+
+
+@pytest.mark.parametrize(
+    ("added", "data"),
+    [
+        ('spf IN TXT (\n  "v=spf1 a mx -all"\n)', '"v=spf1 a mx -all"'),
+        ("spf IN TXT (\n“one”\n“two” )", '"one" "two"'),
+        ("spf TXT “a – b”", '"a \\226\\128\\147 b"'),
+        ('spf TXT "run `make`"', '"run `make`"'),
+        ('spf TXT "it’s"', '"it\\226\\128\\153s"'),
+    ],
+)
+def test_a_text_is_served_as_it_was_written(added: str, data: str) -> None:
+    served = (*RECORDS, Record("spf.example.com.", "TXT", data, 60))
+    result = judged("2d", f"{ANSWERED['2d']}\n{added}", served=served)
+    assert result.verdict is Verdict.PASS, result.judgement
+    other = (*RECORDS, Record("spf.example.com.", "TXT", '"other"', 60))
+    assert judged("2d", f"{ANSWERED['2d']}\n{added}", served=other).verdict is Verdict.FAIL
+
+
+@pytest.mark.parametrize("line", ["* 1h IN A 10.77.0.14", "* in a 10.77.0.14", "* A 10.77.0.14"])
+def test_a_wildcard_is_no_item_of_a_list(line: str) -> None:
+    served = (*RECORDS, Record("*.example.com.", "A", "10.77.0.14", 60))
+    assert judged("2d", f"{ANSWERED['2d']}\n{line}", served=served).verdict is Verdict.PASS
+
+
+def test_what_is_delegated_is_looked_up_in_the_zones_file() -> None:
+    text = "api IN A 10.77.0.12\nsub IN NS ns1.sub\nns1.sub IN A 10.77.0.15\n@ IN TXT hello"
+    cut = (
+        Record("sub.example.com.", "NS", "ns1.sub.example.com.", 60),
+        Record("ns1.sub.example.com.", "A", "10.77.0.15", 60),
+    )
+    bind = replace(World().bind, records=(*RECORDS, *cut))
+    assert judged("2d", text, bind=bind).verdict is Verdict.PASS
+    assert "not served: sub.example.com. NS" in judged("2d", text).judgement.seen
+    without = text.replace("sub IN NS ns1.sub\n", "").replace("@", "www CNAME api\n@")
+    assert judged("2d", without, bind=bind).verdict is Verdict.PASS
 
 
 def test_a_record_in_an_answer_must_be_served_now() -> None:

@@ -93,6 +93,13 @@ def evidence_of(text: str, found: Sockets | Unobserved) -> Evidence:
         BY_HAND + "40123/udp ?\n837/udp rpc.statd\n",
         BY_HAND.replace("systemd-networkd", "systemd-network"),
         BY_HAND.replace("68/udp systemd-networkd\n", ""),
+        BY_HAND + "8080/tcp python3 (loopback only, so it does not count)\n953/tcp named (127.0.0.1)",
+        BY_HAND.replace("7000/tcp haproxy", "7000/tcp haproxy (not only on localhost)"),
+        BY_HAND.replace("haproxy", "HA Proxy"),
+        "tcp: 22 sshd, 53 named, 7000 haproxy, 7001 haproxy\nudp: 53 named, 68 systemd-networkd",
+        "tcp: 22 sshd, 53 named, 7000 haproxy, 7001 haproxy; udp: 53 named",
+        BY_HAND.replace("53/tcp named\n53/udp named", "53/(tcp,udp) named"),
+        "haproxy: 7000, 7001 (tcp)\nsshd 22/tcp, named 53/tcp, named 53/udp",
     ],
     ids=[
         "by-hand",
@@ -105,6 +112,13 @@ def evidence_of(text: str, found: Sockets | Unobserved) -> Evidence:
         "what-changes-too",
         "cut-name",
         "no-client",
+        "apart",
+        "not-apart",
+        "two-words",
+        "by-protocol",
+        "one-line",
+        "both",
+        "names-first",
     ],
 )
 def test_every_honest_form_of_the_right_answer_has_full_marks(text: str) -> None:
@@ -140,9 +154,48 @@ def test_each_mistake_costs_its_share_and_is_named(text: str, share: float, said
     assert "haproxy" not in f"{found.expected} {found.seen} {found.hint}"
 
 
+@pytest.mark.parametrize(
+    "both",
+    [
+        "7000-7001/tcp haproxy",
+        "7000, 7001/tcp haproxy",
+        "7000,7001/tcp haproxy",
+        "7000+7001/tcp haproxy",
+        "tcp 7000 and 7001: haproxy",
+        "7000 & 7001 tcp haproxy",
+        "7000 to 7001, tcp: haproxy",
+        "haproxy 7000/tcp, 7001/tcp",
+    ],
+)
+def test_several_ports_of_one_program(both: str) -> None:
+    text = BY_HAND.replace("7000/tcp haproxy\n7001/tcp haproxy\n", both)
+    assert judged(text).verdict.value == "pass", judged(text).seen
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BY_HAND.replace("22/tcp sshd", "22/tcp the remote shell"),
+        BY_HAND.replace("22/tcp sshd", "On port 22 there is the program sshd"),
+    ],
+)
+def test_what_was_not_understood_is_for_staff(text: str) -> None:
+    assert judged(text).for_staff
+    assert not judged(BY_HAND.replace("22/tcp sshd\n", "")).for_staff
+    assert not judged(BY_HAND + "80/tcp nginx").for_staff
+
+
+def test_all_programs_at_every_port_are_for_staff() -> None:
+    every = " sshd named systemd-networkd haproxy\n"
+    said = judged("".join(f"{line.split()[0]}{every}" for line in BY_HAND.splitlines()))
+    assert (said.verdict.value, said.for_staff) == ("pass", True)
+    for text in (BY_HAND, FROM_SS, FROM_NETSTAT, IN_WORDS):
+        assert not judged(text).for_staff
+
+
 def test_a_socket_that_systemd_holds_goes_by_the_name_of_its_service() -> None:
     held = (Socket("tcp", "::", 22, 1, "systemd", "init.scope", "ssh"),)
-    for name in ("sshd", "ssh", "systemd"):
+    for name in ("sshd", "ssh", "systemd", "init", "1/init"):
         assert judged(f"22/tcp {name}", held).verdict.value == "pass"
     assert judged("22/tcp nginx", held).verdict.value == "fail"
 

@@ -60,10 +60,42 @@ def one(text: str) -> Command:
         "sudo bash -c 'mount a /mnt'",
         'su - root -c "mount a /mnt"',
         "\n\n  mount   a\t/mnt\n",
+        "└─$ sudo mount a /mnt",
+        "[12:03:11] alice@vm:~$ mount a /mnt",
+        "alice$ mount a /mnt",
+        "1a) mount a /mnt",
+        "(a) mount a /mnt",
+        "1a. mount a /mnt",
+        "mount \\  \n  a \\ \n  /mnt",
+        "sudo mount a /mnt (no output)",
+        "sudo -uroot mount a /mnt",
+        "sudo --user=root --preserve-env=PATH mount a /mnt",
+        ";; Query time: 0 msec\nmount a /mnt",
     ],
 )
 def test_whatever_stands_around_a_command_is_taken_away(text: str) -> None:
     assert one(text) == Command("mount", ("a", "/mnt"))
+
+
+@pytest.mark.parametrize("text", ["sudo -l mount a /mnt", "command -v mount", "sudo --list mount a /mnt"])
+def test_what_runs_nothing_is_no_command(text: str) -> None:
+    with pytest.raises(Unreadable, match="runs nothing"):
+        read_commands(text)
+
+
+def test_who_runs_it() -> None:
+    assert one("sudo -u alice dig x").user == "alice"
+    assert one("env -u alice dig x").user == ""
+    for text, reader in (
+        ("sudo -u nobody mount a:/b /mnt", read_mount),
+        ("sudo -nu nobody umount /mnt", read_umount),
+    ):
+        with pytest.raises(Unreadable, match="only root may"):
+            reader(one(text))
+
+
+def test_as_many_commands_as_there_are() -> None:
+    assert len(read_commands("api IN A 10.0.0.1\n" * 70 + "dig x\n" * 70)) == 140
 
 
 def test_commands_come_one_by_one() -> None:
@@ -147,6 +179,11 @@ def test_what_mount_is_told() -> None:
         ("mount -Z a:/b /mnt", "option -Z is none of mount's"),
         ("mount --typ3s nfs a:/b /mnt", "is none of mount's"),
         ("mount a:/b /mnt -t", "option -t requires argument"),
+        ("mount -o remount a:/b /mnt", "with -o remount"),
+        ("mount -o ro,bind a:/b /mnt", "with -o bind"),
+        ("mount -o loop=x a:/b /mnt", "with -o loop=x"),
+        ("mount -L x a:/b /mnt", "here is '/mnt' too"),
+        ("mount -U x a:/b /mnt", "here is '/mnt' too"),
     ],
 )
 def test_a_mount_that_is_none_says_why(text: str, said: str) -> None:
@@ -170,8 +207,8 @@ def test_forms_of_umount(text: str, targets: tuple[str, ...]) -> None:
 
 
 def test_umount_of_a_type() -> None:
-    assert read_umount(one("umount -a -t nfs,nfs4")).all_of == ("nfs", "nfs4")
-    for text in ("umount", "umount -a", "umount --help", "umount -q -z /mnt"):
+    assert read_umount(one("umount -a -t nfs,nfs4")).types == ("nfs", "nfs4")
+    for text in ("umount", "umount -a", "umount --help", "umount -q -z /mnt", "umount -a -t nfs -O foo"):
         with pytest.raises(Unreadable):
             read_umount(one(text))
 
@@ -280,6 +317,8 @@ def test_what_is_asked_of_whom(text: str, queries: list[Query]) -> None:
         ("dig -z a.b", "no option of dig"),
         ("dig a.b -t", "needs something after it"),
         ("dig -x example.com", "no address"),
+        ("dig @localhost +trace a.b", "asks other servers"),
+        ("dig @localhost CH a.b", "class IN"),
         ("host", "which name"),
         ("nslookup -type=TXT", "which name"),
     ],

@@ -42,6 +42,10 @@ def read(tmp_path: Path, text: str | bytes) -> dict[str, str]:
         ("2d: >-\n  é A 1.1.1.1\n    b", {"2d": "é A 1.1.1.1\n  b"}),
         ("2d:\n  a A 1.1.1.1\n  b A 1.1.1.1\n1b: x\n", {"2d": "a A 1.1.1.1\nb A 1.1.1.1", "1b": "x"}),
         ("1a: mount a:/b\n  /mnt\n", {"1a": "mount a:/b /mnt"}),
+        ("1a: # mount a:/b /mnt\n1f: note #1.txt\n1b: 'x' # y\n",
+         {"1a": "# mount a:/b /mnt", "1f": "note #1.txt", "1b": "x"}),
+        ("2d:\n  - # a\n  - é #b\n1a:\n  x\n  y # z\n", {"2d": "# a\né #b", "1a": "x\ny # z"}),
+        ("1a: ~ # none\n# c\n1b:\n# c\n", {}),
         ("1b: 'a\u2028b'\n2d:\n  a\n  b\n", {"1b": "a\u2028b", "2d": "a\nb"}),
     ],
 )  # fmt: skip
@@ -82,6 +86,14 @@ def test_a_mistake_has_a_place(tmp_path: Path, text: str, line: int, column: int
     assert (place.line, place.column) == (line, column)
 
 
+def test_a_comment_in_an_answer_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AnswersError, match="expected key") as caught:
+        read(tmp_path, "2d: |\n  a A 1.1.1.1\n# mine\n  b A 1.1.1.1\n")
+    assert "ends the answer" in caught.value.hint
+    assert caught.value.place is not None
+    assert caught.value.place.line == 4
+
+
 def test_a_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(AnswersError, match="longer than 128 KiB"):
         read(tmp_path, "#" * (MAX_FILE + 1))
@@ -118,6 +130,7 @@ def test_what_yaml_writes_is_read_back(
 
 @given(st.text(max_size=120) | st.binary(max_size=120) | st.text("1a: >|\n-b#\x85'\"{", max_size=60))
 @example("{0")
+@example("1a: [")
 def test_any_file_is_answers_or_one_clear_error(
     tmp_path_factory: pytest.TempPathFactory, data: str | bytes
 ) -> None:

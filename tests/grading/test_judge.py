@@ -163,6 +163,20 @@ def test_checks_that_ask_without_end_are_stopped() -> None:
     assert len(source.waves) == 12
 
 
+def test_one_check_that_asks_without_end_ends_no_other() -> None:
+    source = Source()
+    checks = [
+        make("a.endless", *map(str, range(1000))),
+        make("a.after", after=("a.endless",)),
+        make("a.late", *(f"x{number}" for number in range(12)), "!break"),
+        make("a.last", "!smash"),
+    ]
+    assert verdicts(checks, source) == {
+        "a.endless": "error", "a.after": "error", "a.late": "error", "a.last": "pass",
+    }  # fmt: skip
+    assert verdicts([checks[0], make("a.late", *map(str, range(11)), "!break")])["a.late"] == "pass"
+
+
 def test_what_disrupts_comes_last_and_alone() -> None:
     source = Source()
     checks = [make("a.one", "!break"), make("a.two", "!smash"), make("a.three", "x", "y")]

@@ -207,6 +207,11 @@ def test_a_written_answer_is_shown_and_marked_for_staff() -> None:
     assert "wrote    it \\x1b[31mworks somehow" in text
     assert "note     for staff to read" in text
     assert "For staff to read: 2b" in text
+    doubted = render_scorecard(
+        a_run(a_host(a_check("pass", answer="or this", for_staff=True, question="3b")))
+    )
+    assert "wrote    or this" in doubted
+    assert "For staff to read: 3b" in doubted
     right = render_scorecard(a_run(a_host(a_check("pass", answer="secret words", for_staff=False))))
     assert "secret words" not in right
     assert "staff" not in right

@@ -75,12 +75,16 @@ def _dig(command: Command) -> tuple[Query, ...]:
         elif word.startswith("+"):
             if word in ("+search", "+defname"):
                 state.now.search = True
+            elif word in ("+trace", "+nssearch"):
+                raise Unreadable(f"with {word} dig asks other servers than the one that is named")
         elif word.startswith("-") and len(word) > 1:
             _dig_option(state, word, words)
         elif record_type(word):
             state.now.type = record_type(word)
         elif word.upper() not in _CLASSES:
             state.name(word)
+        elif word.upper() != "IN":
+            raise Unreadable(f"records are of class IN, and {word} is another")
     if not state.named:
         raise Unreadable(f"{command.name} is not told which name to ask for")
     return tuple(

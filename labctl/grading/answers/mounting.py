@@ -30,8 +30,11 @@ _NOT_A_MOUNT = frozenset({
 #: Options of mount that say what to mount, where and how; those without a value stand for one of -o.
 _SAYS = {
     "-t": "types", "--types": "types", "-o": "options", "--options": "options", "--source": "source",
-    "--target": "target", "-r": "ro", "--read-only": "ro", "-w": "rw", "--rw": "rw", "--read-write": "rw",
+    "--target": "target", "-L": "source", "--label": "source", "-U": "source", "--uuid": "source",
+    "-r": "ro", "--read-only": "ro", "-w": "rw", "--rw": "rw", "--read-write": "rw",
 }  # fmt: skip
+#: Of -o: it does another thing with a file system, or is for one on this machine.
+_OTHERWISE = frozenset({"remount", "bind", "rbind", "move", "loop"})
 _NOT_AN_UMOUNT = frozenset({"-h", "--help", "-V", "--version", "--fake"})
 _NFS_SOURCE = re.compile(r"(\[[0-9A-Fa-f:.%\w]+\]|[^/:\s]+):(/(?!/)\S*)\Z")
 
@@ -60,14 +63,15 @@ class MountCommand:
 
 @dataclass(frozen=True)
 class UmountCommand:
-    """``targets`` are directories or sources; ``all_of`` the types of ``-a -t``."""
+    """``targets`` are directories or sources; ``types`` what ``-t`` gave."""
 
     targets: tuple[str, ...]
-    all_of: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
 
 
 def read_mount(command: Command) -> MountCommand:
     """A mount, mount.nfs or mount.nfs4 command. Raises :class:`Unreadable`."""
+    _by_root(command)
     helper = command.name in ("mount.nfs", "mount.nfs4")
     given, rest = options(command, _HELPER if helper else _MOUNT, () if helper else _MOUNT_LONG)
     said = {"types": command.name.removeprefix("mount.") if helper else "", "source": "", "target": ""}
@@ -80,6 +84,9 @@ def read_mount(command: Command) -> MountCommand:
             said[means] = value
         elif means:
             wanted += [one for one in (value or means).split(",") if one]
+    odd = next((one for one in wanted if one.partition("=")[0] in _OTHERWISE), "")
+    if odd:
+        raise Unreadable(f"with -o {odd} this does not mount one directory of a server")
     source, target = said["source"], said["target"]
     for word in rest:
         if not source:
@@ -95,6 +102,7 @@ def read_mount(command: Command) -> MountCommand:
 
 def read_umount(command: Command) -> UmountCommand:
     """Raises :class:`Unreadable`."""
+    _by_root(command)
     given, rest = options(command, _UMOUNT, _UMOUNT_LONG)
     names = {name for name, _ in given}
     if names & _NOT_AN_UMOUNT:
@@ -103,10 +111,18 @@ def read_umount(command: Command) -> UmountCommand:
         one for name, value in given if name in ("-t", "--types") for one in value.split(",") if one
     )
     everything = bool(names & {"-a", "--all"})
+    if everything and names & {"-O", "--test-opts"}:
+        raise Unreadable("-O leaves out what was mounted with other options")
     if not rest and not (everything and types):
         raise Unreadable("umount needs to be told what to unmount")
     targets = tuple(one if nfs_source(one) else directory_name(one) for one in rest)
-    return UmountCommand(targets, types if everything else ())
+    return UmountCommand(targets, types)
+
+
+def _by_root(command: Command) -> None:
+    """Raises :class:`Unreadable` when somebody else runs it."""
+    if command.user:
+        raise Unreadable(f"{command.user} may not run {command.name}: only root may")
 
 
 def nfs_source(text: str) -> tuple[str, str] | None:

@@ -17,8 +17,9 @@ _LETTERS = str.maketrans(
     }
 )
 # in a zone file "* IN A ..." is a name, and no item of a list
+_WILDCARD = r"\*\s+(?i:(?:\d[\dsmhdw]*\s+)?(?:IN\s+)?(?:A\s+\d|(?:AAAA|CNAME|TXT|MX|SRV|NS|CAA)\b))"
 _BULLET = re.compile(
-    r"\s*(?:[-+>•◦‣▪]|\d{1,2}[.)]|\*(?!\s+(?:\d+\s+)?(?:IN|A|AAAA|CNAME|TXT|MX|SRV|NS|CAA)\b))\s+(?=\S)"
+    rf"\s*(?!{_WILDCARD})(?:[-+>•◦‣▪*]|\d{{1,2}}[a-f]?[.)]|\d{{1,2}}[a-f]:|\(\d{{0,2}}[a-f]\)|[a-f]\))\s+(?=\S)"
 )
 _AROUND = ("**", "__", '"', "'", "*", "_")
 _LANGUAGE = re.compile(r"\w{0,12}\s*\n")
@@ -32,6 +33,22 @@ def words_of(text: str) -> str:
 def lines_of(text: str) -> str:
     """The lines that were copied: what stands in fences (three backquotes) where there are some, else all."""
     return _tidied(_fenced(text)).replace("`", "")
+
+
+def records_of(text: str) -> str:
+    """As :func:`lines_of`; within parentheses a line in quotes is part of a record, and stays as it is."""
+    lines: list[str] = []
+    depth = 0
+    for line in _fenced(text).translate(_LETTERS).replace("`", "").split("\n"):
+        lines.append(line if depth else _line(line))
+        bare = re.sub(r'"[^"]*"', "", line)
+        depth = max(0, depth + bare.count("(") - bare.count(")"))
+    return "\n".join(lines)
+
+
+def without_marks(text: str) -> str:
+    """A text without what a word processor makes of its signs, for comparing with another one."""
+    return text.translate(_LETTERS).replace("`", "")
 
 
 def commands_of(text: str) -> str:

@@ -68,14 +68,15 @@ def answer(
 def in_own_words(found: Found, beside: str) -> Judgement:
     """The judgement of an answer by its ideas. ``beside`` is what the VM shows of the same matter.
 
-    Below full marks it is for staff to read: nobody loses a point to a list of words alone.
+    Below full marks it is for staff to read: nobody loses a point to a list of words alone. With full marks
+    it is when it may be meant the other way round.
     """
     named = ", ".join(idea.name for idea in found.shown)
     seen = f"it says: {named}" if named else "none of the points that are looked for was recognised"
     if beside:
         seen += f"; on the VM: {beside}"
     if not found.missing or found.share >= 1:
-        return passed(seen)
+        return passed(seen, for_staff=found.doubtful)
     count = len(found.shown) + len(found.missing)
     return failed(
         expected=f"an answer in which {count} points are recognised",

@@ -15,11 +15,14 @@ _ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*:[0-9A
 
 #: How programs word EROFS: the C library's text, its name, and what editors make of it.
 _READ_ONLY = re.compile(
-    r"(?<!not )read[\s-]*only|\bEROFS\b|\bErrno 30\b|\bE212\b|\bE45\b|can't open file for writing",
+    r"(?<!not )read[\s-]*only(?!(?-i:\.[a-z]{2,4})\b)"  # no file's name
+    r"|\bEROFS\b|\bErrno 30\b|\bE212\b|\bE45\b|can't open file for writing",
     re.IGNORECASE,
 )
 #: What a message says of files, not of what went wrong: names in quotes, and paths.
-_FILES = re.compile(r"'[^']*/[^']*'|\"[^\"]*/[^\"]*\"|(?<![\w/])/[\w./-]+")
+_FILES = re.compile(
+    r"'[^']*/[^']*'|\"[^\"]*/[^\"]*\"|(?<![\w/])/[\w./-]+|\bcannot (?:\w+ ){1,2}(?:'[^']*'|\"[^\"]*\")"
+)
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class _Reader:
         if not isinstance(event, yaml.ScalarEvent):
             raise self._error(event, f"{what} is text, or a list of lines")
         text = self._as_written(event).strip("\n").rstrip()
-        if not event.style and text in ("~", "null"):
+        if not event.style and event.value in ("~", "null"):
             text = ""
         if len(text) > MAX_ANSWER:
             raise self._error(event, f"this answer has {len(text)} characters; at most {MAX_ANSWER} are read")
@@ -164,7 +164,7 @@ class _Reader:
 
     def _as_written(self, event: Any) -> str:
         """The scalar's text with its lines: YAML makes one of them after ``>``, and of those that begin below
-        their question without ``|``.
+        their question without ``|``. What it takes for a comment behind an answer is part of it.
         """
         first, last = event.start_mark, event.end_mark
         # a mark may be a line behind the text's end
@@ -172,9 +172,13 @@ class _Reader:
         whole = [*self._lines[first.line : last.line], *ending]
         if event.style == ">":
             return textwrap.dedent("\n".join(whole[1:]))
+        text = str(event.value)
         if not event.style and len(whole) > 1 and not whole[0][: first.column].strip():
-            return "\n".join(line.strip() for line in whole)
-        return str(event.value)
+            text = "\n".join(line.strip() for line in whole)
+        behind = "".join(self._lines[last.line : last.line + 1])[last.column :]
+        if not event.style and behind.lstrip().startswith("#"):
+            text = (text + behind).strip()
+        return text
 
     def _events(self) -> Iterator[Any]:
         """The events within documents. Raises AnswersError for bad YAML and for what answers have no use
@@ -190,9 +194,12 @@ class _Reader:
                     yield event
         except yaml.MarkedYAMLError as err:
             mark = err.problem_mark or err.context_mark
+            hint = "write the answer below its question, indented, after `|`: see the template"
+            if self._behind_a_comment(mark):
+                hint = "the line above, with # at the edge of the page, ends the answer: indent it too"
             raise AnswersError(
                 f"not valid YAML: {err.problem or err.context}",
-                hint="write the answer below its question, indented, after `|`: see the template",
+                hint=hint,
                 place=self._at(mark) if mark else Place(self._path),
             ) from err
         except yaml.YAMLError as err:
@@ -201,6 +208,14 @@ class _Reader:
             line = before.count("\n") + 1
             place = Place(self._path, line, len(before) - before.rfind("\n"))
             raise AnswersError("there is a character that YAML does not allow", place=place) from err
+
+    def _behind_a_comment(self, mark: Any) -> bool:
+        """Whether an indented line follows one with # at the edge of the page."""
+        at = mark.line if mark else 0
+        # a mark may be a line behind the text's end
+        return 0 < at < len(self._lines) and bool(
+            self._lines[at - 1].startswith("#") and self._lines[at][:1].isspace()
+        )
 
     def _error(self, event: Any, message: str, hint: str = "") -> AnswersError:
         return AnswersError(message, hint=hint, place=self._place(event))

@@ -14,32 +14,42 @@ from dataclasses import dataclass
 
 from labctl.grading.answers.pasted import commands_of
 
-#: Commands in one answer; what comes after is not looked at.
-MAX_COMMANDS = 60
 _MAX_DEPTH = 3
 
-#: ``alice@vm:~$ ``, ``(venv) [root@vm ~]# ``, ``vm:~$ ``, ``$ ``
+#: ``alice@vm:~$ ``, ``(venv) [root@vm ~]# ``, ``vm:~$ ``, ``alice$ ``, ``[12:03:11] $ ``, ``└─$ ``
 _PROMPT = re.compile(
-    r"^\s*(?:\(\w+\)\s*)?(?:"
+    r"^\s*(?:\(\w+\)\s*)?(?:\[\d\d?:\d\d(?::\d\d)?\]\s*)?(?:"
     r"\[?[\w.-]{1,64}@[\w.-]{1,64}[^$#>%]{0,200}[$#>%]\s*"
     r"|[\w.-]{0,64}:?[~/][\w./~-]{0,200}\s?[$#%]\s+"
-    r"|[$>%❯➜]\s*)"
+    r"|[\w.-]{1,64}[$%]\s+"
+    r"|[└╰]─*[$#]\s*|[$>%❯➜]\s*)"
 )
+_CONTINUED = re.compile(r"\\[ \t]*\n")
+#: What somebody saw, behind the command.
+_SAW = re.compile(r"\s\((?:no|without|nothing)\b[^()]*\)\s*$", re.IGNORECASE)
 #: ``Command:``, ``The command that I used:``
 _LABEL = re.compile(r"^(?:[A-Za-z][\w']*\s+){0,5}[A-Za-z][\w']*:\s+(?=\S)")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
 _OPERATORS = frozenset(";&|<>")
-#: Programs that run the command that follows, and which of their short options take a value.
+#: Programs that run the command that follows: which of their short options take a value, and with which they
+#: run nothing.
 _RUNNERS = {
-    "sudo": "ughpCrtTUDR",
-    "doas": "uC",
-    "env": "uCS",
-    "command": "",
-    "exec": "a",
-    "time": "fo",
-    "do": "",
-    "then": "",
+    "sudo": ("ughpCrtTUDR", "levKV"),
+    "doas": ("uC", "L"),
+    "env": ("uCS", ""),
+    "command": ("", "vV"),
+    "exec": ("a", ""),
+    "time": ("fo", "V"),
+    "do": ("", ""),
+    "then": ("", ""),
 }
+#: Long options of theirs, as the short ones that mean the same.
+_LONG = {
+    "user": "u", "group": "g", "host": "h", "prompt": "p", "chdir": "D", "other-user": "U", "list": "l",
+    "edit": "e", "validate": "v", "remove-timestamp": "K", "version": "V",
+}  # fmt: skip
+_BECOMING = frozenset({"sudo", "doas"})
+_ROOT = frozenset({"", "root", "#0"})
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "su"})
 
 
@@ -52,10 +62,13 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True)
 class Command:
-    """A program's name without its directory, and its arguments."""
+    """A program's name without its directory, and its arguments. ``user``: as whom sudo runs it, "" for root
+    or without sudo.
+    """
 
     name: str
     args: tuple[str, ...]
+    user: str = ""
 
     def __str__(self) -> str:
         return shlex.join([self.name, *self.args])
@@ -65,13 +78,14 @@ def read_commands(text: str) -> tuple[Command, ...]:
     """The commands in ``text``, in order. Raises :class:`Unreadable`.
 
     A line that begins with ``#`` is a comment beside other lines, and a root prompt when there is nothing
-    else.
+    else; one that begins with ``;`` is what dig printed.
     """
-    return tuple(_read(commands_of(text), 0)[:MAX_COMMANDS])
+    return tuple(_read(commands_of(text), 0))
 
 
 def _read(text: str, depth: int) -> list[Command]:
-    lines = text.replace("\\\n", " ").split("\n")
+    lines = [line for line in _CONTINUED.sub(" ", text).split("\n") if not line.lstrip().startswith(";")]
+    lines = [_SAW.sub("", line) for line in lines]
     bare = [_LABEL.sub("", _PROMPT.sub("", line, count=1).strip(), count=1) for line in lines]
     if all(line.startswith("#") for line in bare if line):
         bare = [line.lstrip("# ") for line in bare]
@@ -133,32 +147,47 @@ def _tokens(line: str) -> list[str]:
 def _meant(words: list[str], depth: int) -> list[Command]:
     """The command without what only runs it."""
     rest = list(words)
+    user = ""
     while rest:
         name = rest[0].rpartition("/")[2]
         name = name.lower() if name.istitle() else name  # as at the beginning of a sentence
         if _ASSIGNMENT.match(rest[0]):
             rest = rest[1:]
         elif name in _RUNNERS:
-            rest = _after_options(rest[1:], _RUNNERS[name])
+            rest, whom = _after_options(name, rest[1:])
+            user = whom if name in _BECOMING else user
         elif name in _SHELLS and "-c" in rest[:-1] and depth < _MAX_DEPTH:
             return _read(rest[rest.index("-c") + 1], depth + 1)
         else:
-            return [Command(name, tuple(rest[1:]))]
+            return [Command(name, tuple(rest[1:]), "" if user in _ROOT else user)]
     return []
 
 
-def _after_options(words: list[str], with_value: str) -> list[str]:
-    """What is left after the options; the last letter of a group may take a value (``-nu root``)."""
+def _after_options(name: str, words: list[str]) -> tuple[list[str], str]:
+    """What is left after the options, and the value of ``-u``; the last letter of a group may take a value
+    (``-nu root``). Raises :class:`Unreadable` when nothing is run.
+    """
+    valued, idle = _RUNNERS[name]
+    user = ""
     at = 0
     while at < len(words) and words[at].startswith("-"):
         word = words[at]
         at += 1
         if word == "--":
             break
-        short = not word.startswith("--")
-        if (short and word[-1] in with_value) or word in ("--user", "--group"):
-            at += 1
-    return words[at:]
+        long, _, value = word[2:].partition("=") if word.startswith("--") else ("", "", "")
+        letters = _LONG.get(long, "") if long else word[1:]
+        takes = next((one for one in letters if one in valued), "")
+        if takes:
+            letters, _, rest = letters.partition(takes)
+            value = value or rest
+            if not value:
+                value = words[at] if at < len(words) else ""
+                at += 1
+        if set(letters) & set(idle):
+            raise Unreadable(f"with {word} {name} runs nothing")
+        user = value if takes == "u" else user
+    return words[at:], user
 
 
 def options(
