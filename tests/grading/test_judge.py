@@ -165,7 +165,8 @@ def test_checks_that_ask_without_end_are_stopped() -> None:
 
 def test_what_disrupts_comes_last_and_alone() -> None:
     source = Source()
-    checks = [make("a.one", "!break"), make("a.two", "!smash"), make("a.three", "x", "y")]
+    checks = [make("a.one", "!break", disruptive=True), make("a.two", "!smash", disruptive=True)]
+    checks.append(make("a.three", "x", "y"))
     verdicts(checks, source)
     assert source.waves == [["x"], ["y"], ["!break"], ["!smash"]]
 
