@@ -44,7 +44,7 @@ class _Checked:
 def _points(value: Any) -> Any:
     if isinstance(value, bool | str):
         raise ValueError("input should be a valid number")  # noqa: TRY004  pydantic wants this one
-    if isinstance(value, int | float) and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("input should be a finite number")
     if isinstance(value, int | float) and not 0 < value <= 1000:
         raise ValueError("input should be greater than 0 and at most 1000")

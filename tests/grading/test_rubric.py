@@ -75,6 +75,7 @@ def test_checks_are_worth_what_the_rubric_says_and_answers_what_their_question_s
         ("points: 1.5", "points: yes", 10, "valid number", ""),
         ("points: 1.5", "points: .nan", 10, "finite", ""),
         ("points: 1.5", "points: -1", 10, "greater than 0", ""),
+        ("points: 1.5", f"points: {10**400}", 10, "at most 1000", ""),
         # a score has two decimals: with more, full marks would be out of everybody's reach
         ("points: 1.5", "points: 1.505", 10, "two decimals at most, not 1.505", ""),
         ("{points: 0.5}", "{points: 1, parts: {x: 0.333, y: 0.667}}", 20, "two decimals at most", ""),
