@@ -226,6 +226,12 @@ def load_rubric(path: Path) -> Rubric:
     document = load_yaml(path, CourseError)
     rubric = validated(Rubric, document, path, CourseError)
     object.__setattr__(rubric, "_source", document)
+    if "by_staff" in document:
+        raise CourseError(
+            "by_staff is not for a rubric that is written: it is what students' copies say",
+            hint="checks that only staff have stand in the lab's staff.py",
+            place=document.key_at("by_staff"),
+        )
     seen: dict[str, int] = {}
     for question, place in _places(document["questions"], rubric.questions):
         first = seen.setdefault(question.id, place.line)

@@ -87,6 +87,13 @@ def test_checks_are_worth_what_the_rubric_says_and_answers_what_their_question_s
         ("b.two: {points: 0.5}", "b.two: {points: 1, parts: {x: 0.5}}", 20, "0.5 points together, not 1", ""),
         ("id: 2a, section: b", "id: 1a, section: b", 17, "1a stands twice (first in line 5)", ""),
         ("id: 2a, section: b", "id: 2a, section: bb", 17, "no section 'bb'", "did you mean b?"),
+        (
+            "title: A lab",
+            "title: A lab\nby_staff: {nosuch: 3}",
+            2,
+            "by_staff is not for a rubric",
+            "",
+        ),
         ("id: 2a", "id: 2", 17, "questions[1].id: input should be a valid string", ""),
     ],
 )
