@@ -123,7 +123,7 @@ def find_course(given: Path | None = None) -> Course:
     # In the wheel the course is inside the package, in a checkout beside it.
     bundled = package / "course" if (package / "course" / SETTINGS).is_file() else package.parent
     here = Path.cwd()
-    if here != bundled and importlib.util.find_spec("paramiko") and _has_settings(here):
+    if here != bundled and _has_settings(here) and importlib.util.find_spec("paramiko"):
         _refuse_of_others(here)
         return _read(here)
     return _read(bundled)
