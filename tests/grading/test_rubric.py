@@ -82,6 +82,7 @@ def test_checks_are_worth_what_the_rubric_says_and_answers_what_their_question_s
         ('["because", ', '["(because", ', 15, "'(because' is not a regular expression", ""),
         ("any: [how]", "ayn: [how]", 16, "ideas[1].ayn is not known here", "did you mean any?"),
         ("a.one: {points: 2}", "a.one: {pionts: 2, points: 1}", 19, "pionts", "did you mean points?"),
+        ("b.two: {points: 0.5}", "1.5: {points: 0.5}", 20, "checks.1.5", ""),
         ("a.one: {points: 2}", "a.one: 2", 19, "checks.a.one", ""),
         ("ask: Why?", "ask: ' '", 9, "questions[0].answer.ask: it must not be empty", ""),
         ("b.two: {points: 0.5}", "b.two: {points: 1, parts: {x: 0.5}}", 20, "0.5 points together, not 1", ""),
