@@ -64,7 +64,8 @@ def make(
     verdict: Judgement | None = None,
     disruptive: bool = False,
 ) -> Check:
-    """A check that asks for one path after the other, each in a wave of its own."""
+    """A check that asks for one path after the other, each in a wave of its own; those with "!" disrupt."""
+    disruptive = disruptive or any(path.startswith("!") for path in paths)
 
     @check(id, question=id.partition(".")[0], after=after, disruptive=disruptive)
     def made(_vm: Target, see: See) -> Judgement:
@@ -165,8 +166,7 @@ def test_checks_that_ask_without_end_are_stopped() -> None:
 
 def test_what_disrupts_comes_last_and_alone() -> None:
     source = Source()
-    checks = [make("a.one", "!break", disruptive=True), make("a.two", "!smash", disruptive=True)]
-    checks.append(make("a.three", "x", "y"))
+    checks = [make("a.one", "!break"), make("a.two", "!smash"), make("a.three", "x", "y")]
     verdicts(checks, source)
     assert source.waves == [["x"], ["y"], ["!break"], ["!smash"]]
 
