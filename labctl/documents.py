@@ -281,10 +281,13 @@ def _place_of(document: Map, where: tuple[int | str, ...]) -> Place:
     place: Place = document.place
     value: Any = document
     for step in where:
-        inside = step in value if isinstance(value, Map) else isinstance(value, Seq)
+        at: Any = step
+        if isinstance(value, Map):  # pydantic tells of a key that is no text by its text
+            at = next((key for key in value if str(key) == step), step)
+        inside = at in value if isinstance(value, Map) else isinstance(value, Seq)
         if not inside:
             break
-        place, value = value.at(step), value[step]
+        place, value = value.at(at), value[at]
     return place
 
 

@@ -119,12 +119,12 @@ def _late(running: dict[threading.Thread, tuple[Host, float]], limit: float | No
 
 
 def _contained(work: Callable[[Host], R], host: Host) -> R | HostError | RequestError:
-    """The one broad except of the package: here a host's failure ends."""
+    """Here a host's failure ends, whatever it is."""
     try:
         return work(host)
     except (HostError, RequestError) as err:
         return err
-    except Exception as err:
+    except BaseException as err:  # SystemExit would end this thread without a word
         log.debug("unexpected failure on %s", host.name, exc_info=True)
         return HostError(
             f"labctl failed on this VM: {type(err).__name__}: {err}",

@@ -41,6 +41,7 @@ COMMANDS = {
 #: What a full disk answers to whoever writes.
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _KEPT = "make room there; what was graded is kept: labctl runs, labctl show RUN"
+_NOT_KEPT = "make room there, and type it once more"
 _MADE_AGAIN = "it was removed; if it was made again since, cd to it once more"
 #: Those that need no other machine: the student's labctl.pyz has them alone, and no SSH.
 STUDENT_COMMANDS = ("grade", "services", "lab")
@@ -161,7 +162,8 @@ def main(argv: Sequence[str] | None = None, program: str = "labctl") -> int:
         # What is left in the buffers has no place to go to; Python would try once more.
         _drop_output(sys.stdout)
         with contextlib.suppress(OSError):
-            show_error(LabctlError(f"the output could not be written: {err.strerror}", hint=_KEPT))
+            hint = _KEPT if "runs" in commands() else _NOT_KEPT
+            show_error(LabctlError(f"the output could not be written: {err.strerror}", hint=hint))
         return LabctlError.exit_status
     return status if isinstance(status, int) else 0
 

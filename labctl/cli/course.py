@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping
@@ -107,27 +108,56 @@ class Course:
 
 
 def find_course(given: Path | None = None) -> Course:
-    """The course directory to use: ``given``, LABCTL_COURSE, the working directory, the bundled one.
+    """The course directory to use: ``given``, LABCTL_COURSE, the working directory, the bundled one. The
+    student's labctl.pyz goes nowhere unnamed: it is one lab, wherever it is started.
 
-    Raises :class:`CourseError` when the one that was named is none.
+    Raises :class:`CourseError` when the one that was named is none, and when others may have written what the
+    working directory has.
     """
     named = given or (Path(os.environ["LABCTL_COURSE"]) if os.environ.get("LABCTL_COURSE") else None)
     if named:
-        if not (named / SETTINGS).is_file():
+        if not _has_settings(named):
             raise CourseError(f"{named} is no course directory: it has no {SETTINGS}")
         return _read(named)
-    here = Path.cwd()
-    if (here / SETTINGS).is_file() and _trusted(here):
-        return _read(here)
     package = Path(__file__).resolve().parent.parent
     # In the wheel the course is inside the package, in a checkout beside it.
-    bundled = package / "course"
-    return _read(bundled if (bundled / SETTINGS).is_file() else package.parent)
+    bundled = package / "course" if (package / "course" / SETTINGS).is_file() else package.parent
+    here = Path.cwd()
+    if here != bundled and _has_settings(here) and importlib.util.find_spec("paramiko"):
+        _refuse_of_others(here)
+        return _read(here)
+    return _read(bundled)
 
 
-def _trusted(directory: Path) -> bool:
-    """Graders are code: a working directory that anybody may write to is not where they come from."""
-    return not directory.stat().st_mode & 0o002
+def _has_settings(directory: Path) -> bool:
+    """Where we may not look (``sudo -u alice`` in /root) there is no course."""
+    try:
+        return (directory / SETTINGS).is_file()
+    except OSError:
+        return False
+
+
+def _refuse_of_others(directory: Path) -> None:
+    """Graders are code: they do not come from where anybody may write, nor to root from somebody else.
+
+    A team of staff may share a course by its group. Raises :class:`CourseError`.
+    """
+    if directory.stat().st_mode & 0o002:
+        raise CourseError(
+            f"anybody may write to {directory}, so the course in it is not used: its graders are code",
+            hint=f"if it is yours: chmod o-w {directory}; else --course DIR names the course to use",
+        )
+    if os.geteuid() != 0:
+        return
+    # set by sudo itself
+    trusted = {0, int(os.environ["SUDO_UID"]) if os.environ.get("SUDO_UID", "").isdecimal() else 0}
+    labs = directory / "graders"
+    for path in (directory, directory / SETTINGS, directory / "playbooks", labs, *labs.glob("*")):
+        if path.exists() and path.stat().st_uid not in trusted:
+            raise CourseError(
+                f"{path} belongs to another user, and you are root: this course is not used unasked",
+                hint=f"if you trust who wrote it: --course {directory}",
+            )
 
 
 def _read(root: Path) -> Course:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -42,15 +44,33 @@ def new_command(name: str, course: Path) -> None:
     files = {place.replace("@NAME@", name): _text(source, name) for source, place in _PLACES.items()}
     if not (course / SETTINGS).exists():
         files[SETTINGS] = _text("labctl.toml", name)
+    _write(course.resolve(), files)
     for place in files:
-        if (course / place).exists():
-            raise RequestError(f"{course / place} is there already", hint="give the new lab another name")
-    for place, text in files.items():
-        path = course / place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        click.echo(path)
+        click.echo(course / place)
     click.echo(f"Next: labctl lab show {name}; labctl lab verify {name}")
+
+
+def _write(course: Path, files: Mapping[str, str]) -> None:
+    """All of them, or none: half a lab is in the way of the whole one. Raises :class:`RequestError`."""
+    made: list[Path] = []
+    try:
+        for place in files:
+            if (course / place).exists():
+                raise RequestError(f"{course / place} is there already", hint="give the new lab another name")
+        for place, text in files.items():
+            path = course / place
+            for directory in reversed(path.relative_to(course).parents):
+                if not (course / directory).is_dir():
+                    (course / directory).mkdir()
+                    made.append(course / directory)
+            with path.open("x", encoding="utf-8") as file:
+                made.append(path)
+                file.write(text)
+    except OSError as err:
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir() if path.is_dir() else path.unlink()
+        raise RequestError(f"cannot write {err.filename or course}: {err.strerror}") from err
 
 
 def _text(source: str, name: str) -> str:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -38,10 +38,10 @@ class Watching(Protocol):
     def over(self, status: int) -> None: ...
 
 
-def tell_event(event: str, **facts: Any) -> None:
-    """Write one event of --json-lines to stdout: a JSON object on a line of its own."""
+def tell_event(event: str, *, file: IO[str] | None = None, **facts: Any) -> None:
+    """Write one event of --json-lines to stdout, or to ``file``: a JSON object on a line of its own."""
     moment = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    click.echo(json.dumps({"schema": EVENTS, "event": event, "time": moment, **facts}))
+    click.echo(json.dumps({"schema": EVENTS, "event": event, "time": moment, **facts}), file=file)
 
 
 def has_room(hosts: int) -> bool:
@@ -100,15 +100,19 @@ class StatusLine:
 
 @contextmanager
 def observing(run: str, hosts: Sequence[str], forks: int, *, json_lines: bool) -> Iterator[Watching]:
-    """Who tells how the run goes: by events on stdout with ``json_lines``, else on stderr."""
-    progress = Progress(hosts, forks)
-    if json_lines:
-        yield _Events(run, progress)
-    elif has_room(len(hosts)):
-        with StatusLine() as line:
-            yield _Live(progress, line)
-    else:
-        yield _Plain(progress, hosts)
+    """Who tells how the run goes: by events on stdout with ``json_lines``, else on stderr.
+
+    What checks print meanwhile goes to stderr: it is no part of what stdout is for.
+    """
+    progress, stdout = Progress(hosts, forks), sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        if json_lines:
+            yield _Events(run, progress, stdout)
+        elif has_room(len(hosts)):
+            with StatusLine() as line:
+                yield _Live(progress, line)
+        else:
+            yield _Plain(progress, hosts)
 
 
 class _Plain:
@@ -159,10 +163,11 @@ class _Live(_Plain):
 
 
 class _Events:
-    """One JSON object a line on stdout. Threads tell, too: one at a time."""
+    """One JSON object a line. Threads tell, too: one at a time."""
 
-    def __init__(self, run: str, progress: Progress) -> None:
+    def __init__(self, run: str, progress: Progress, out: IO[str]) -> None:
         self.progress = progress
+        self._out = out
         self._run = run
         self._lock = threading.Lock()
         self._tell("run-began", hosts=progress.total)
@@ -192,4 +197,4 @@ class _Events:
 
     def _tell(self, event: str, **facts: Any) -> None:
         with self._lock, contextlib.suppress(BrokenPipeError):
-            tell_event(event, run=self._run, **facts)
+            tell_event(event, file=self._out, run=self._run, **facts)

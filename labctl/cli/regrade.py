@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +41,8 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
         if seen is None:
             untouched.append(attempt.host)
             continue
-        document = judge_again(lab, attempt.document, seen)
+        with contextlib.redirect_stdout(sys.stderr):  # what a check prints is no part of the report
+            document = judge_again(lab, attempt.document, seen)
         rows = differences(attempt.document, document)
         changed.append(
             {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -65,7 +66,10 @@ def verify_command(name: str | None, only: tuple[str, ...], course: Path | None,
 
     # One is enough: another would end this process before the VMs are gone. A time limit's signal must not
     # leave them behind either.
-    with interruptible(interrupted, times=1, signals=(signal.SIGINT, signal.SIGTERM)):
+    with (
+        interruptible(interrupted, times=1, signals=(signal.SIGINT, signal.SIGTERM)),
+        contextlib.redirect_stdout(sys.stderr),  # what a check prints is no part of the report
+    ):
         report = verify(
             lab,
             matrix,

@@ -131,16 +131,21 @@ class NotObserved(Exception):
         self.why = why
 
 
+Stop = TypeVar("Stop", Wanted, NotObserved)
+
+
 class See:
     """What a check looks through: ``see(request)`` is the observation.
 
     Several requests at once give a tuple, and are fetched together: ask for everything that does not depend
-    on an answer in one go. ``used`` records what the judgement rests on.
+    on an answer in one go. ``used`` records what the judgement rests on, ``stopped`` why the check cannot
+    go on: it holds also when the check catches that.
     """
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
         self._used: dict[str, Request[Any]] = {}
+        self.stopped: Wanted | NotObserved | None = None
 
     @property
     def used(self) -> tuple[Request[Any], ...]:
@@ -165,7 +170,7 @@ class See:
         values = []
         for request, value in zip(requests, self._look(tuple(requests)), strict=True):
             if isinstance(value, Unobserved):
-                raise NotObserved(request, value)
+                raise self._stop(NotObserved(request, value))
             values.append(value)
         return tuple(values)
 
@@ -185,14 +190,27 @@ class See:
         self, wanted: Sequence[tuple[Request[A], Callable[[A], bool]]], *, within: float
     ) -> tuple[Settled[A], ...]:
         """Any number of requests of one kind, each until its own condition holds; all in the same time."""
-        every = tuple(Settling.of(request, holds, within) for request, holds in wanted)
+        every = tuple(self._unless_early(Settling.of(request, holds, within)) for request, holds in wanted)
         found = self._found(tuple(one.request for one in every), every)
         settled = []
         for one, seen in zip(every, found, strict=True):
             if isinstance(seen.value, Unobserved):
-                raise NotObserved(one.request, seen.value)
+                raise self._stop(NotObserved(one.request, seen.value))
             settled.append(Settled(seen.value, one.holds(seen.value), seen.looks, seen.waited))
         return tuple(settled)
+
+    def _unless_early(self, one: Settling[A]) -> Settling[A]:
+        """What another check awaited of the same may have been so before ``one`` had all of its time: then it
+        is looked at once more, under a key of its own.
+        """
+        count = 1
+        while (seen := self._evidence.get(one.request)) and one.ended_early(seen):
+            one, count = one.again(count), count + 1
+        return one
+
+    def _stop(self, why: Stop) -> Stop:
+        self.stopped = self.stopped or why
+        return why
 
     def _look(self, requests: tuple[Request[Any], ...]) -> list[Any]:
         return [one.value for one in self._found(requests)]
@@ -203,7 +221,7 @@ class See:
         found = [self._evidence.get(request) for request in requests]
         missing = tuple(request for request, one in zip(requests, found, strict=True) if one is None)
         if missing:
-            raise Wanted(missing, settling)
+            raise self._stop(Wanted(missing, settling))
         for request in requests:
             self._used.setdefault(request.key, request)
         return [one for one in found if one is not None]

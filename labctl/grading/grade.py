@@ -222,8 +222,8 @@ def _applicable(plan: Plan, target: Target) -> tuple[tuple[Check, ...], tuple[tu
     chosen: list[Check] = []
     left_out: list[tuple[str, str]] = []
     asked = {one.id for one in plan.checks}
-    for one in plan.lab.checks:
-        reason = one.applies(target) if one.applies else ""
+    for each in plan.lab.checks:
+        one, reason = each.on(target)
         if one.id not in asked:
             left_out.append((one.id, NOT_ASKED))
         elif reason:

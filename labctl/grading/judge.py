@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from labctl.grading.blame import place_in_lab
 from labctl.grading.check import Check
 from labctl.grading.evidence import Evidence, NotObserved, See, Wanted, not_recorded
 from labctl.grading.layers import height
@@ -104,20 +105,40 @@ _ENDLESS = _Said(
 )
 
 
-def _ask(check: Check, target: Target, evidence: Evidence) -> _Said:
-    """Raises :class:`Wanted` when the evidence is not enough."""
+def _ask(check: Check, target: Target, evidence: Evidence) -> _Said | Wanted:
+    """What the check says, or what it wants to see first."""
     see = See(evidence)
     try:
         judgement = check.judge(target, see)
-        return _Said(judgement, check.score(judgement), see.used)
-    except NotObserved as lost:
-        unknown = Judgement(Verdict.ERROR, 0.0, seen=f"{lost.why.cause}: {lost.why.message}")
-        return _Said(unknown, 0.0, (*see.used, lost.request))
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as bug:
-        # a lab author's mistake costs nobody a point, and no other check its verdict
-        seen = f"the check itself is broken: {type(bug).__name__}: {bug}"
-        broken = Judgement(Verdict.ERROR, 0.0, seen=seen, hint="please report this to the lab's authors")
-        return _Said(broken, 0.0, see.used)
+        if see.stopped is None:
+            said = _Said(judgement, check.score(judgement), see.used)
+            return _disturbed(check, see.used) or said
+    except (Exception, SystemExit) as bug:  # noqa: BLE001  an author's code
+        if see.stopped is None:
+            at = place_in_lab(bug)
+            where = f" ({at.path.parent.name}/{at.path.name}:{at.line})" if at else ""
+            return _broken(f"{type(bug).__name__}: {bug}{where}", see.used)
+    # Whatever a check makes of being stopped, it has not seen what it asked for. Without its traceback the
+    # exception is not kept alive by the frames that it came through.
+    stopped = see.stopped.with_traceback(None)
+    if isinstance(stopped, NotObserved):
+        unknown = Judgement(Verdict.ERROR, 0.0, seen=f"{stopped.why.cause}: {stopped.why.message}")
+        return _Said(unknown, 0.0, see.used)
+    return _disturbed(check, stopped.requests) or stopped
+
+
+def _disturbed(check: Check, requests: Sequence[Request[Any]]) -> _Said | None:
+    """A check that does not say that it disrupts would be run by ``--no-disrupt`` and ``--watch``."""
+    if check.disruptive or not any(one.disruptive for one in requests):
+        return None
+    return _broken("it asks for what changes the VM, and its @check does not say disruptive=True", ())
+
+
+def _broken(why: str, used: tuple[Request[Any], ...]) -> _Said:
+    """A lab author's mistake costs nobody a point, and no other check its verdict."""
+    hint = "please report this to the lab's authors"
+    broken = Judgement(Verdict.ERROR, 0.0, seen=f"the check itself is broken: {why}", hint=hint)
+    return _Said(broken, 0.0, used)
 
 
 def _round(
@@ -135,21 +156,19 @@ def _round(
         if blocked:
             results[one.id] = blocked
             continue
-        try:
-            if one.id not in said:
-                said[one.id] = _ask(one, target, evidence)
-        except Wanted as need:
+        found = said.get(one.id) or _ask(one, target, evidence)
+        if isinstance(found, Wanted):
             # Asked for ahead, before it is known whether the checks before pass: it saves round trips. What
             # changes the VM is safe from that: by the time it is fetched everything before it is decided,
             # because the checks before stand, and ask, earlier.
-            wanting[one.id] = need.requests
-            settling.extend(need.settling)
+            wanting[one.id] = found.requests
+            settling.extend(found.settling)
             results[one.id] = Result(one, _PENDING, 0.0)
             continue
+        said[one.id] = found
         if any(earlier.judgement is _PENDING for earlier in before):
             results[one.id] = Result(one, _PENDING, 0.0)
             continue
-        found = said[one.id]
         cause = ""
         if found.judgement.verdict is Verdict.FAIL:
             below = [results[other] for other in one.explained_by if other in results]
@@ -173,7 +192,7 @@ def _kindly(result: Result) -> Result:
     """What is optional and not there, or could not be judged, is a SKIP that says what was seen."""
     if not result.check.optional or result.verdict in (Verdict.PASS, Verdict.SKIP):
         return result
-    return replace(result, judgement=replace(result.judgement, verdict=Verdict.SKIP, share=0.0))
+    return replace(result, judgement=replace(result.judgement, verdict=Verdict.SKIP, share=0.0, done=()))
 
 
 def _blocked(check: Check, before: Sequence[Result], results: Mapping[str, Result]) -> Result | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import importlib.util
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from labctl.documents import nearest
-from labctl.errors import CourseError
+from labctl.errors import CourseError, Place
+from labctl.grading.blame import PACKAGE, place_in_lab
 from labctl.grading.check import Check
 from labctl.grading.layers import LAYERS, height
 from labctl.grading.rubric import Rubric
@@ -31,9 +33,13 @@ class Lab:
         """The lab with these checks, in the order of the scorecard, each worth what the rubric says.
 
         Raises :class:`CourseError` for a check without a weight and a weight without a check, and for checks
-        that stand twice, come before what they are after, or belong to no question.
+        that stand twice, come before what they are after or rest on an optional one, or belong to no
+        question.
         """
         ids = [one.id for one in checks]
+        for at, one in enumerate(checks):
+            if one.id in ids[:at]:
+                raise CourseError(f"lab {name}: the check {one.id} stands twice", place=one.place)
         for id in rubric.weighed:
             if id not in ids:
                 near = nearest(id, ids)
@@ -44,19 +50,27 @@ class Lab:
                 )
         weighed: dict[str, Check] = {}
         for one in checks:
-            if one.id in weighed:
-                raise CourseError(f"lab {name}: the check {one.id} stands twice")
             for word, needed in [("after", id) for id in one.after] + [
                 ("explained by", id) for id in one.explained_by
             ]:
                 if needed not in weighed:
                     why = "comes later in the list" if needed in ids else "does not exist"
-                    raise CourseError(f"lab {name}: {one.id} is {word} {needed}, which {why}")
+                    why = "is itself" if needed == one.id else why
+                    raise CourseError(
+                        f"lab {name}: {one.id} is {word} {needed}, which {why}", place=one.place
+                    )
+                if weighed[needed].optional and not one.optional:
+                    raise CourseError(
+                        f"lab {name}: {one.id} is {word} {needed}, which is optional",
+                        hint="what is optional costs no points, also not those of another check",
+                        place=one.place,
+                    )
                 if height(weighed[needed].layer) > height(one.layer):
                     raise CourseError(
                         f"lab {name}: {one.id} ({one.layer}) is {word} {needed} ({weighed[needed].layer}), "
                         "a higher layer",
                         hint=f"the layers, each resting on those before it: {', '.join(LAYERS)}",
+                        place=one.place,
                     )
             weighed[one.id] = _weighed(name, rubric, one)
         return cls(name, rubric, tuple(weighed.values()))
@@ -170,13 +184,15 @@ def list_labs(graders: Path) -> list[str]:
 
 def package_of(path: Path) -> str:
     """The name under which :func:`load_lab` imports a lab: two courses' labs do not meet."""
-    return f"labctl_lab_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    return f"{PACKAGE}{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
 
 
 def load_lab(path: Path) -> Lab:
     """The lab in the package directory ``path``, for example ``graders/lab7``: its ``LAB``.
 
-    Raises :class:`CourseError` when there is none, or when it cannot be imported.
+    What it prints meanwhile goes to stderr: stdout is the report's. Raises :class:`CourseError` when there is
+    none, when it cannot be imported, and when it is called otherwise than its directory: runs are kept, and
+    judged again, by the lab's name.
     """
     if not (path / "__init__.py").is_file():
         known = list_labs(path.parent) if path.parent.is_dir() else []
@@ -194,14 +210,24 @@ def load_lab(path: Path) -> Lab:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
         try:
-            spec.loader.exec_module(module)
-        except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError) as err:
-            del sys.modules[name]
-            raise CourseError(f"lab {path.name} cannot be loaded: {type(err).__name__}: {err}") from err
+            with contextlib.redirect_stdout(sys.stderr):
+                spec.loader.exec_module(module)
         except CourseError:
             del sys.modules[name]
             raise
+        except (Exception, SystemExit) as err:
+            del sys.modules[name]
+            why = err.msg if isinstance(err, SyntaxError) else err
+            raise CourseError(
+                f"lab {path.name} cannot be loaded: {type(err).__name__}: {why}", place=place_in_lab(err)
+            ) from err
     lab = getattr(module, "LAB", None)
     if not isinstance(lab, Lab):
         raise CourseError(f"{path / '__init__.py'} must define LAB, a labctl.grading.Lab")
+    if lab.name != path.name:
+        raise CourseError(
+            f"the lab in {path} is called {lab.name!r}",
+            hint=f'it has its directory\'s name: Lab.of("{path.name}", ...)',
+            place=Place(path / "__init__.py"),
+        )
     return lab

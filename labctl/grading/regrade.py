@@ -35,8 +35,8 @@ def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -
     skipped = {one["id"] for one in earlier["left_out"] if one["reason"] == NOT_ASKED}
     left_out = []
     chosen = []
-    for one in lab.checks:
-        reason = NOT_ASKED if one.id in skipped else one.applies(target) if one.applies else ""
+    for each in lab.checks:
+        one, reason = (each, NOT_ASKED) if each.id in skipped else each.on(target)
         if reason:
             left_out.append((one.id, reason))
         else:

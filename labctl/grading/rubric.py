@@ -44,7 +44,7 @@ class _Checked:
 def _points(value: Any) -> Any:
     if isinstance(value, bool | str):
         raise ValueError("input should be a valid number")  # noqa: TRY004  pydantic wants this one
-    if isinstance(value, int | float) and not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("input should be a finite number")
     if isinstance(value, int | float) and not 0 < value <= 1000:
         raise ValueError("input should be greater than 0 and at most 1000")
@@ -226,6 +226,12 @@ def load_rubric(path: Path) -> Rubric:
     document = load_yaml(path, CourseError)
     rubric = validated(Rubric, document, path, CourseError)
     object.__setattr__(rubric, "_source", document)
+    if "by_staff" in document:
+        raise CourseError(
+            "by_staff is not for a rubric that is written: it is what students' copies say",
+            hint="checks that only staff have stand in the lab's staff.py",
+            place=document.key_at("by_staff"),
+        )
     seen: dict[str, int] = {}
     for question, place in _places(document["questions"], rubric.questions):
         first = seen.setdefault(question.id, place.line)

@@ -31,6 +31,15 @@ class Settling(Generic[T]):
         """Kept beside a single look at the same: that one says how it was at first."""
         return cls(replace(request, args={**request.args, "settles_within": within}), holds, within)
 
+    def again(self, count: int) -> Settling[T]:
+        return replace(self, request=replace(self.request, args={**self.request.args, "again": count}))
+
+    def ended_early(self, seen: Observed[T]) -> bool:
+        """It was not so, and there was time left. What was waited is kept in hundredths of a second."""
+        if isinstance(seen.value, Unobserved) or seen.waited + 0.01 >= self.within:
+            return False
+        return not self.holds(seen.value)
+
 
 def by_key(every: Iterable[Settling[Any]]) -> dict[str, Settling[Any]]:
     """What is looked at until all that is awaited of it holds."""
@@ -107,5 +116,5 @@ def _done(one: Settling[Any], found: Observed[Any]) -> bool:
         return True
     try:
         return one.holds(found.value)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+    except (Exception, SystemExit):  # noqa: BLE001  an author's code
         return True  # the check's own mistake: it is told when the check is judged

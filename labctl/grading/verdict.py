@@ -23,6 +23,8 @@ class Judgement:
     ``expected``, ``seen`` and ``hint`` are read by students. They may quote the VM: whoever shows them
     escapes them. ``answer`` is what the student wrote, for a written answer; ``for_staff``: the judgement
     rests on words alone, and somebody should read them.
+
+    Raises ``ValueError`` and ``TypeError`` for what no check can mean: they would be wrong grades.
     """
 
     verdict: Verdict
@@ -33,6 +35,22 @@ class Judgement:
     done: tuple[str, ...] = ()
     answer: str = ""
     for_staff: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("expected", "seen", "hint", "answer"):
+            if not isinstance(getattr(self, name), str):
+                raise TypeError(f"{name} is a text, not {getattr(self, name)!r}")
+        if self.verdict is Verdict.FAIL:
+            if not 0.0 <= self.share < 1.0:
+                raise ValueError(f"a failure has a share of the points below 1, not {self.share}")
+            if self.share and self.done:
+                raise ValueError("partial credit is a share or the parts that are done, not both")
+            if len(set(self.done)) != len(self.done):
+                raise ValueError(f"a part that is done counts once, not as in {self.done}")
+        elif self.share != (self.verdict is Verdict.PASS) or self.done:
+            raise ValueError(
+                f"{self.verdict.name} has a share of {self.verdict is Verdict.PASS:d} and no parts"
+            )
 
 
 def passed(seen: str = "", *, for_staff: bool = False) -> Judgement:
@@ -53,10 +71,6 @@ def failed(
 
     Partial credit is a ``share`` of the points, below 1 (five of six), or the parts that are ``done``.
     """
-    if not 0.0 <= share < 1.0:
-        raise ValueError("a failure has a share of the points below 1")
-    if share and done:
-        raise ValueError("partial credit is a share or the parts that are done, not both")
     return Judgement(Verdict.FAIL, share, expected, seen, hint, done, for_staff=for_staff)
 
 

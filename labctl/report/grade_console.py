@@ -36,7 +36,7 @@ def render_scorecard(
     ``program`` is what the reader types for labctl.
     """
     if colour is None:
-        colour = tty and not os.environ.get("NO_COLOR")
+        colour = _coloured(tty)
     console = _console(width, colour)
     for host in document["hosts"]:
         _host(console, document, host, program)
@@ -47,7 +47,7 @@ def render_scorecard(
 
 def render_class(document: Mapping[str, Any], *, tty: bool = False) -> str:
     """A line for each host of a run, and where the rest is to be had: a class's scorecards fill a book."""
-    console = _console(WIDTH, tty and not os.environ.get("NO_COLOR"))
+    console = _console(WIDTH, _coloured(tty))
     _overview(console, document)
     first, run = document["hosts"][0]["host"], document["run"]
     _line(console, [])
@@ -65,7 +65,7 @@ def render_changes(
     width: int = WIDTH,
 ) -> str:
     """A line ``head``, and each check of which there is something new to say with its verdict before."""
-    console = _console(width, tty and not os.environ.get("NO_COLOR"))
+    console = _console(width, _coloured(tty))
     rows = list(changes)
     layers = {check["id"]: check.get("layer") for check, _ in rows}
     _line(console, [(_safe(head), "bold")])
@@ -225,6 +225,10 @@ def _hint(console: Console, hint: str) -> None:
 def _safe(text: object) -> str:
     """Remote text on one line: its line ends become blanks, its controls are shown as escapes."""
     return plain(" ".join(str(text).split("\n")), limit=QUOTE, multiline=False).strip()
+
+
+def _coloured(tty: bool) -> bool:
+    return tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def _console(width: int, colour: bool) -> Console:

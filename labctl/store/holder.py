@@ -14,18 +14,19 @@ from labctl.whoami import name_or_number
 
 def this_process() -> dict[str, Any]:
     """``user``, ``machine``, ``pid``, and what tells this process from a later one of the same number."""
-    return _process(os.getpid())
-
-
-@lru_cache(maxsize=1)
-def _process(pid: int) -> dict[str, Any]:
+    where, began = _beginning(os.getpid())
     return {
         "user": name_or_number(),
         "machine": socket.gethostname(),
-        "where": _where(),
-        "pid": pid,
-        "began": _began(pid),
+        "where": where,
+        "pid": os.getpid(),
+        "began": began,
     }
+
+
+@lru_cache(maxsize=1)
+def _beginning(pid: int) -> tuple[str, str | None]:
+    return _where(), _began(pid)
 
 
 def has_ended(holder: Mapping[str, Any]) -> bool:

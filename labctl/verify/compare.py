@@ -66,8 +66,18 @@ def expected_verdicts(case: Case, checks: Sequence[Check]) -> dict[str, Expectat
     return expected
 
 
-def compare(case: Case, results: Sequence[Result], *, seconds: float = 0.0, driver: str = "") -> Comparison:
-    """The results of grading what ``case`` made, beside what it declares."""
+def compare(
+    case: Case,
+    results: Sequence[Result],
+    *,
+    seconds: float = 0.0,
+    driver: str = "",
+    restored: bool | None = None,
+) -> Comparison:
+    """The results of grading what ``case`` made, beside what it declares.
+
+    ``restored``: False when an experiment did not put everything back, which is wrong whatever it found.
+    """
     by_id = {one.check.id: one for one in results}
     checks = [one.check for one in results]
     if case.kind == "pristine":
@@ -86,6 +96,8 @@ def compare(case: Case, results: Sequence[Result], *, seconds: float = 0.0, driv
             for id in (*case.fail, *case.unjudged)
             if id in by_id and not expected[id].phrase
         ]
+    if restored is False:
+        problems.append("its experiment left something of the VM broken: a student's would be too")
     return Comparison(
         case=case,
         expected=tuple(id for id, want in expected.items() if want.verdict is not Verdict.PASS),

@@ -137,19 +137,33 @@ def load_matrix(lab: Lab, directory: Path) -> Matrix:
             f"the lab {lab.name} has no mutants: there is no {path}",
             hint="docs/lab-authors.md shows how a lab's checks are proved",
         )
-    shared = validated(Shared, load_yaml(path, CourseError), path, CourseError)
-    for name in shared.containers.leave_out:
-        lab.choose([name])
+    document = load_yaml(path, CourseError)
+    shared = validated(Shared, document, path, CourseError)
+    parts = {*lab.sections, *(check.id for check in lab.checks)}
+    for at, name in enumerate(shared.containers.leave_out):
+        if name not in parts:
+            near = nearest(name, parts)
+            raise CourseError(
+                f"the lab has no section and no check {name!r}",
+                hint=f"did you mean {near}?" if near else f"see: labctl lab show {lab.name}",
+                place=document["containers"]["leave_out"].at(at),
+            )
     cases = [
         Case(name=PRISTINE, what="a VM on which nothing was done", begins="bare", kind="pristine"),
         Case(name=REFERENCE, what="the lab as the course's playbooks do it", kind="reference"),
     ]
     solved = directory / SOLUTION
     solution = read_answers(solved, lab.rubric) if solved.is_file() else None
-    seen: dict[str, Place | None] = {case.name: None for case in cases}
-    for file in sorted(directory.glob("*.yml")):
+    seen: dict[str, Place | str] = {case.name: "every lab has one" for case in cases}
+    for file in sorted(directory.glob("*.y*ml")):
         if file.name in (SHARED, SOLUTION):
             continue
+        if file.suffix != ".yml":
+            raise CourseError(
+                "a file of mutants has the ending .yml",
+                hint=f"mv {file} {file.with_suffix('.yml')}",
+                place=Place(file),
+            )
         for case, place in _cases(lab, file):
             if case.answers and solution is None:
                 raise CourseError(
@@ -181,6 +195,13 @@ def _cases(lab: Lab, path: Path) -> Iterator[tuple[Case, Place]]:
     for kind, cases in groups:
         for number, case in enumerate(cases):
             written: Map = document[f"{kind}s"][number]
+            for name in ("section", "kind"):
+                if name in case.model_fields_set:
+                    raise CourseError(
+                        f"{case.name}: {name} is said once, for the whole "
+                        + ("file" if name == "section" else "list: mutants or variants"),
+                        place=written.key_at(name),
+                    )
             for id in (*case.fail, *case.unjudged):
                 if id not in ids:
                     near = nearest(id, ids)

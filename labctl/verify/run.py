@@ -94,7 +94,7 @@ class _Round:
             answers = {host.name: student.answers(job.case)} if student else None
             graded = grade_host(host, Plan(self.lab, job.checks, DEADLINE, answers, self.stop), staff)
             if job.asked:
-                self._done(machines, host, left.pop(0), graded.results, began)
+                self._done(machines, host, left.pop(0), graded.results, began, graded.restored)
             if student and left:
                 self._written(machines, host, student, graded, left, staff)
         except (SandboxError, HostError) as err:
@@ -133,11 +133,18 @@ class _Round:
                 observer.agent.close()
 
     def _done(
-        self, machines: Machines, host: Host, case: Case, results: Sequence[Result], began: float
+        self,
+        machines: Machines,
+        host: Host,
+        case: Case,
+        results: Sequence[Result],
+        began: float,
+        restored: bool | None = None,
     ) -> None:
         self.applied.update(one.check.id for one in results)
         seconds = round(time.monotonic() - began, 1)
-        self._tell(host, compare(case, results, seconds=seconds, driver=machines.driver))
+        done = compare(case, results, seconds=seconds, driver=machines.driver, restored=restored)
+        self._tell(host, done)
 
     def _tell(self, host: Host, done: Comparison) -> None:
         self.found.append(done)

@@ -16,13 +16,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import tomllib
 
 from labctl import __version__
-from labctl.cli import STUDENT_COMMANDS
+from labctl.cli import STUDENT_COMMANDS, show_error
+from labctl.errors import CourseError, LabctlError
 from labctl.grading import for_students, load_lab, staff_checks
 from labctl.grading.lab import package_of
 
@@ -82,21 +83,30 @@ def course_files(course: Path, labs: list[str]) -> Iterator[tuple[str, bytes]]:
     yield "labctl/course/graders/__init__.py", package.read_bytes() if package.is_file() else b""
     for name in labs:
         home = course / "graders" / name
-        for path in sorted(reached(home, "__init__")):
-            yield f"labctl/course/graders/{name}/{path.relative_to(home)}", path.read_bytes()
         yield f"labctl/course/graders/{name}/rubric.json", student_rubric(home).encode()
+        for path in sorted(reached(home)):
+            yield f"labctl/course/graders/{name}/{path.relative_to(home)}", path.read_bytes()
 
 
-def reached(home: Path, module: str, seen: frozenset[Path] = frozenset()) -> frozenset[Path]:
-    """The files of a lab's package that ``module`` needs, itself included, without the staff's."""
-    path = home / f"{module}.py"
-    if module == STAFF or path in seen or not path.is_file():
+def reached(home: Path, module: tuple[str, ...] = (), seen: frozenset[Path] = frozenset()) -> frozenset[Path]:
+    """The files of a lab's package that ``module`` of it needs, itself included, without the staff's. The
+    package itself is ``()``, its ``web/pages.py`` is ``("web", "pages")``.
+    """
+    directory = home.joinpath(*module)
+    path = directory / "__init__.py" if directory.is_dir() else directory.with_suffix(".py")
+    if module[:1] == (STAFF,) or path in seen or not path.is_file():
         return seen
     seen |= {path}
+    if module:
+        seen = reached(home, module[:-1], seen)
+    package = module if directory.is_dir() else module[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            for name in [node.module] if node.module else [one.name for one in node.names]:
-                seen = reached(home, name, seen)
+        if isinstance(node, ast.ImportFrom) and 0 < node.level <= len(package) + 1:
+            base = package[: len(package) + 1 - node.level] + tuple(
+                filter(None, (node.module or "").split("."))
+            )
+            for name in [(), *((one.name,) for one in node.names)]:
+                seen = reached(home, (*base, *name), seen)
     return seen
 
 
@@ -161,6 +171,15 @@ def build(target: Path, course: Path, labs: list[str]) -> None:
         **{f"site-packages/{name}": files[name] for name in sorted(files)},
     }
     target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".pyz-") as part:
+        made = Path(part, target.name)
+        write(made, members)
+        for lab in labs:
+            try_out(made, lab, Path(part))
+        made.replace(target)
+
+
+def write(target: Path, members: Mapping[str, bytes]) -> None:
     with target.open("wb") as file:
         file.write(b"#!/usr/bin/env python3\n")
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
@@ -169,13 +188,39 @@ def build(target: Path, course: Path, labs: list[str]) -> None:
     target.chmod(0o755)
 
 
+def try_out(pyz: Path, lab: str, home: Path) -> None:
+    """Load a lab as students will: without staff.py, data files, and whatever nobody imports by name.
+
+    Raises :class:`CourseError`.
+    """
+    argv = [sys.executable, "-IS", str(pyz), "lab", "show", lab]
+    done = subprocess.run(
+        argv,
+        env={"HOME": str(home), "XDG_CACHE_HOME": str(home), "LC_ALL": "C.UTF-8"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise CourseError(
+            f"students could not load lab {lab}:\n{done.stderr.strip()}",
+            hint="the file holds the modules that the lab imports with `from . import`, without staff.py, "
+            "and no data files",
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("-o", "--output", type=Path, default=ROOT / "dist" / "labctl.pyz")
     parser.add_argument("--course", type=Path, default=ROOT, help="the course directory")
     parser.add_argument("labs", nargs="*", default=["lab7"], help="the labs, the default one first")
     given = parser.parse_args()
-    build(given.output, given.course, given.labs)
+    try:
+        build(given.output, given.course, given.labs)
+    except LabctlError as err:
+        show_error(err)
+        sys.exit(err.exit_status)
     print(f"{given.output}  {given.output.stat().st_size / 1e6:.1f} MB")
 
 

@@ -48,6 +48,8 @@ def test_a_failure_is_contained_and_named() -> None:
             raise Unreachable("gone")
         if host.name == "h2":
             raise ZeroDivisionError("oops")
+        if host.name == "h3":
+            raise SystemExit(4)
         return 1
 
     seen: list[str] = []
@@ -56,7 +58,8 @@ def test_a_failure_is_contained_and_named() -> None:
     assert isinstance(results["h1"], Unreachable)
     assert isinstance(results["h2"], HostError)
     assert "ZeroDivisionError: oops" in results["h2"].message
-    assert [results[f"h{n}"] for n in range(3, 12)] == [1] * 9
+    assert "SystemExit: 4" in getattr(results["h3"], "message", "")
+    assert [results[f"h{n}"] for n in range(4, 12)] == [1] * 8
 
 
 def test_the_users_mistake_ends_the_run() -> None:

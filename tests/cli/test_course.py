@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -33,14 +34,66 @@ def test_the_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_course(given).root == given
 
 
-def test_a_directory_anybody_can_write_to_is_not_trusted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_directory_anybody_can_write_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trap = make(tmp_path / "trap")
     trap.chmod(0o777)
     monkeypatch.delenv("LABCTL_COURSE", raising=False)
     monkeypatch.chdir(trap)
+    with pytest.raises(CourseError, match="anybody may write to") as caught:
+        find_course()
+    assert f"chmod o-w {trap}" in caught.value.hint
+    assert "--course" in caught.value.hint
+    assert find_course(trap).root == trap
+    trap.chmod(0o775)  # a team's
+    assert find_course().root == trap
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("theirs", [".", "labctl.toml", "playbooks", "graders", "graders/lab"])
+def test_root_runs_nobody_elses_graders_unasked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: str
+) -> None:
+    course = make(tmp_path / "course")
+    (course / "graders" / "lab").mkdir(parents=True)
+    monkeypatch.delenv("LABCTL_COURSE", raising=False)
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    monkeypatch.chdir(course)
+    assert find_course().root == course
+    os.chown(course / theirs, 65534, 65534)
+    with pytest.raises(CourseError, match="belongs to another user, and you are root") as caught:
+        find_course()
+    assert f"--course {course}" in caught.value.hint
+    assert find_course(course).root == course
+    monkeypatch.setenv("SUDO_UID", "65534")
+    assert find_course().root == course
+
+
+def test_where_one_may_not_look_there_is_no_course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``sudo -u alice labctl``, typed in /root."""
+    looked = Path.is_file
+
+    def is_file(path: Path) -> bool:
+        if path.parent == tmp_path:
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path)
+
+    monkeypatch.delenv("LABCTL_COURSE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Path, "is_file", is_file)
     assert find_course().root == ROOT
+    with pytest.raises(CourseError, match="is no course directory"):
+        find_course(tmp_path)
+
+
+def test_the_students_file_takes_no_course_from_where_it_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = make(tmp_path / "course")
+    monkeypatch.delenv("LABCTL_COURSE", raising=False)
+    monkeypatch.chdir(course)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
+    assert find_course().root == ROOT
+    assert find_course(course).root == course
 
 
 @pytest.mark.parametrize(

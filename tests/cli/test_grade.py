@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tiny import make_course
+from tiny import Course, make_course
 
 from labctl.cli import main
 
@@ -47,6 +47,27 @@ def test_json_is_one_document_and_the_file_has_the_same(
         "vantage", "evidence",
     } <= set(first)  # fmt: skip
     assert first["evidence"][0] in host["evidence"]["observations"]
+
+
+def test_what_checks_and_labs_print_is_no_part_of_the_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    course = Course(tmp_path, 1)
+    lab = course.root / "graders" / "tiny" / "__init__.py"
+    lab.write_text(
+        lab.read_text().replace("    if see(", '    print("looking")\n    if see(') + 'print("here")\n'
+    )
+    main(course.grade("all", "--json"))
+    out, err = capsys.readouterr()
+    (host,) = json.loads(out)["hosts"]
+    assert (host["status"], "here" in err, "looking" in err) == ("graded", True, True)
+    main(course.grade("all", "--json-lines"))
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["event"] for line in lines][-1] == "run-ended"
+    where = ["--course", str(course.root), "--database", course.url]
+    main(["regrade", "last", "--json", *where])
+    out, err = capsys.readouterr()
+    assert (json.loads(out)["schema"], "looking" in err) == (1, True)
 
 
 def test_what_disrupts_is_left_out_and_counted(course: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -79,3 +80,32 @@ def test_a_mistake_in_a_rubric_is_told_with_its_line(
     said = told(capsys, "--course", str(tmp_path), status=2)
     assert f"{lab / 'rubric.yml'}:3:" in said
     assert "did you mean questions?" in said
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("a file", "graders: File exists"), ("a long name", "File name too long"), ("no room", "No space left")],
+)
+def test_a_lab_that_cannot_be_written_leaves_nothing_behind(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, said: str
+) -> None:
+    if what == "a file":
+        (tmp_path / "graders").write_text("mine")
+    elif what == "no room":
+        opened = Path.open
+
+        def full(path: Path, *args: Any, **how: Any) -> Any:
+            file = opened(path, *args, **how)
+            if path.name == "rubric.yml" and args == ("x",):
+                file.close()
+                file = opened(Path("/dev/full"), "w")
+            return file
+
+        monkeypatch.setattr(Path, "open", full)
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["lab", "new", "x" * (301 if what == "a long name" else 1), "--course", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "labctl: cannot write" in err
+    assert said in err
+    assert sorted(tmp_path.rglob("*")) == before

@@ -64,7 +64,8 @@ def make(
     verdict: Judgement | None = None,
     disruptive: bool = False,
 ) -> Check:
-    """A check that asks for one path after the other, each in a wave of its own."""
+    """A check that asks for one path after the other, each in a wave of its own; those with "!" disrupt."""
+    disruptive = disruptive or any(path.startswith("!") for path in paths)
 
     @check(id, question=id.partition(".")[0], after=after, disruptive=disruptive)
     def made(_vm: Target, see: See) -> Judgement:

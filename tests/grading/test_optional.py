@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -102,7 +103,8 @@ def test_what_must_be_alone_is_fetched_alone_and_after_the_rest() -> None:
     def asking(id: str, path: str, **how: bool) -> Check:
         plain = directory(path)
         request = Request(plain.probe, plain.args, **how)  # type: ignore[arg-type]
-        return made(id, passed(), optional=False, asks=request).worth(1)
+        one = made(id, passed(), optional=False, asks=request).worth(1)
+        return replace(one, disruptive=request.disruptive)
 
     checks = [
         asking("a.disrupts", "/d", disruptive=True),

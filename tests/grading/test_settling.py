@@ -125,6 +125,32 @@ def test_two_checks_that_await_different_things_of_the_same_wait_for_both() -> N
     assert results[1].judgement.seen.startswith("not within 12 s")
 
 
+def test_a_check_that_asks_later_has_all_of_its_time_too() -> None:
+    """Another check was content with the first look at the same, a wave before."""
+
+    @check("a.later", question="a")
+    def later(_vm: Target, see: See) -> Judgement:
+        """It is there in time, and much is first to be seen."""
+        see(directory("/b"))
+        found = see.until(directory("/a"), lambda one: "there" in one.entries, within=10)
+        return passed(str(found)) if found.reached else failed(expected="x", seen=str(found), hint="y")
+
+    @check("a.content", question="a")
+    def content(_vm: Target, see: See) -> Judgement:
+        """There is a directory."""
+        return passed(str(see.until(directory("/a"), lambda one: one.exists, within=10)))
+
+    evidence = Evidence()
+    first, second = Waking(ready=4).judge(content.worth(1), later.worth(1), evidence=evidence)
+    assert (first.verdict.value, second.verdict.value) == ("pass", "pass")
+    again = judge([content.worth(1), later.worth(1)], VM, Evidence.from_json(evidence.to_json()))
+    assert [one.judgement for one in again] == [first.judgement, second.judgement]
+    world = Waking(ready=100)
+    _, late = world.judge(content.worth(1), later.worth(1))
+    assert late.judgement.seen.startswith("not within 10 s")
+    assert world.now < 12
+
+
 def test_a_first_look_is_kept_beside_the_settled_one() -> None:
     @check("a.first", question="a")
     def first(_vm: Target, see: See) -> Judgement:

@@ -20,16 +20,20 @@ from labctl.grading import load_lab
 ROOT = Path(__file__).parent.parent.parent
 
 
-@pytest.fixture(scope="session")
-def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("pyz") / "labctl.pyz"
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "pyz" / "build.py"), "-o", str(target)],
+def build(*args: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "pyz" / "build.py"), *args],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.fixture(scope="session")
+def pyz(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("pyz") / "labctl.pyz"
+    done = build("-o", str(target))
     assert done.returncode == 0, done.stdout + done.stderr
     return target
 
@@ -110,10 +114,19 @@ def test_what_it_cannot_do_is_said(pyz: Path, tmp_path: Path) -> None:
     other = run(pyz, tmp_path, "grade", "me@192.0.2.1")
     assert other.returncode == 2
     assert "the machine that it runs on" in other.stderr
+    with open("/dev/full", "w") as full:
+        argv = [sys.executable, "-IS", str(pyz), "lab", "show"]
+        done = subprocess.run(
+            argv, env={"HOME": str(tmp_path)}, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert b"could not be written: No space left on device" in done.stderr
+    assert b"kept" not in done.stderr
     setup = run(pyz, tmp_path, "setup", "all")
     assert setup.returncode == 2
     assert "It has: grade, services, lab" in setup.stderr
     assert "setup" not in run(pyz, tmp_path, "--help").stdout
+    delivered = run(pyz, tmp_path, "grade", "--deliver")
+    assert (delivered.returncode, "name the VMs" in delivered.stderr) == (2, True)
 
 
 @pytest.mark.slow
@@ -180,6 +193,79 @@ def test_it_knows_every_check_that_a_student_can_run(pyz: Path, tmp_path: Path) 
 @pytest.mark.slow
 def test_the_same_sources_make_the_same_file(pyz: Path, tmp_path: Path) -> None:
     again = tmp_path / "labctl.pyz"
-    build = [sys.executable, str(ROOT / "scripts" / "pyz" / "build.py"), "-o", str(again)]
-    subprocess.run(build, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, check=True)
+    assert build("-o", str(again)).returncode == 0
     assert again.read_bytes() == pyz.read_bytes()
+
+
+LAB = """\
+from pathlib import Path
+from labctl.grading import Lab, load_rubric, staff_checks
+from .web.pages.index import CHECKS
+MORE
+LAB = Lab.of("tiny", load_rubric(Path(__file__).with_name("rubric.yml")), CHECKS + staff_checks(__name__))
+"""
+INDEX = """\
+from labctl.grading import check, passed
+from ...words import TITLE
+from .. import pages
+@check("box.fine", question="1")
+def fine(vm, see):
+    '''It is fine.'''
+    return passed(TITLE)
+CHECKS = (fine,)
+"""
+RUBRIC = """\
+title: Tiny
+sections: {box: Box}
+questions: [{id: "1", section: box}]
+checks: {box.fine: {points: 1}}
+"""
+
+
+def course(root: Path, more: str = "") -> Path:
+    lab = root / "graders" / "tiny"
+    files = {
+        "__init__.py": LAB.replace("MORE", more), "words.py": "TITLE = 'x'\n", "web/__init__.py": "",
+        "web/pages/__init__.py": "", "web/pages/index.py": INDEX, "rubric.yml": RUBRIC,
+        "staff.py": "from . import theirs\nSECRET = 1\nCHECKS = ()\n", "theirs.py": "", "words.txt": "x",
+    }  # fmt: skip
+    for name, text in files.items():
+        (lab / name).parent.mkdir(parents=True, exist_ok=True)
+        (lab / name).write_text(text)
+    return root
+
+
+@pytest.mark.slow
+def test_a_lab_of_several_packages_is_in_it_whole_and_without_the_staffs(tmp_path: Path) -> None:
+    made = tmp_path / "tiny.pyz"
+    done = build("--course", str(course(tmp_path)), "-o", str(made), "tiny")
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(made) as archive:
+        names = {name.partition("graders/tiny/")[2] for name in archive.namelist()} - {""}
+    assert names == {
+        "__init__.py", "rubric.json", "words.py", "web/__init__.py", "web/pages/__init__.py",
+        "web/pages/index.py",
+    }  # fmt: skip
+    graded = run(made, tmp_path, "grade", "--json")
+    assert (graded.returncode, json.loads(graded.stdout)["lab"]) == (0, "tiny"), graded.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("lab", "more", "said"),
+    [
+        ("tiny", "from .staff import SECRET", "students could not load lab tiny"),
+        ("tiny", "Path(__file__).with_name('words.txt').read_text()", "words.txt"),
+        ("tiny", "1 / 0", "ZeroDivisionError"),
+        ("tiny", "def (:", "SyntaxError"),
+        ("tny", "", "did you mean tiny?"),
+    ],
+)
+def test_a_lab_that_students_could_not_load_is_refused(
+    tmp_path: Path, lab: str, more: str, said: str
+) -> None:
+    done = build("--course", str(course(tmp_path, more)), "-o", str(tmp_path / "out" / "tiny.pyz"), lab)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.glob("out/*"))

@@ -136,8 +136,12 @@ def test_what_was_left_out_is_counted() -> None:
 
 def test_colours_only_when_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
     run = a_run(a_host(a_check("fail")))
+    monkeypatch.setenv("TERM", "xterm")
     assert "\x1b" not in render_scorecard(run, tty=False)
     assert "\x1b[" in render_scorecard(run, tty=True)
+    monkeypatch.setenv("TERM", "dumb")
+    assert "\x1b" not in render_scorecard(run, tty=True)
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
     assert "\x1b" not in render_scorecard(run, tty=True)
 

@@ -45,6 +45,13 @@ def test_a_loss_as_declared_with_what_comes_after_it_is_exact() -> None:
     assert done.failed == ("a.one",)
 
 
+def test_what_was_not_put_back_is_told_of_a_case_that_is_right_otherwise() -> None:
+    for right in (None, True):
+        assert compare(mutant(three=LOSS), results(three=NO), restored=right).problems == ()
+    (problem,) = compare(mutant(three=LOSS), results(three=NO), restored=False).problems
+    assert "left something of the VM broken" in problem
+
+
 def test_a_mutant_that_loses_nothing_survives() -> None:
     done = compare(mutant(one=LOSS), results())
     assert not done.killed

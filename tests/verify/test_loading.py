@@ -75,6 +75,17 @@ def load(directory: Path, text: str, solution: str = "2a: x\n") -> None:
             ":3:34",
             "x: nothing is written down for a question '2z'",
         ),
+        (
+            "section: dns\nvariants:\n  - {name: pristine, what: y}\n",
+            ":3:5",
+            "twice (first: every lab has one)",
+        ),
+        ("section: dns\nvariants:\n  - {name: x, what: y, kind: mutant}\n", ":3:24", "x: kind is said once"),
+        (
+            "section: dns\nvariants:\n  - {name: x, what: y, section: lb}\n",
+            ":3:24",
+            "x: section is said once",
+        ),
     ],
 )
 def test_a_mistake_has_its_place(tmp_path: Path, text: str, place: str, said: str) -> None:
@@ -82,6 +93,21 @@ def test_a_mistake_has_its_place(tmp_path: Path, text: str, place: str, said: st
         load(tmp_path, text)
     assert said in caught.value.message
     assert str(caught.value.place) == f"{tmp_path / 'dns.yml'}{place}"
+
+
+@pytest.mark.parametrize("name", ["1a", "dsn", "dns.prot"])
+def test_what_containers_leave_out_is_a_section_or_a_check(tmp_path: Path, name: str) -> None:
+    (tmp_path / "matrix.yml").write_text(f"containers:\n  leave_out: [dns, dns.port, {name}]\n")
+    with pytest.raises(CourseError, match=f"no section and no check '{name}'") as caught:
+        load_matrix(LAB, tmp_path)
+    assert str(caught.value.place) == f"{tmp_path / 'matrix.yml'}:2:30"
+
+
+def test_a_file_with_the_other_ending_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "more.yaml").write_text("section: dns\n")
+    with pytest.raises(CourseError, match="has the ending") as caught:
+        load(tmp_path, "section: dns\n")
+    assert caught.value.hint == f"mv {tmp_path}/more.yaml {tmp_path}/more.yml"
 
 
 def test_answers_without_a_solution_are_told(tmp_path: Path) -> None:
