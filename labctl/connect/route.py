@@ -31,6 +31,7 @@ class Server:
 
     ``jump`` is the jump host to go through, None for a direct way. Without ``agent``, the path of
     an agent's socket, no agent is asked. ``key`` is the inventory's own key: it alone is offered.
+    ``revoked_keys`` is a file of host keys that no server may show.
     """
 
     address: str
@@ -39,6 +40,7 @@ class Server:
     known_hosts: tuple[Path, ...]
     host_key_alias: str = ""
     key: Path | None = None
+    revoked_keys: Path | None = None
     identity_files: tuple[Path, ...] = ()
     identities_only: bool = False
     agent: str = ""
@@ -161,13 +163,14 @@ def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: in
     if not found:
         files = [str(home / name) for name in _DEFAULT_KEYS]
     known = [*_files(one("userknownhostsfile")), *_files(one("globalknownhostsfile"))]
-    timeout = one("connecttimeout", "0")
+    timeout, revoked = one("connecttimeout", "0"), one("revokedhostkeys")
     return Server(
         address,
         number,
         login,
         tuple(known) if found else (home / "known_hosts",),
         host_key_alias=one("hostkeyalias"),
+        revoked_keys=Path(revoked).expanduser() if revoked else None,
         identity_files=tuple(Path(_expand(value, "IdentityFile", tokens)).expanduser() for value in files),
         identities_only=one("identitiesonly") == "yes",
         agent=_agent(found.get("identityagent", ("SSH_AUTH_SOCK",))[0], tokens),

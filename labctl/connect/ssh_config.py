@@ -26,7 +26,7 @@ ARGUMENT_VARIABLES = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ss
 
 _HONOURED = {
     "connecttimeout", "globalknownhostsfile", "hostkeyalias", "hostname", "identitiesonly", "identityagent",
-    "identityfile", "port", "proxycommand", "proxyjump", "user", "userknownhostsfile",
+    "identityfile", "port", "proxycommand", "proxyjump", "revokedhostkeys", "user", "userknownhostsfile",
 }  # fmt: skip
 #: About ssh as a process of its own, or what labctl does anyhow: there is nothing to do for them.
 _NEEDLESS = {
@@ -45,8 +45,12 @@ _SECONDS = 20.0
 _MOST_INCLUDES = 16
 #: ssh refuses a ProxyJump to the very host.
 _CONDITIONAL = {"canonicalizehostname", "match", "proxyjump"}
+#: Where ``ssh -G`` leaves %h and the like as they are written.
+_AS_WRITTEN = {"identityfile", "proxycommand"}
 #: Stands for every address where they are all treated alike; a name that nobody has.
 _ANY = "every-vm.invalid"
+#: What ends an option's name.
+_KEYWORD = re.compile(r"[\s=]")
 _NUMBERED = re.compile(r"^(?P<path>.+?):? line (?P<line>\d+):? (?P<text>.*)$")
 
 
@@ -78,7 +82,7 @@ def _argument(host: Host, variable: str, letter: str, given: str) -> list[str]:
         return ["-F", str(Path(given).expanduser())]
     if letter != "-o":
         return [letter, given]
-    keyword = re.split(r"[\s=]", given.strip(), maxsplit=1)[0]
+    keyword = _KEYWORD.split(given.strip(), maxsplit=1)[0]
     known = keyword.lower()
     if known == "stricthostkeychecking" and re.search(r"[\s=\"](yes|ask)\"?$", given.strip(), re.IGNORECASE):
         return []
@@ -115,7 +119,7 @@ def _same_for_all(options: tuple[str, ...]) -> bool:
 
     With hundreds of them, asking for each is a quarter of what connecting costs.
     """
-    if "-J" in options or any("proxyjump" in option.lower() for option in options):
+    if "-J" in options or any("proxyjump" in option.lower() or _depends(option) for option in options):
         return False
     if "-F" in options:
         return _unconditional(options[options.index("-F") + 1], Path.home() / ".ssh")
@@ -146,7 +150,12 @@ def _holds(keyword: str, rest: str, folder: Path, depth: int) -> bool:
         return all(_unconditional(name, folder, depth + 1) for name in shlex.split(rest))
     if keyword == "host":
         return rest.strip() == "*"
-    return keyword.isalnum() and keyword not in _CONDITIONAL
+    return keyword.isalnum() and keyword not in _CONDITIONAL and not _depends(f"{keyword} {rest}")
+
+
+def _depends(option: str) -> bool:
+    """Whether what ssh says of this option may hold a part of the address."""
+    return "%" in option and _KEYWORD.split(option.strip(), maxsplit=1)[0].lower() not in _AS_WRITTEN
 
 
 @lru_cache(maxsize=4096)

@@ -233,6 +233,7 @@ _anywhere = st.one_of(
         ["Host *", "Host=*", 'Host "*"', "Host * !vm", "host j1", "Match all", "Match host 127.*"]
     ),
     st.sampled_from(["HostName %h.x", "HostName = j1", "CanonicalizeHostname yes", "# Host a", ""]),
+    st.sampled_from(["UserKnownHostsFile ~/k_%h", 'IdentityAgent "/a/%n"', "IdentityFile=/i/%h"]),
     st.sampled_from(["Include other", "Include %h"]),
 )
 
@@ -258,6 +259,28 @@ def test_what_ssh_is_asked_once_for_all_is_what_it_says_for_each(
                 ssh_config.settings(address, options)
         else:
             assert ssh_config.settings(address, options) == each
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "UserKnownHostsFile /k/%h",
+        "GlobalKnownHostsFile=/k/%k",
+        "IdentityAgent /k/%n",
+        "RevokedHostKeys /k/%h",
+    ],
+)
+def test_files_that_are_named_by_the_address_are_each_vms_own(config: Path, option: str) -> None:
+    for way in ("file", "argument"):
+        config = config.with_name(f"by-{way}")
+        config.write_text(option if way == "file" else "")
+        arguments = "" if way == "file" else f"-o '{option}'"
+        for address in ("10.0.0.1", "10.0.0.2"):
+            server = route_to(vm(config, ansible_host=address, arguments=arguments))
+            files = (*server.known_hosts, server.revoked_keys, Path(server.agent))
+            own = Path("/k") / address
+            # where ssh does not fill it in, nothing of another VM's may stand there
+            assert own in files or any(file and "%" in file.name for file in files), files
 
 
 def test_ssh_is_asked_once_for_all_vms_when_nothing_depends_on_the_address(
