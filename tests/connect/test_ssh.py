@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -180,3 +183,67 @@ def test_no_thread_is_left_behind(keys: Keys) -> None:
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.05)
     assert threading.active_count() <= before
+
+
+@contextmanager
+def deafened(port: int, deaf: threading.Event) -> Iterator[int]:
+    """The way to ``port``, on which nothing that the client sends is read once it is ``deaf``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+        def forward(source: socket.socket, target: socket.socket, stop: threading.Event) -> None:
+            with suppress(OSError):
+                while not stop.is_set() and (data := source.recv(4096)):
+                    target.sendall(data)
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            server = socket.create_connection(("127.0.0.1", port))
+            stack.callback(client.close)
+            stack.callback(server.close)
+            for args in ((client, server, deaf), (server, client, threading.Event())):
+                threading.Thread(target=forward, args=args, daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield int(listener.getsockname()[1])
+
+
+def test_a_server_that_stops_reading_meets_the_deadline(keys: Keys) -> None:
+    deaf = threading.Event()
+    with ssh_server(keys.host, keys.client) as (inner, _), deafened(inner, deaf) as port:
+        connection = open_connection(keys.target(port), Deadline.after(10))
+        connection._login.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)  # type: ignore[attr-defined]
+        stream = connection.execute("cat", Deadline.after(10))
+        deaf.set()
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            stream.write(b"x" * (1 << 20), Deadline.after(1.5))
+        with pytest.raises(AgentFault):
+            stream.write(b"more", Deadline.after(10))
+        stream.close()
+        connection.close()
+        assert time.monotonic() - started < 6
+
+
+def test_closing_does_not_wait_for_a_server_that_does_not_read(keys: Keys) -> None:
+    deaf = threading.Event()
+    with ssh_server(keys.host, keys.client) as (inner, _), deafened(inner, deaf) as port:
+        connection = open_connection(keys.target(port), Deadline.after(10))
+        transport = connection._login.transport  # type: ignore[attr-defined]
+        transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        stream = connection.execute("cat", Deadline.after(10))
+        deaf.set()
+
+        def send() -> None:
+            with suppress(EOFError):
+                for _ in range(100):
+                    transport.send_ignore(30000)
+
+        stuck = threading.Thread(target=send, daemon=True)
+        stuck.start()
+        time.sleep(0.5)
+        assert stuck.is_alive()
+        started = time.monotonic()
+        stream.close()
+        connection.close()
+        assert time.monotonic() - started < 5
