@@ -121,6 +121,13 @@ class Transport(paramiko.Transport):
             if not self.is_active():
                 raise self.get_exception() or paramiko.SSHException("Negotiation failed.")
 
+    def get_exception(self) -> Exception | None:
+        """What ended it: an SSHException or OSError, whatever paramiko's thread met in what a server sent."""
+        err: Exception | None = super().get_exception()
+        if err is None or isinstance(err, paramiko.SSHException | EOFError | OSError):
+            return err
+        return paramiko.SSHException(f"it sent what is no SSH: {type(err).__name__}")
+
     def auth_publickey(
         self, username: str, key: paramiko.PKey, event: threading.Event | None = None
     ) -> list[str]:

@@ -140,6 +140,12 @@ def test_a_server_that_sends_too_much_or_nonsense_is_cut_off(keys: Keys, mode: s
         assert time.monotonic() - started < 30
 
 
+def test_a_server_that_ends_it_in_words_that_are_no_text_is_a_fault_of_its_own(keys: Keys) -> None:
+    refused = pytest.raises(AgentFault, match="refused to start a program")
+    with ssh_server(keys.host, keys.client, "goodbye") as (port, _), refused:
+        start_agent(keys.target(port), Deadline.after(20))
+
+
 def test_a_server_that_closes_is_unreachable(keys: Keys) -> None:
     with ssh_server(keys.host, keys.client, "closed") as (port, _), pytest.raises(Unreachable):
         open_connection(keys.target(port), Deadline.after(5))
