@@ -195,7 +195,7 @@ def _explain(
     err: Exception, server: Server, offers: Offers, carrier: Carrier, deadline: Deadline
 ) -> HostError:
     """The error of our tree that says what ``err`` of paramiko's means."""
-    record = server.known_hosts[0] if server.known_hosts else "known_hosts"
+    record = server.record or "known_hosts"
     thing = "jump host" if server.is_jump else "VM"
     if isinstance(err, _NotTrusted) and err.state == "revoked":
         return revoked(server, str(err))

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from labctl.connect.ssh_config import arguments, settings
+from labctl.connect.ssh_config import arguments, in_home, settings
 from labctl.errors import RequestError
 from labctl.inventory import Host
 from labctl.whoami import name_or_number
@@ -31,13 +31,15 @@ class Server:
 
     ``jump`` is the jump host to go through, None for a direct way. Without ``agent``, the path of
     an agent's socket, no agent is asked. ``key`` is the inventory's own key: it alone is offered.
-    ``revoked_keys`` is a file of host keys that no server may show.
+    ``record`` is the file of ``known_hosts`` for new keys, if there is one, and ``revoked_keys`` one of host
+    keys that no server may show.
     """
 
     address: str
     port: int
     user: str
     known_hosts: tuple[Path, ...]
+    record: Path | None = None
     host_key_alias: str = ""
     key: Path | None = None
     revoked_keys: Path | None = None
@@ -85,6 +87,7 @@ def route_to(host: Host) -> Server:
         server,
         key=host.key_file,
         known_hosts=own or server.known_hosts,
+        record=host.known_hosts or server.record,
         jump=_jump(found, _config_file(given), own, ()),
     )
 
@@ -141,6 +144,7 @@ def _jump(
         server,
         # The course's file may hold the jump host's key as well.
         known_hosts=tuple(dict.fromkeys((*own, *server.known_hosts))),
+        record=own[0] if own else server.record,
         jump=_jump(said, config, own, (*above, text)),
         is_jump=True,
     )
@@ -162,16 +166,22 @@ def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: in
     files = [value for value in found.get("identityfile", ()) if value.lower() != "none"]
     if not found:
         files = [str(home / name) for name in _DEFAULT_KEYS]
-    known = [*_files(one("userknownhostsfile")), *_files(one("globalknownhostsfile"))]
+    known = tuple(_files(one("userknownhostsfile"), "UserKnownHostsFile"))
+    everybodys = tuple(_files(one("globalknownhostsfile"), "GlobalKnownHostsFile"))
+    if not found:
+        known = (home / "known_hosts",)
     timeout, revoked = one("connecttimeout", "0"), one("revokedhostkeys")
     return Server(
         address,
         number,
         login,
-        tuple(known) if found else (home / "known_hosts",),
+        known + everybodys,
+        record=known[0] if known else None,
         host_key_alias=one("hostkeyalias"),
-        revoked_keys=Path(revoked).expanduser() if revoked else None,
-        identity_files=tuple(Path(_expand(value, "IdentityFile", tokens)).expanduser() for value in files),
+        revoked_keys=in_home(revoked, "RevokedHostKeys") if revoked else None,
+        identity_files=tuple(
+            in_home(_expand(value, "IdentityFile", tokens), "IdentityFile") for value in files
+        ),
         identities_only=one("identitiesonly") == "yes",
         agent=_agent(found.get("identityagent", ("SSH_AUTH_SOCK",))[0], tokens),
         connect_timeout=float(timeout) if timeout.isdigit() and int(timeout) else CONNECT_TIMEOUT,
@@ -180,11 +190,11 @@ def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: in
     )
 
 
-def _files(value: str) -> list[Path]:
+def _files(value: str, keyword: str) -> list[Path]:
     """ssh -G prints several paths in one line, without quotes: one with a blank must exist to be seen."""
-    whole = Path(value).expanduser()
+    whole = in_home(value, keyword)
     names = [value] if value and whole.exists() else value.split()
-    return [Path(name).expanduser() for name in names]
+    return [in_home(name, keyword) for name in names]
 
 
 def _agent(value: str, tokens: Mapping[str, str]) -> str:
@@ -193,7 +203,7 @@ def _agent(value: str, tokens: Mapping[str, str]) -> str:
         return ""
     if value == "SSH_AUTH_SOCK" or re.fullmatch(r"\$\w+", value):
         return os.environ.get(value.lstrip("$"), "")
-    return str(Path(_expand(value, "IdentityAgent", tokens)).expanduser())
+    return str(in_home(_expand(value, "IdentityAgent", tokens), "IdentityAgent"))
 
 
 def _expand(value: str, keyword: str, tokens: Mapping[str, str]) -> str:

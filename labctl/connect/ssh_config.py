@@ -79,7 +79,8 @@ def _argument(host: Host, variable: str, letter: str, given: str) -> list[str]:
     if letter in ("-C", "-q"):
         return []
     if letter == "-F":
-        return ["-F", str(Path(given).expanduser())]
+        # ssh would look for "none" nowhere; another name is relative to here, whoever reads it later
+        return ["-F", given if given.lower() == "none" else str(in_home(given, variable).absolute())]
     if letter != "-o":
         return [letter, given]
     keyword = _KEYWORD.split(given.strip(), maxsplit=1)[0]
@@ -91,6 +92,17 @@ def _argument(host: Host, variable: str, letter: str, given: str) -> list[str]:
     if known not in _HONOURED | _NEEDLESS:
         raise _wrong(host, variable, f"labctl does not know what to do for ssh's option {keyword}")
     return ["-o", given] if known in _HONOURED else []
+
+
+def in_home(path: str, keyword: str) -> Path:
+    """``~`` and ``~user`` filled in. Raises :class:`RequestError` for a user that there is none of."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as err:
+        raise RequestError(
+            f"{keyword}: {path}: this machine has no such user",
+            hint="name the file by its whole path",
+        ) from err
 
 
 def _wrong(host: Host, variable: str, why: str, hint: str = "") -> InventoryError:
@@ -122,7 +134,8 @@ def _same_for_all(options: tuple[str, ...]) -> bool:
     if "-J" in options or any("proxyjump" in option.lower() or _depends(option) for option in options):
         return False
     if "-F" in options:
-        return _unconditional(options[options.index("-F") + 1], Path.home() / ".ssh")
+        path = options[options.index("-F") + 1]
+        return "%" not in path and _unconditional(glob.escape(path), Path.home() / ".ssh")
     return _unconditional("config", Path.home() / ".ssh") and _unconditional("ssh_config", Path("/etc/ssh"))
 
 

@@ -52,6 +52,11 @@ def shown_key(host: Host, deadline: Deadline, expected: str = "") -> Shown:
     Raises a :class:`HostError`, as connecting does.
     """
     server = route_to(host)
+    if server.record in (None, Path(os.devnull)):
+        raise HostError(
+            f"the key of {server.where} cannot be recorded: UserKnownHostsFile is {server.record or 'none'}",
+            hint="name a file with labctl_known_hosts in the inventory",
+        )
     on_record = known_keys(server)
     known = (*on_record.keys, *on_record.usual_port)
     keys = [_ask(server, deadline, known)]
@@ -76,7 +81,7 @@ def shown_key(host: Host, deadline: Deadline, expected: str = "") -> Shown:
         state=state,
         name=name,
         line=f"{name} {key.get_name()} {key.get_base64()}",
-        record=server.known_hosts[0],
+        record=server.record,
     )
 
 

@@ -164,6 +164,15 @@ def test_a_revoked_key_is_not_recorded(judged: Judged) -> None:
         shown_key(judged.host(), Deadline.after(20))
 
 
+@pytest.mark.parametrize("name", ["none", "/dev/null"])
+def test_a_key_that_cannot_be_recorded_anywhere(judged: Judged, name: str) -> None:
+    judged.known("")
+    judged.config.write_text(f"UserKnownHostsFile {name}\nGlobalKnownHostsFile none\n")
+    with pytest.raises(HostError, match=f"cannot be recorded: UserKnownHostsFile is {name}") as caught:
+        shown_key(judged.host(), Deadline.after(20))
+    assert "labctl_known_hosts" in caught.value.hint
+
+
 def test_a_key_at_the_usual_port_is_on_record(judged: Judged) -> None:
     judged.known("127.0.0.1 {right}\n")
     assert shown_key(judged.host(), Deadline.after(20)).state == "on-record"

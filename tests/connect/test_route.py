@@ -60,6 +60,7 @@ def test_the_configuration_says_what_the_inventory_does_not(config: Path, tmp_pa
         2222,
         "staff",
         (Path("/k/one"), Path("/k/two")),
+        record=Path("/k/one"),
         host_key_alias="alias",
         identity_files=(tmp_path / ".ssh/staff_vm.example.org", tmp_path / "other"),
         identities_only=True,
@@ -160,6 +161,25 @@ def test_a_mistake_in_the_configuration_shows_the_line(
         "        Prot 22",
         "        ^",
     ]
+
+
+def test_a_file_is_named_from_where_labctl_runs(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "course [1]").write_text("Host 10.0.0.7\n Port 7\n")
+    for address, port in (("10.0.0.1", 22), ("10.0.0.7", 7)):
+        words = {"ansible_host": address, "ansible_ssh_common_args": "-F 'course [1]'"}
+        assert route_to(Host("vm", words)).port == port
+    with pytest.raises(RequestError, match=r"Can't open user config file /.*/missing"):
+        route_to(Host("vm", {"ansible_ssh_common_args": "-F missing"}))
+    assert route_to(Host("vm", {"ansible_ssh_common_args": "-F none"})).port == 22
+
+
+@pytest.mark.parametrize("keyword", ["IdentityFile", "IdentityAgent", "UserKnownHostsFile"])
+def test_a_home_that_there_is_not_is_named(config: Path, keyword: str) -> None:
+    with pytest.raises(RequestError, match="nouserhere"):
+        route(config, f"{keyword} ~nouserhere/id")
 
 
 def test_a_missing_file_is_named(config: Path) -> None:
