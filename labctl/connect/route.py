@@ -31,6 +31,7 @@ class Server:
 
     ``jump`` is the jump host to go through, None for a direct way. Without ``agent``, the path of
     an agent's socket, no agent is asked. ``key`` is the inventory's own key: it alone is offered.
+    ``certificates`` are those that ssh would offer and that do not lie beside their keys.
     ``record`` is the file of ``known_hosts`` for new keys, if there is one, and ``revoked_keys`` one of host
     keys that no server may show.
     """
@@ -45,6 +46,7 @@ class Server:
     revoked_keys: Path | None = None
     identity_files: tuple[Path, ...] = ()
     identities_only: bool = False
+    certificates: tuple[str, ...] = ()
     agent: str = ""
     connect_timeout: float = CONNECT_TIMEOUT
     proxy_command: str = ""
@@ -164,6 +166,8 @@ def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: in
         "d": str(Path.home()), "i": str(os.getuid()), "k": one("hostkeyalias", name),
     }  # fmt: skip
     files = [value for value in found.get("identityfile", ()) if value.lower() != "none"]
+    beside = {"none", *(f"{value}-cert.pub" for value in files)}
+    certificates = tuple(value for value in found.get("certificatefile", ()) if value not in beside)
     if not found:
         files = [str(home / name) for name in _DEFAULT_KEYS]
     known = tuple(_files(one("userknownhostsfile"), "UserKnownHostsFile"))
@@ -183,6 +187,7 @@ def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: in
             in_home(_expand(value, "IdentityFile", tokens), "IdentityFile") for value in files
         ),
         identities_only=one("identitiesonly") == "yes",
+        certificates=certificates,
         agent=_agent(found.get("identityagent", ("SSH_AUTH_SOCK",))[0], tokens),
         connect_timeout=float(timeout) if timeout.isdigit() and int(timeout) else CONNECT_TIMEOUT,
         # For a shell, whose ${} it is.
