@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from labctl.connect.ssh_config import arguments, in_home, settings
@@ -18,9 +19,7 @@ CONNECT_TIMEOUT = 15.0
 #: ssh gives up on a longer chain of jump hosts, too: one of them leads back to itself.
 _MOST_JUMPS = 8
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
-_JUMP = re.compile(
-    r"(?:ssh://)?(?:(?P<user>[^@\s]+)@)?(?P<host>\[[^\]]+\]|[^\s:@]+)(?::(?P<port>\d{1,5}))?/?"
-)
+_JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>\S+)@)?(?P<host>\[[^\]]+\]|[^\s:@]+)(?::(?P<port>\d{1,5}))?/?")
 _TOKEN = re.compile(r"%(.)")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -83,14 +82,15 @@ def route_to(host: Host) -> Server:
     if host.value("ansible_user"):
         options += ["-l", host.user]
     found = settings(host.address, (*options, *given))
+    words = _words(host.address, found, host.user, host.port)
     own = (host.known_hosts,) if host.known_hosts else ()
-    server = _server(host.address, found, host.user, host.port)
+    server = _server(found, words)
     return replace(
         server,
         key=host.key_file,
         known_hosts=own or server.known_hosts,
         record=host.known_hosts or server.record,
-        jump=_jump(found, _config_file(given), own, ()),
+        jump=_jump(found, words, _config_file(given), own, ()),
     )
 
 
@@ -114,12 +114,13 @@ def _config_file(given: Sequence[str]) -> tuple[str, ...]:
 
 def _jump(
     found: Mapping[str, tuple[str, ...]],
+    words: Mapping[str, str],
     config: tuple[str, ...],
     own: tuple[Path, ...],
     above: tuple[str, ...],
 ) -> Server | None:
     """The last jump host of ``ProxyJump a,b``. As with ssh, its own configuration may ask for another."""
-    text = found.get("proxyjump", ("none",))[0]
+    text = _tokens(found.get("proxyjump", ("none",))[0], "ProxyJump", words)
     if text.lower() == "none":
         return None
     if text in above or len(above) >= _MOST_JUMPS:
@@ -141,30 +142,36 @@ def _jump(
         options += ["-p", match["port"]]
     address = match["host"].strip("[]")
     said = settings(address, tuple(options))
-    server = _server(address, said, match["user"] or name_or_number(), int(match["port"] or 22))
+    words = _words(address, said, match["user"] or name_or_number(), int(match["port"] or 22))
+    server = _server(said, words)
     return replace(
         server,
         # The course's file may hold the jump host's key as well.
         known_hosts=tuple(dict.fromkeys((*own, *server.known_hosts))),
         record=own[0] if own else server.record,
-        jump=_jump(said, config, own, (*above, text)),
+        jump=_jump(said, words, config, own, (*above, text)),
         is_jump=True,
     )
 
 
-def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: int) -> Server:
-    """``found`` of ssh's settings for ``name``; ``user`` and ``port`` are for where there is no ssh."""
+def _one(found: Mapping[str, tuple[str, ...]], keyword: str, default: str = "") -> str:
+    value = found.get(keyword, (default,))[0]
+    return default if value.lower() == "none" else value
 
-    def one(keyword: str, default: str = "") -> str:
-        value = found.get(keyword, (default,))[0]
-        return default if value.lower() == "none" else value
 
-    home = Path.home() / ".ssh"
-    address, login, number = one("hostname", name), one("user", user), int(one("port", str(port)))
-    tokens = {
-        "%": "%", "h": address, "n": name, "p": str(number), "r": login, "u": name_or_number(),
-        "d": str(Path.home()), "i": str(os.getuid()), "k": one("hostkeyalias", name),
+def _words(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: int) -> Mapping[str, str]:
+    """What ssh's ``%h`` and the like are for ``name``; ``user`` and ``port`` for where there is no ssh."""
+    return {
+        "%": "%", "h": _one(found, "hostname", name), "n": name, "p": _one(found, "port", str(port)),
+        "r": _one(found, "user", user), "u": name_or_number(), "d": str(Path.home()), "i": str(os.getuid()),
+        "k": _one(found, "hostkeyalias", name),
     }  # fmt: skip
+
+
+def _server(found: Mapping[str, tuple[str, ...]], tokens: Mapping[str, str]) -> Server:
+    """``found`` of ssh's settings."""
+    one = partial(_one, found)
+    home = Path.home() / ".ssh"
     files = [value for value in found.get("identityfile", ()) if value.lower() != "none"]
     beside = {"none", *(f"{value}-cert.pub" for value in files)}
     certificates = tuple(value for value in found.get("certificatefile", ()) if value not in beside)
@@ -176,9 +183,9 @@ def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: in
         known = (home / "known_hosts",)
     timeout, revoked = one("connecttimeout", "0"), one("revokedhostkeys")
     return Server(
-        address,
-        number,
-        login,
+        tokens["h"],
+        int(tokens["p"]),
+        tokens["r"],
         known + everybodys,
         record=known[0] if known else None,
         host_key_alias=one("hostkeyalias"),

@@ -118,7 +118,8 @@ def settings(address: str, options: tuple[str, ...] = ()) -> Mapping[str, tuple[
     Empty where there is no ssh program and nothing that needs it. Raises :class:`RequestError` with
     file and line when a configuration file cannot be read as one.
     """
-    if _same_for_all(options):
+    # an address may also be joe@vm or ssh://vm:2222
+    if "@" not in address and "://" not in address and _same_for_all(options):
         found = _asked(_ANY, options)
         if found.get("hostname") == (_ANY,):  # and not HostName %h.example.org
             return {**found, "host": (address,), "hostname": (address.lower(),)}

@@ -90,6 +90,26 @@ def test_patterns_are_matched_against_what_ansible_gives_to_ssh(config: Path) ->
     assert route(config, text).user == "name"
 
 
+def test_an_address_may_hold_user_and_port(config: Path) -> None:
+    for address, login in (
+        ("joe@127.0.0.1", "joe@127.0.0.1:22"),
+        ("ssh://joe@127.0.0.2:2222", "joe@127.0.0.2:2222"),
+        ("joe@ad.example@127.0.0.3", "joe@ad.example@127.0.0.3:22"),
+    ):
+        assert route(config, "", ansible_host=address).login == login
+
+
+def test_a_jump_host_is_named_as_ssh_names_it(config: Path) -> None:
+    text = "Host 10.0.0.*\n User staff\n ProxyJump joe@ad.example@jump:2222\n"
+    server = route(config, text, ansible_host="10.0.0.1")
+    assert [jump.login for jump in server.jumps] == ["joe@ad.example@jump:2222"]
+    config = config.with_name("tokens")
+    text = text.replace("joe@ad.example@jump:2222", "first-%p,%r@jump-%h")
+    server = route(config, text, ansible_host="10.0.0.1")
+    assert [jump.address for jump in server.jumps] == ["first-22", "jump-10.0.0.1"]
+    assert server.jumps[1].user == "staff"
+
+
 def test_arguments_win_over_the_file(config: Path) -> None:
     text = "Host one two ::1\n ProxyJump none\nHost *\n ProxyJump one\n HostKeyAlias file\n"
     arguments = (
