@@ -16,6 +16,7 @@ from labctl.agent import bundle
 from labctl.agent.bundle import Launch
 from labctl.agent.remote.wire import COMPRESSED
 from labctl.connect import Connection, Retry, Stream, open_connection
+from labctl.connect.stream import STDERR_TAIL
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, HostError, PythonMissing, SudoRefused
 from labctl.inventory import Host
@@ -253,7 +254,7 @@ def _greet(stream: Stream, host: Host, sent: Sequence[bytes], marker: bytes, dea
             stream.write(part, deadline)
         _skip_to(stream, marker, deadline)
     except (EOFError, AgentFault) as err:
-        raise _why_no_start(stream, host, deadline) from err
+        raise _why_no_start(stream, host, deadline, err) from err
     frame = _read_frame(stream, deadline, host)
     try:
         return Hello(
@@ -276,9 +277,12 @@ def _skip_to(stream: Stream, marker: bytes, deadline: Deadline) -> None:
     seen = b""
     while not seen.endswith(marker):
         if len(seen) > MAX_NOISE:
-            raise EOFError
+            raise EOFError(seen)
         # One byte at a time at the end only: the bytes after the marker belong to frames.
-        seen += stream.read(max(1, len(marker) - _overlap(seen, marker)), deadline)
+        try:
+            seen += stream.read(max(1, len(marker) - _overlap(seen, marker)), deadline)
+        except EOFError as err:
+            raise EOFError(seen) from err
 
 
 def _overlap(seen: bytes, marker: bytes) -> int:
@@ -289,9 +293,11 @@ def _overlap(seen: bytes, marker: bytes) -> int:
     return 0
 
 
-def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
+def _why_no_start(stream: Stream, host: Host, deadline: Deadline, ended: Exception) -> HostError:
+    """``ended`` is how it ended; an EOFError holds what it wrote before, as nologin does."""
     status = stream.wait(deadline.sooner(GRACE))
-    said = stream.stderr_tail().decode("utf-8", "replace").strip()
+    written = ended.args[0] if isinstance(ended, EOFError) and ended.args else b""
+    said = (stream.stderr_tail().strip() or written[-STDERR_TAIL:]).decode("utf-8", "replace").strip()
     lines = said.splitlines()
     last = lines[-1] if lines else ""
     by_sudo = [line for line in lines if line.startswith("sudo:")]
@@ -314,8 +320,8 @@ def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
             if host.is_local
             else "the login user needs NOPASSWD in /etc/sudoers.d, or log in as root",
         )
-    ended = f"ended with status {status}" if status is not None else "did not answer"
-    return AgentFault(f"the agent could not start: python {ended}{': ' + last if last else ''}")
+    how = f"ended with status {status}" if status is not None else "did not answer"
+    return AgentFault(f"the agent could not start: python {how}{': ' + last if last else ''}")
 
 
 def _read_frame(stream: Stream, deadline: Deadline, host: Host) -> Mapping[str, Any]:

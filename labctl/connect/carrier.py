@@ -37,11 +37,13 @@ _PROHIBITED, _CONNECT_FAILED = 1, 2
 @dataclass(frozen=True)
 class Carrier:
     """``sock`` is for paramiko. ``shut`` ends all waits on it, from any thread, ``close`` takes it away;
-    ``said`` is the last line of what its program wrote to stderr, when it is a program."""
+    ``said`` is the last line of what its program wrote to stderr, when it is a program, and ``missing``
+    whether there is no such program."""
 
     sock: Any
     shut: Callable[[], None]
     said: Callable[[], str] = str
+    missing: Callable[[], bool] = bool
     close: Callable[[], None] = field(default=lambda: None)
 
 
@@ -209,7 +211,8 @@ def _program(server: Server, stack: ExitStack) -> Carrier:
         lines = errors.read().decode("utf-8", "replace").strip().splitlines()
         return f"ProxyCommand: {lines[-1]}" if lines else ""
 
-    return Carrier(ours, lambda: _shut(ours), said)
+    # what every shell ends with for one that it does not find, or may not start
+    return Carrier(ours, lambda: _shut(ours), said, lambda: process.poll() in (126, 127))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

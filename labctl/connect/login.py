@@ -216,8 +216,10 @@ def _explain(
         if refusal:
             return refusal
     if isinstance(err, paramiko.SSHException | EOFError | OSError | ValueError):
-        detail = carrier.said() or str(err) or type(err).__name__
-        return Unreachable(f"{server.where}: no SSH session: {detail[:300]}")
+        # paramiko's account of all keys is none for people
+        last = err.result[-1].result if isinstance(err, AuthFailure) and err.result else err
+        detail = carrier.said() or " ".join(str(last).split()) or type(last).__name__
+        return Unreachable(f"{server.where}: no SSH session: {detail[:300]}", passing=not carrier.missing())
     return HostError(f"cannot connect to {server.where}: {type(err).__name__}: {err}")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import paramiko
 
+from labctl.connect.bounded import LOOK_EVERY
 from labctl.connect.carrier import Carrier, close_channel
 from labctl.connect.login import Login, log_in
 from labctl.connect.program import Program
@@ -95,17 +96,23 @@ class SshStream:
         return part
 
     def _received(self, deadline: Deadline) -> bytes:
-        try:
-            self._channel.settimeout(max(deadline.remaining(), 0.01))
-            data = self._channel.recv(_READ)
-        except TimeoutError as err:
-            raise DeadlineExceeded(f"no answer from the agent on {self.host.name} in time") from err
-        except (paramiko.SSHException, OSError) as err:
-            raise EOFError from err
-        self._drain_stderr()
-        if not data:
-            raise EOFError
-        return data
+        while True:
+            try:
+                # reading makes room in the window, and says so to the server
+                with self._transport.writing(deadline):
+                    self._channel.settimeout(max(min(deadline.remaining(), LOOK_EVERY), 0.01))
+                    data = self._channel.recv(_READ)
+            except TimeoutError as err:
+                if deadline.expired:
+                    raise DeadlineExceeded(f"no answer from the agent on {self.host.name} in time") from err
+                self._drain_stderr()
+                continue
+            except (paramiko.SSHException, OSError) as err:
+                raise EOFError from err
+            self._drain_stderr()
+            if not data:
+                raise EOFError
+            return data
 
     def _drain_stderr(self) -> None:
         # Unread stderr would use up the channel's window and block stdout.

@@ -382,7 +382,7 @@ def test_why_no_agent_starts_is_told(said: str, status: int, kind: type[Exceptio
         def stderr_tail(self) -> bytes:
             return said.encode()
 
-    why = client_module._why_no_start(Ended(b""), Host("vm"), Deadline.after(1))
+    why = client_module._why_no_start(Ended(b""), Host("vm"), Deadline.after(1), EOFError())
     assert type(why) is kind
     assert words in why.message
 
@@ -396,6 +396,12 @@ def test_what_the_login_shell_prints_is_skipped(noise: bytes) -> None:
     stream = Script(noise + wanted + b"rest")
     client_module._skip_to(stream, wanted, Deadline.after(5))
     assert stream.data == b"rest"
+
+
+def test_what_a_shell_says_that_starts_nothing_is_told() -> None:
+    stream = Script(b"This account is currently not available.\n")
+    with pytest.raises(AgentFault, match="with status 0: This account is currently not available"):
+        client_module._greet(stream, Host("vm"), [], b"marker", Deadline.after(5))
 
 
 def test_endless_noise_is_not_read_for_ever() -> None:

@@ -181,6 +181,15 @@ def test_a_bad_key_file_is_named(keys: Keys, content: str | None, message: str) 
     assert seen.auth_attempts == []
 
 
+def test_much_on_stderr_does_not_hold_up_the_rest(keys: Keys) -> None:
+    with ssh_server(keys.host, keys.client) as (port, _):
+        connection = open_connection(keys.target(port), Deadline.after(20))
+        command = "head -c 5000000 /dev/zero >&2; echo there"
+        stream = connection.execute(command, Deadline.after(20))
+        assert stream.read(100, Deadline.after(20)) == b"there\n"
+        connection.close()
+
+
 def test_no_thread_is_left_behind(keys: Keys) -> None:
     before = threading.active_count()
     with ssh_server(keys.host, keys.client) as (port, _):
