@@ -11,6 +11,7 @@
     ├── HostError                   3   one VM could not be reached, set up or judged
     │   ├── Unreachable
     │   ├── HostKeyChanged
+    │   ├── HostKeyRevoked
     │   ├── HostKeyUnknown
     │   ├── AuthRefused
     │   ├── SudoRefused
@@ -116,6 +117,12 @@ class HostKeyChanged(HostError):
     """The VM, or a jump host, shows another host key than the one on record. Nothing was run."""
 
     cause = "host-key-changed"
+
+
+class HostKeyRevoked(HostError):
+    """The VM, or a jump host, shows a host key that is on record as one not to be taken. Nothing was run."""
+
+    cause = "host-key-revoked"
 
 
 class HostKeyUnknown(HostError):

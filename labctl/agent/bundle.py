@@ -61,7 +61,8 @@ class Launch:
         too, which the agent does not need. ``sudo -n`` never asks.
         """
         sudo = ["sudo", "-n", "--"] if self.become and not is_root else []
-        return "LC_ALL=C exec " + shlex.join([*sudo, *self._argv])
+        # in the words of every login shell, tcsh included
+        return "exec env LC_ALL=C " + shlex.join([*sudo, *self._argv])
 
 
 @functools.cache

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,16 +16,23 @@ from labctl.agent import bundle
 from labctl.agent.bundle import Launch
 from labctl.agent.remote.wire import COMPRESSED
 from labctl.connect import Connection, Retry, Stream, open_connection
+from labctl.connect.stream import STDERR_TAIL
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, HostError, PythonMissing, SudoRefused
 from labctl.inventory import Host
 
 #: A frame from a VM larger than this is refused: the agent itself refuses values over 4 MiB.
 MAX_FRAME = 5 << 20
+#: Objects, lists and their members in one frame: as many small ones would take twenty times its size here.
+MAX_MEMBERS = 250_000
 #: What a login shell may print before the agent's marker.
 MAX_NOISE = 64 << 10
 #: A call larger than this travels compressed.
 _LARGE = 1 << 10
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_SUDO = re.compile(r"\bsudo\b")
+#: Seconds that no op takes.
+_FOREVER = 1e9
 #: Added to an op's own deadline before the controller gives the whole call up.
 GRACE = 5.0
 
@@ -245,7 +254,7 @@ def _greet(stream: Stream, host: Host, sent: Sequence[bytes], marker: bytes, dea
             stream.write(part, deadline)
         _skip_to(stream, marker, deadline)
     except (EOFError, AgentFault) as err:
-        raise _why_no_start(stream, host, deadline) from err
+        raise _why_no_start(stream, host, deadline, err) from err
     frame = _read_frame(stream, deadline, host)
     try:
         return Hello(
@@ -259,7 +268,7 @@ def _greet(stream: Stream, host: Host, sent: Sequence[bytes], marker: bytes, dea
             machine_id=str(frame.get("machine_id") or "")[:64],
             magic=str(frame.get("magic") or "")[:16],
         )
-    except (KeyError, TypeError, ValueError) as err:
+    except (KeyError, TypeError, ValueError, OverflowError) as err:
         raise _protocol_error(host, "a malformed hello") from err
 
 
@@ -268,9 +277,12 @@ def _skip_to(stream: Stream, marker: bytes, deadline: Deadline) -> None:
     seen = b""
     while not seen.endswith(marker):
         if len(seen) > MAX_NOISE:
-            raise EOFError
+            raise EOFError(seen)
         # One byte at a time at the end only: the bytes after the marker belong to frames.
-        seen += stream.read(max(1, len(marker) - _overlap(seen, marker)), deadline)
+        try:
+            seen += stream.read(max(1, len(marker) - _overlap(seen, marker)), deadline)
+        except EOFError as err:
+            raise EOFError(seen) from err
 
 
 def _overlap(seen: bytes, marker: bytes) -> int:
@@ -281,28 +293,35 @@ def _overlap(seen: bytes, marker: bytes) -> int:
     return 0
 
 
-def _why_no_start(stream: Stream, host: Host, deadline: Deadline) -> HostError:
+def _why_no_start(stream: Stream, host: Host, deadline: Deadline, ended: Exception) -> HostError:
+    """``ended`` is how it ended; an EOFError holds what it wrote before, as nologin does."""
     status = stream.wait(deadline.sooner(GRACE))
-    said = stream.stderr_tail().decode("utf-8", "replace").strip()
-    last = said.splitlines()[-1] if said else ""
-    missing = "not found" in said or "No such file" in said
-    if missing and "sudo: " in said and not said.startswith("sudo: "):
+    written = ended.args[0] if isinstance(ended, EOFError) and ended.args else b""
+    said = (stream.stderr_tail().strip() or written[-STDERR_TAIL:]).decode("utf-8", "replace").strip()
+    lines = said.splitlines()
+    last = lines[-1] if lines else ""
+    by_sudo = [line for line in lines if line.startswith("sudo:")]
+    # whoever looks for a program says so in one line, perhaps in the user's language; others may too
+    missing = [line for line in lines if "not found" in line or "No such file" in line]
+    no_python = any(host.python in line for line in missing)
+    others = [line for line in (lines if status == 127 else missing) if line not in by_sudo]
+    if not no_python and any(_SUDO.search(line) for line in others):
         return SudoRefused(
             "there is no sudo", hint="start labctl as root" if host.is_local else "log in as root"
         )
-    if (host.python in said and missing) or status == 127:
+    if no_python or status == 127:
         return PythonMissing(
             f"there is no {host.python} on the VM", hint="on the VM: sudo apt install python3"
         )
-    if said.startswith("sudo:") or "\nsudo:" in said:
+    if by_sudo:
         return SudoRefused(
-            f"sudo did not work without a password: {last}",
+            f"sudo did not work without a password: {by_sudo[-1]}",
             hint="type sudo in front of the whole command: it then asks you"
             if host.is_local
             else "the login user needs NOPASSWD in /etc/sudoers.d, or log in as root",
         )
-    ended = f"ended with status {status}" if status is not None else "did not answer"
-    return AgentFault(f"the agent could not start: python {ended}{': ' + last if last else ''}")
+    how = f"ended with status {status}" if status is not None else "did not answer"
+    return AgentFault(f"the agent could not start: python {how}{': ' + last if last else ''}")
 
 
 def _read_frame(stream: Stream, deadline: Deadline, host: Host) -> Mapping[str, Any]:
@@ -316,13 +335,30 @@ def _read_frame(stream: Stream, deadline: Deadline, host: Host) -> Mapping[str, 
             "the agent on the VM ended in the middle of its work",
             hint="run it again; if it keeps happening, look at the VM's memory (dmesg) and its sshd log",
         ) from err
+    if _members(body) > MAX_MEMBERS and _members(_STRING.sub(b"", body)) > MAX_MEMBERS:
+        raise _protocol_error(host, f"more than {MAX_MEMBERS} values in one frame")
     try:
-        frame = json.loads(body)
+        frame = _JSON.decode(body.decode("utf-8"))
     except (ValueError, RecursionError) as err:
         raise _protocol_error(host, "something that is not JSON") from err
     if not isinstance(frame, dict):
         raise _protocol_error(host, "JSON that is not an object")
     return frame
+
+
+def _members(body: bytes) -> int:
+    return sum(body.count(sign) for sign in (b"{", b"[", b","))
+
+
+def _finite(text: str) -> float:
+    """What is none would be written into our own JSON, which nobody else could read then."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is no number")
+    return number
+
+
+_JSON = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)
 
 
 def _named(ops: Sequence[Op]) -> Iterator[str]:
@@ -347,6 +383,8 @@ def _result(frame: Mapping[str, Any], host: Host) -> OpResult:
     value, error = frame.get("value"), frame.get("error")
     if frame.get("t") != "result" or type(index) is not int or not isinstance(seconds, int | float):
         raise _protocol_error(host, "a malformed result")
+    if not 0 <= seconds < _FOREVER:
+        raise _protocol_error(host, "a result that took no time that there is")
     if isinstance(value, dict) and error is None:
         return OpResult(index, value, None, float(seconds))
     if isinstance(error, dict):

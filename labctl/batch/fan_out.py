@@ -38,6 +38,7 @@ def fan_out(
     forks: int = DEFAULT_FORKS,
     on_done: Callable[[Host, R | HostError], None] | None = None,
     patience: float | None = None,
+    waited_for: Callable[[Host], bool] = lambda _: True,
     limit: float | None = None,
 ) -> dict[str, R | HostError]:
     """Run ``work`` for every host, at most ``forks`` at a time.
@@ -49,7 +50,8 @@ def fan_out(
     :class:`DeadlineExceeded`, and another is begun in its place.
     ``on_done`` is called in the calling thread as each host ends. On KeyboardInterrupt no further
     host is begun and the interrupt is raised again once those under way have ended, or after
-    ``patience`` seconds. Threads that are left behind do not keep the process from ending.
+    ``patience`` seconds; those that are not ``waited_for`` are left at once. Threads that are left behind
+    do not keep the process from ending.
     """
     _make_room(min(forks, len(hosts)))
     results: dict[str, R | HostError] = {}
@@ -93,9 +95,11 @@ def fan_out(
                 done(host, outcome)
             begin()
     except BaseException as err:
-        until = time.monotonic() + patience if patience and isinstance(err, KeyboardInterrupt) else None
-        for thread in running:
-            thread.join(None if until is None else max(0.0, until - time.monotonic()))
+        interrupted = isinstance(err, KeyboardInterrupt)
+        until = time.monotonic() + patience if interrupted and patience is not None else None
+        for thread, (host, _) in running.items():
+            if not interrupted or waited_for(host):
+                thread.join(None if until is None else max(0.0, until - time.monotonic()))
         raise
     return {host.name: results[host.name] for host in hosts}
 

@@ -11,6 +11,7 @@ import click
 
 from labctl.batch import fan_out
 from labctl.cli.context import Setting
+from labctl.cli.leaving import PATIENCE
 from labctl.cli.options import course_option, forks_option, inventory_option, json_option, vault_options
 from labctl.cli.trust import trust
 from labctl.connect import Server, way_to
@@ -91,7 +92,7 @@ def ping(
         with start_agent(host, Deadline.after(30)) as agent:
             return time.monotonic() - started, agent.hello.python
 
-    results = fan_out(chosen, greet, forks=forks)
+    results = fan_out(chosen, greet, forks=forks, patience=PATIENCE)
     rows = []
     for name, outcome in results.items():
         if isinstance(outcome, HostError):

@@ -9,6 +9,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+#: Seconds after Ctrl-C in which connections that are being made may end in order.
+PATIENCE = 2.0
+
 
 @contextmanager
 def interruptible(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from labctl.cli.context import Setting
+from labctl.cli.leaving import PATIENCE
 from labctl.cli.options import course_option, forks_option, inventory_option, json_option, vault_options
 from labctl.deadline import Deadline
 from labctl.errors import AgentFault, HostError
@@ -43,7 +44,7 @@ def services(
     from labctl.report.services_console import render_services
 
     hosts = Setting.current(inventory, course).select(vms) if vms else (local_host(),)
-    outcomes = fan_out(hosts, _look, forks=forks)
+    outcomes = fan_out(hosts, _look, forks=forks, patience=PATIENCE)
     document = {
         "schema": 1,
         "hosts": [

@@ -12,6 +12,7 @@ import click
 
 from labctl.batch import fan_out
 from labctl.cli.context import Setting
+from labctl.cli.leaving import PATIENCE
 from labctl.cli.options import course_option, forks_option, inventory_option, json_option, vault_options
 from labctl.connect import record_key, shown_key
 from labctl.deadline import Deadline
@@ -61,7 +62,7 @@ def trust(
             raise HostError("this machine has no host key to record")
         return shown_key(host, Deadline.after(_SECONDS), (expected or {}).get(host.name, ""))
 
-    found = fan_out(hosts, ask, forks=forks)
+    found = fan_out(hosts, ask, forks=forks, patience=PATIENCE)
     rows = [_decide(name, outcome, found, expected, replace) for name, outcome in found.items()]
     if as_json:
         click.echo(json.dumps({"schema": 1, "hosts": rows}, indent=2))

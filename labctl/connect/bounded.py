@@ -10,11 +10,15 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import paramiko
 from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
 from paramiko.packet import Packetizer
+
+from labctl.deadline import Deadline
 
 #: OpenSSH neither sends nor takes a larger packet.
 MAX_PACKET = 256 << 10
@@ -22,12 +26,38 @@ MAX_PACKET = 256 << 10
 MAX_BANNER = 64 << 10
 #: Seconds after which a thread that waits for the server looks whether it is to go on waiting.
 LOOK_EVERY = 1.0
+#: Seconds in which a server that takes nothing of what it is sent is there no more.
+MAX_STALL = 60.0
 #: What waits to be read of one channel: paramiko's window, and as much again for both of its streams.
 MAX_WAITING = 4 << 20
 
 
 class _Packetizer(Packetizer):
+    """``give_up``: when, on the clock of time.monotonic(), a write that is not taken ends the connection."""
+
     _banner = 0
+    give_up = math.inf
+
+    def __init__(self, sock: Any) -> None:
+        super().__init__(sock)
+        self._sock = sock
+
+    def write_all(self, out: Any) -> None:
+        super().write_all(b"")  # it notes the time for keepalives; and it would wait without end
+        stalled = time.monotonic() + MAX_STALL
+        while out:
+            try:
+                sent = self._sock.send(out)
+            except TimeoutError:
+                if not self.closed and time.monotonic() < min(stalled, self.give_up):
+                    continue
+                sent = 0
+            except (OSError, EOFError, paramiko.SSHException):
+                sent = 0
+            if not sent:
+                self.close()  # half of a packet may be on its way: nothing can follow it
+                raise EOFError
+            out, stalled = out[sent:], time.monotonic() + MAX_STALL
 
     def read_all(self, n: int, check_rekey: bool = False) -> bytes:
         if n > MAX_PACKET:
@@ -64,12 +94,24 @@ class Transport(paramiko.Transport):
         kind: _within_bounds(_HANDLERS[kind]) for kind in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA)
     }
 
+    packetizer: _Packetizer
+
     def __init__(self, sock: Any, **options: Any) -> None:
         super().__init__(sock, **options, packetizer_class=_Packetizer)
         sock.settimeout(LOOK_EVERY)
         # AES-GCM first: paramiko checks the MACs of other ciphers byte by byte, in Python.
         ciphers = self.get_security_options()
         ciphers.ciphers = sorted(ciphers.ciphers, key=lambda name: "gcm" not in name)
+
+    @contextmanager
+    def writing(self, deadline: Deadline) -> Iterator[None]:
+        """Within, what cannot be written by ``deadline`` ends the connection: EOFError or an SSHException."""
+        self.clear_to_send_timeout = deadline.remaining()
+        self.packetizer.give_up = deadline.at
+        try:
+            yield
+        finally:
+            self.packetizer.give_up = math.inf
 
     def start_client(self, event: threading.Event | None = None, timeout: float | None = None) -> None:
         agreed = event or threading.Event()
@@ -78,6 +120,13 @@ class Transport(paramiko.Transport):
             self.wait_for(agreed, timeout)
             if not self.is_active():
                 raise self.get_exception() or paramiko.SSHException("Negotiation failed.")
+
+    def get_exception(self) -> Exception | None:
+        """What ended it: an SSHException or OSError, whatever paramiko's thread met in what a server sent."""
+        err: Exception | None = super().get_exception()
+        if err is None or isinstance(err, paramiko.SSHException | EOFError | OSError):
+            return err
+        return paramiko.SSHException(f"it sent what is no SSH: {type(err).__name__}")
 
     def auth_publickey(
         self, username: str, key: paramiko.PKey, event: threading.Event | None = None

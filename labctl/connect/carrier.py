@@ -6,13 +6,17 @@ paramiko is imported only for jump hosts: on a direct way the server is asked be
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
+import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from labctl.connect.hops import LogIn, through
@@ -24,6 +28,8 @@ from labctl.errors import DeadlineExceeded, Unreachable
 if TYPE_CHECKING:
     import paramiko
 
+#: Seconds that the program of ProxyCommand has to end: when its connection is closed, and after a signal.
+_ENDS_ALONE_WITHIN, _ENDS_WITHIN = 0.1, 2.0
 #: Reasons of RFC 4254 for not opening a channel.
 _PROHIBITED, _CONNECT_FAILED = 1, 2
 
@@ -31,11 +37,13 @@ _PROHIBITED, _CONNECT_FAILED = 1, 2
 @dataclass(frozen=True)
 class Carrier:
     """``sock`` is for paramiko. ``shut`` ends all waits on it, from any thread, ``close`` takes it away;
-    ``said`` is the last line of what its program wrote to stderr, when it is a program."""
+    ``said`` is the last line of what its program wrote to stderr, when it is a program, and ``missing``
+    whether there is no such program."""
 
     sock: Any
     shut: Callable[[], None]
     said: Callable[[], str] = str
+    missing: Callable[[], bool] = bool
     close: Callable[[], None] = field(default=lambda: None)
 
 
@@ -74,9 +82,10 @@ def open_carrier(server: Server, deadline: Deadline, log_in: LogIn | None = None
 
 
 def _tcp(server: Server, deadline: Deadline) -> _PromptSocket:
-    timeout = min(server.connect_timeout, deadline.remaining())
+    """Each of the server's addresses is tried, by the deadline."""
+    began = time.monotonic()
     try:
-        plain = socket.create_connection((server.address, server.port), timeout=timeout)
+        addresses = _addresses(server, min(server.connect_timeout, deadline.remaining()))
     except socket.gaierror as err:
         raise Unreachable(
             f"the name {server.address} does not resolve",
@@ -90,13 +99,59 @@ def _tcp(server: Server, deadline: Deadline) -> _PromptSocket:
             hint=_where_named(server),
             passing=False,
         ) from err
-    except TimeoutError as err:
-        raise _no_answer(server, timeout) from err
-    except OSError as err:
-        raise Unreachable(f"{server.where}: {err.strerror or err}", hint=_is_it_up(server)) from err
-    sock = _PromptSocket(plain.family, plain.type, plain.proto, fileno=plain.detach())
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    failure = OSError("it has no address")
+    for left, (family, kind, protocol, _, where) in zip(range(len(addresses), 0, -1), addresses, strict=True):
+        try:
+            return _connected(
+                _PromptSocket(family, kind, protocol),
+                where,
+                min(server.connect_timeout, deadline.remaining() / left),
+            )
+        except OSError as err:
+            failure = err
+    if isinstance(failure, TimeoutError):
+        raise _no_answer(server, time.monotonic() - began) from failure
+    raise Unreachable(f"{server.where}: {failure.strerror or failure}", hint=_is_it_up(server)) from failure
+
+
+def _connected(sock: _PromptSocket, where: Any, seconds: float) -> _PromptSocket:
+    try:
+        sock.settimeout(max(seconds, 0.01))
+        sock.connect(where)
+        sock.settimeout(None)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        sock.close()
+        raise
     return sock
+
+
+def _addresses(server: Server, seconds: float) -> list[Any]:
+    """As ``getaddrinfo`` has them, and raises. A name server has no other timeout than this: it is asked in a
+    thread that nobody waits for. Raises :class:`Unreachable` after ``seconds``.
+    """
+    asked = partial(socket.getaddrinfo, server.address, server.port, type=socket.SOCK_STREAM)
+    with suppress(socket.gaierror):
+        return asked(flags=socket.AI_NUMERICHOST)
+    said: queue.SimpleQueue[list[Any] | OSError | ValueError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            said.put(asked())
+        except (OSError, ValueError) as err:
+            said.put(err)
+
+    threading.Thread(target=ask, name=f"resolve-{server.address}", daemon=True).start()
+    try:
+        answer = said.get(timeout=max(seconds, 0.01))
+    except queue.Empty:
+        raise Unreachable(
+            f"no name server said within {seconds:.0f} s what {server.address} is",
+            hint=f"does it for you? getent hosts {server.address}",
+        ) from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _channel(server: Server, jump: Server, deadline: Deadline, stack: ExitStack, log_in: LogIn) -> Carrier:
@@ -156,19 +211,23 @@ def _program(server: Server, stack: ExitStack) -> Carrier:
         lines = errors.read().decode("utf-8", "replace").strip().splitlines()
         return f"ProxyCommand: {lines[-1]}" if lines else ""
 
-    return Carrier(ours, lambda: _shut(ours), said)
+    # what every shell ends with for one that it does not find, or may not start
+    return Carrier(ours, lambda: _shut(ours), said, lambda: process.poll() in (126, 127))
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Its socket is closed already: most have ended by then."""
+    """Its socket is closed already: most end by that. One that became another user (by sudo) is not ours to
+    end: it ends by that, or stays.
+    """
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(timeout=_ENDS_ALONE_WITHIN)
     for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return
-        os.killpg(process.pid, number)
-        try:
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            continue
+        with suppress(PermissionError, ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_ENDS_WITHIN)
 
 
 def _shut(sock: socket.socket) -> None:

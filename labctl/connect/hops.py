@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from labctl.connect.route import Server
 from labctl.deadline import Deadline
-from labctl.errors import DeadlineExceeded, HostError
+from labctl.errors import DeadlineExceeded, HostError, Unreachable
 
 if TYPE_CHECKING:
     from labctl.connect.login import Login
 
-#: What came of an attempt holds this long for the other VMs: 300 of them do not wait one after the other.
+#: Seconds that a failure holds for the other VMs, which do not wait one after the other: one that may pass,
+#: for less than they pause before they try again, until it has come as often as each of them tries.
 _FAILURE_HOLDS = 30.0
+_PASSING_HOLDS = 0.4
+_TRIES = 3
 
 LogIn = Callable[[Server, Deadline], "Login"]
 
@@ -35,7 +38,8 @@ class _Hop:
     lock: threading.Lock = field(default_factory=threading.Lock)
     login: Login | None = None
     failure: HostError | None = None
-    failed: float = 0.0
+    holds_until: float = 0.0
+    failures: int = 0
 
     def ready(self, deadline: Deadline, log_in: LogIn) -> Login:
         if not self.lock.acquire(timeout=max(deadline.remaining(), 0.0)):
@@ -43,7 +47,7 @@ class _Hop:
         try:
             if self.login and self.login.transport.is_active():
                 return self.login
-            if self.failure and time.monotonic() < self.failed + _FAILURE_HOLDS:
+            if self.failure and time.monotonic() < self.holds_until:
                 raise type(self.failure)(self.failure.message, hint=self.failure.hint)
             self.close()
             try:
@@ -51,8 +55,11 @@ class _Hop:
             except HostError as err:
                 # One VM's deadline is not another's.
                 self.failure = None if isinstance(err, DeadlineExceeded) else err
-                self.failed = time.monotonic()
+                self.failures += 1
+                again = isinstance(err, Unreachable) and err.passing and self.failures < _TRIES
+                self.holds_until = time.monotonic() + (_PASSING_HOLDS if again else _FAILURE_HOLDS)
                 raise
+            self.failures = 0
             return self.login
         finally:
             self.lock.release()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import copy
 import os
 import socket
 from collections.abc import Iterator
@@ -40,11 +41,14 @@ class Offer:
 
 @dataclass
 class Offers:
-    """What is offered to one server, in this order. ``encrypted`` are files only ssh-agent opens."""
+    """What is offered to one server, in this order. ``encrypted`` are files only ssh-agent opens,
+    ``certificates`` those that ssh would offer, too.
+    """
 
     keys: list[Offer] = field(default_factory=list)
     encrypted: list[Path] = field(default_factory=list)
     left_out: int = 0
+    certificates: tuple[str, ...] = ()
 
     @property
     def names(self) -> str:
@@ -55,6 +59,11 @@ class Offers:
         if self.encrypted:
             return (
                 f"{self.encrypted[0]} has a passphrase and is not in ssh-agent: ssh-add {self.encrypted[0]}"
+            )
+        if self.certificates:
+            return (
+                f"labctl does not read CertificateFile {self.certificates[0]}: put it beside its key, named "
+                "KEY-cert.pub"
             )
         if self.left_out:
             return (
@@ -83,11 +92,9 @@ def offers_for(server: Server, deadline: Deadline, stack: ExitStack) -> Offers:
     Raises :class:`AuthRefused` when the inventory's key cannot be used, or there is none to offer.
     """
     agent = _Agent(server.agent, deadline, stack)
-    offers = Offers()
+    offers = Offers(certificates=server.certificates)
     for path in (server.key,) if server.key else server.identity_files:
-        offer = _of_file(path, agent, offers, required=path == server.key)
-        if offer:
-            offers.keys.append(offer)
+        offers.keys += _of_file(path, agent, offers, required=path == server.key)
     if not server.key and not server.identities_only:
         taken = {offer.key.asbytes() for offer in offers.keys}
         offers.keys += [offer for offer in agent.offers() if offer.key.asbytes() not in taken]
@@ -101,10 +108,13 @@ def offers_for(server: Server, deadline: Deadline, stack: ExitStack) -> Offers:
     return offers
 
 
-def _of_file(path: Path, agent: _Agent, offers: Offers, *, required: bool) -> Offer | None:
-    """The key of a file, by ssh-agent when the file alone does not open; None when there is none to use."""
+def _of_file(path: Path, agent: _Agent, offers: Offers, *, required: bool) -> list[Offer]:
+    """The key of a file, by ssh-agent when the file alone does not open; none when there is none to use.
+    As in ssh its certificate comes first, which the server may not take.
+    """
     try:
-        return Offer(_private_key(path, _version(path)), str(path))
+        keys = _private_keys(path, _version(path))
+        return [Offer(key, str(_certificate(path) if key.public_blob else path)) for key in keys]
     except (paramiko.PasswordRequiredException, TypeError):
         # TypeError is what cryptography, below paramiko, says to a key without its passphrase.
         encrypted, why = True, f"the private key {path} has a passphrase, and ssh-agent does not hold it"
@@ -114,13 +124,13 @@ def _of_file(path: Path, agent: _Agent, offers: Offers, *, required: bool) -> Of
         encrypted, why = False, f"{path} is not a private key that can be used: {err}"
     held = agent.find(_public_half(path))
     if held:
-        return Offer(held, f"{path} (ssh-agent)")
+        return [Offer(held, f"{path} (ssh-agent)")]
     if encrypted:
         offers.encrypted.append(path)
     if required:
         raise AuthRefused(why, hint=offers.hint(""))
     # One that only ssh's configuration names, or its defaults, may be missing: ssh goes on, too.
-    return None
+    return []
 
 
 def public_key(path: Path) -> bytes | None:
@@ -133,14 +143,38 @@ def public_key(path: Path) -> bytes | None:
 
 
 @lru_cache(maxsize=8)
-def _private_key(path: Path, _version: tuple[int, ...]) -> paramiko.PKey:
-    """The key of a file, read again only when it has changed: all VMs of a course are offered the same."""
-    return paramiko.PKey.from_path(path)
+def _private_keys(path: Path, _version: tuple[int, ...]) -> tuple[paramiko.PKey, ...]:
+    """The key of a file, with its certificate and without, read again only when it has changed: all VMs of a
+    course are offered the same.
+    """
+    try:
+        key = paramiko.PKey.from_path(path)
+    except ValueError:
+        if not _certificate(path).exists():
+            raise
+        return (_without_certificate(path),)
+    if not key.public_blob:
+        return (key,)
+    plain = copy.copy(key)
+    plain.public_blob = None
+    return key, plain
+
+
+def _without_certificate(path: Path) -> paramiko.PKey:
+    """For one whose certificate is none. Raises what paramiko's last try raises."""
+    for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey):
+        with suppress(paramiko.SSHException):
+            return kind.from_private_key_file(str(path))
+    return paramiko.RSAKey.from_private_key_file(str(path))
+
+
+def _certificate(path: Path) -> Path:
+    return path.with_name(path.name + "-cert.pub")
 
 
 def _version(path: Path) -> tuple[int, ...]:
     """When the file, and the certificate that paramiko reads with it, were written."""
-    certificate = path.with_name(path.name + "-cert.pub")
+    certificate = _certificate(path)
     return tuple(one.stat().st_mtime_ns for one in (path, certificate) if one == path or one.exists())
 
 

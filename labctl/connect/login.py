@@ -22,6 +22,7 @@ from labctl.connect import known_hosts
 from labctl.connect.bounded import Transport
 from labctl.connect.carrier import Carrier, open_carrier
 from labctl.connect.keys import InOrder, Offers, offers_for
+from labctl.connect.known_hosts import Known
 from labctl.connect.program import OneFlight, Program
 from labctl.connect.retry import NotInOneFlight
 from labctl.connect.route import Server
@@ -31,6 +32,7 @@ from labctl.errors import (
     DeadlineExceeded,
     HostError,
     HostKeyChanged,
+    HostKeyRevoked,
     HostKeyUnknown,
     Unreachable,
 )
@@ -44,16 +46,23 @@ KEEPALIVE = 10
 
 
 class _OnlyKnownHosts(paramiko.MissingHostKeyPolicy):
-    """Refuses a host whose key is on no record."""
+    """Judges every key: the client has none on record itself, as it would compare with one of each kind."""
+
+    def __init__(self, known: Known) -> None:
+        self.known = known
 
     def missing_host_key(self, client: Any, hostname: str, key: paramiko.PKey) -> None:
-        raise _Unknown(key)
+        state = self.known.state(key)
+        if state != "on-record":
+            raise _NotTrusted(key, state)
 
 
-class _Unknown(Exception):
-    def __init__(self, key: paramiko.PKey) -> None:
+class _NotTrusted(Exception):
+    """``state`` as :meth:`Known.state` has it."""
+
+    def __init__(self, key: paramiko.PKey, state: str) -> None:
         super().__init__(key.fingerprint)
-        self.key = key
+        self.state = state
 
 
 class Login:
@@ -86,17 +95,21 @@ def log_in(server: Server, deadline: Deadline, carrier: Carrier | None = None, c
         guard.daemon = True
         until_in.callback(guard.cancel)
         guard.start()
-        client = _client(server)
+        known = known_keys(server)
+        client = paramiko.SSHClient()
+        client.set_missing_host_key_policy(_OnlyKnownHosts(known))
         stack.callback(client.close)
         stack.callback(carrier.shut)  # first: it wakes paramiko's thread, which would wait on what is closed
         begun = None
         try:
             # of several keys the first is often refused
             factory = partial(OneFlight, command=command) if command and len(offers.keys) == 1 else Transport
-            _begin(client, server, carrier.sock, offers, deadline, factory)
+            _begin(client, server, carrier.sock, offers, known, deadline, factory)
             transport: Any = client.get_transport()
             if isinstance(transport, OneFlight) and transport.is_authenticated():
                 begun = transport.started(max(deadline.remaining(), 0.0) + 1.0)
+        except HostError:
+            raise  # of what is on record
         except Exception as err:
             why = _explain(err, server, offers, carrier, deadline)
             transport = client.get_transport()
@@ -110,29 +123,25 @@ def log_in(server: Server, deadline: Deadline, carrier: Carrier | None = None, c
         return Login(server, transport, begun, stack.pop_all())
 
 
-def _client(server: Server) -> paramiko.SSHClient:
-    """It knows the server's keys that are on record, and takes no other."""
-    client = paramiko.SSHClient()
-    client.set_missing_host_key_policy(_OnlyKnownHosts())
-    for key in known_keys(server):
-        client.get_host_keys().add(record_name(server), key.get_name(), key)
-    return client
-
-
 def _begin(
-    client: paramiko.SSHClient, server: Server, sock: Any, offers: Offers, deadline: Deadline, factory: Any
+    client: paramiko.SSHClient,
+    server: Server,
+    sock: Any,
+    offers: Offers,
+    known: Known,
+    deadline: Deadline,
+    factory: Any,
 ) -> None:
     def transport(sock: Any, **options: Any) -> Any:
         made = factory(sock, **options)
-        ask_for_kinds(made, known_keys(server))
+        ask_for_kinds(made, (*known.keys, *known.usual_port))
         return made
 
     # Later than the guard, which is the one that ends it: then it is the deadline that has passed.
     timeout = max(deadline.remaining(), 0.0) + 1.0
     client.connect(
-        # With the socket given, name and port say only which line of known_hosts to look for.
-        server.host_key_alias or server.address,
-        port=22 if server.host_key_alias else server.port,
+        server.address,
+        port=server.port,
         username=server.user,
         sock=sock,
         timeout=timeout,
@@ -146,14 +155,25 @@ def _begin(
 def record_name(server: Server) -> str:
     """What known_hosts calls a server."""
     if server.host_key_alias:
-        return server.host_key_alias
-    return server.address if server.port == 22 else f"[{server.address}]:{server.port}"
+        return server.host_key_alias.lower()
+    address = server.address.lower()
+    return address if server.port == 22 else f"[{address}]:{server.port}"
 
 
-def known_keys(server: Server) -> list[paramiko.PKey]:
-    """The host keys of a server that are on record. Raises :class:`HostError` for an unreadable file."""
+def known_keys(server: Server) -> Known:
+    """What is on record of a server. Raises :class:`HostError` for an unreadable file."""
     name = record_name(server)
-    return [key for path in server.known_hosts for key in known_hosts.read(path).keys(name)]
+    # as in ssh: the machine's sshd at another port is taken for the machine, too
+    names = (name, server.address.lower()) if name.startswith("[") else (name,)
+    return known_hosts.known(server.known_hosts, names, server.revoked_keys)
+
+
+def revoked(server: Server, fingerprint: str) -> HostKeyRevoked:
+    """The error for a server that shows a key with this fingerprint."""
+    return HostKeyRevoked(
+        f"the host key of {server.where}, {fingerprint}, is revoked; nothing was run",
+        hint="make it a new key (ssh-keygen -A after removing the old one): this one may be in others' hands",
+    )
 
 
 def ask_for_kinds(transport: paramiko.Transport, keys: Iterable[paramiko.PKey]) -> None:
@@ -175,14 +195,16 @@ def _explain(
     err: Exception, server: Server, offers: Offers, carrier: Carrier, deadline: Deadline
 ) -> HostError:
     """The error of our tree that says what ``err`` of paramiko's means."""
-    record = server.known_hosts[0] if server.known_hosts else "known_hosts"
+    record = server.record or "known_hosts"
     thing = "jump host" if server.is_jump else "VM"
-    if isinstance(err, paramiko.BadHostKeyException):
+    if isinstance(err, _NotTrusted) and err.state == "revoked":
+        return revoked(server, str(err))
+    if isinstance(err, _NotTrusted) and err.state == "changed":
         return HostKeyChanged(
             f"the host key of {server.where} is not the one on record; nothing was run",
             hint=f"when the {thing} was reinstalled, and only then: {_how(server, record, ' --replace')}",
         )
-    if isinstance(err, _Unknown):
+    if isinstance(err, _NotTrusted):
         return HostKeyUnknown(
             f"no host key of {server.where} is on record; nothing was run",
             hint=f"its fingerprint is {err}: compare it with the {thing}'s own, then {_how(server, record)}",
@@ -194,8 +216,10 @@ def _explain(
         if refusal:
             return refusal
     if isinstance(err, paramiko.SSHException | EOFError | OSError | ValueError):
-        detail = carrier.said() or str(err) or type(err).__name__
-        return Unreachable(f"{server.where}: no SSH session: {detail[:300]}")
+        # paramiko's account of all keys is none for people
+        last = err.result[-1].result if isinstance(err, AuthFailure) and err.result else err
+        detail = carrier.said() or " ".join(str(last).split()) or type(last).__name__
+        return Unreachable(f"{server.where}: no SSH session: {detail[:300]}", passing=not carrier.missing())
     return HostError(f"cannot connect to {server.where}: {type(err).__name__}: {err}")
 
 

@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from labctl.connect.ssh_config import arguments, settings
+from labctl.connect.ssh_config import arguments, in_home, settings
 from labctl.errors import RequestError
 from labctl.inventory import Host
 from labctl.whoami import name_or_number
@@ -18,9 +19,7 @@ CONNECT_TIMEOUT = 15.0
 #: ssh gives up on a longer chain of jump hosts, too: one of them leads back to itself.
 _MOST_JUMPS = 8
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
-_JUMP = re.compile(
-    r"(?:ssh://)?(?:(?P<user>[^@\s]+)@)?(?P<host>\[[^\]]+\]|[^\s:@]+)(?::(?P<port>\d{1,5}))?/?"
-)
+_JUMP = re.compile(r"(?:ssh://)?(?:(?P<user>\S+)@)?(?P<host>\[[^\]]+\]|[^\s:@]+)(?::(?P<port>\d{1,5}))?/?")
 _TOKEN = re.compile(r"%(.)")
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -31,16 +30,22 @@ class Server:
 
     ``jump`` is the jump host to go through, None for a direct way. Without ``agent``, the path of
     an agent's socket, no agent is asked. ``key`` is the inventory's own key: it alone is offered.
+    ``certificates`` are those that ssh would offer and that do not lie beside their keys.
+    ``record`` is the file of ``known_hosts`` for new keys, if there is one, and ``revoked_keys`` one of host
+    keys that no server may show.
     """
 
     address: str
     port: int
     user: str
     known_hosts: tuple[Path, ...]
+    record: Path | None = None
     host_key_alias: str = ""
     key: Path | None = None
+    revoked_keys: Path | None = None
     identity_files: tuple[Path, ...] = ()
     identities_only: bool = False
+    certificates: tuple[str, ...] = ()
     agent: str = ""
     connect_timeout: float = CONNECT_TIMEOUT
     proxy_command: str = ""
@@ -77,13 +82,15 @@ def route_to(host: Host) -> Server:
     if host.value("ansible_user"):
         options += ["-l", host.user]
     found = settings(host.address, (*options, *given))
+    words = _words(host.address, found, host.user, host.port)
     own = (host.known_hosts,) if host.known_hosts else ()
-    server = _server(host.address, found, host.user, host.port)
+    server = _server(found, words)
     return replace(
         server,
         key=host.key_file,
         known_hosts=own or server.known_hosts,
-        jump=_jump(found, _config_file(given), own, ()),
+        record=host.known_hosts or server.record,
+        jump=_jump(found, words, _config_file(given), own, ()),
     )
 
 
@@ -107,12 +114,13 @@ def _config_file(given: Sequence[str]) -> tuple[str, ...]:
 
 def _jump(
     found: Mapping[str, tuple[str, ...]],
+    words: Mapping[str, str],
     config: tuple[str, ...],
     own: tuple[Path, ...],
     above: tuple[str, ...],
 ) -> Server | None:
     """The last jump host of ``ProxyJump a,b``. As with ssh, its own configuration may ask for another."""
-    text = found.get("proxyjump", ("none",))[0]
+    text = _tokens(found.get("proxyjump", ("none",))[0], "ProxyJump", words)
     if text.lower() == "none":
         return None
     if text in above or len(above) >= _MOST_JUMPS:
@@ -134,42 +142,59 @@ def _jump(
         options += ["-p", match["port"]]
     address = match["host"].strip("[]")
     said = settings(address, tuple(options))
-    server = _server(address, said, match["user"] or name_or_number(), int(match["port"] or 22))
+    words = _words(address, said, match["user"] or name_or_number(), int(match["port"] or 22))
+    server = _server(said, words)
     return replace(
         server,
         # The course's file may hold the jump host's key as well.
         known_hosts=tuple(dict.fromkeys((*own, *server.known_hosts))),
-        jump=_jump(said, config, own, (*above, text)),
+        record=own[0] if own else server.record,
+        jump=_jump(said, words, config, own, (*above, text)),
         is_jump=True,
     )
 
 
-def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: int) -> Server:
-    """``found`` of ssh's settings for ``name``; ``user`` and ``port`` are for where there is no ssh."""
+def _one(found: Mapping[str, tuple[str, ...]], keyword: str, default: str = "") -> str:
+    value = found.get(keyword, (default,))[0]
+    return default if value.lower() == "none" else value
 
-    def one(keyword: str, default: str = "") -> str:
-        value = found.get(keyword, (default,))[0]
-        return default if value.lower() == "none" else value
 
-    home = Path.home() / ".ssh"
-    address, login, number = one("hostname", name), one("user", user), int(one("port", str(port)))
-    tokens = {
-        "%": "%", "h": address, "n": name, "p": str(number), "r": login, "u": name_or_number(),
-        "d": str(Path.home()), "i": str(os.getuid()), "k": one("hostkeyalias", name),
+def _words(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: int) -> Mapping[str, str]:
+    """What ssh's ``%h`` and the like are for ``name``; ``user`` and ``port`` for where there is no ssh."""
+    return {
+        "%": "%", "h": _one(found, "hostname", name), "n": name, "p": _one(found, "port", str(port)),
+        "r": _one(found, "user", user), "u": name_or_number(), "d": str(Path.home()), "i": str(os.getuid()),
+        "k": _one(found, "hostkeyalias", name),
     }  # fmt: skip
+
+
+def _server(found: Mapping[str, tuple[str, ...]], tokens: Mapping[str, str]) -> Server:
+    """``found`` of ssh's settings."""
+    one = partial(_one, found)
+    home = Path.home() / ".ssh"
     files = [value for value in found.get("identityfile", ()) if value.lower() != "none"]
+    beside = {"none", *(f"{value}-cert.pub" for value in files)}
+    certificates = tuple(value for value in found.get("certificatefile", ()) if value not in beside)
     if not found:
         files = [str(home / name) for name in _DEFAULT_KEYS]
-    known = [*_files(one("userknownhostsfile")), *_files(one("globalknownhostsfile"))]
-    timeout = one("connecttimeout", "0")
+    known = tuple(_files(one("userknownhostsfile"), "UserKnownHostsFile"))
+    everybodys = tuple(_files(one("globalknownhostsfile"), "GlobalKnownHostsFile"))
+    if not found:
+        known = (home / "known_hosts",)
+    timeout, revoked = one("connecttimeout", "0"), one("revokedhostkeys")
     return Server(
-        address,
-        number,
-        login,
-        tuple(known) if found else (home / "known_hosts",),
+        tokens["h"],
+        int(tokens["p"]),
+        tokens["r"],
+        known + everybodys,
+        record=known[0] if known else None,
         host_key_alias=one("hostkeyalias"),
-        identity_files=tuple(Path(_expand(value, "IdentityFile", tokens)).expanduser() for value in files),
+        revoked_keys=in_home(revoked, "RevokedHostKeys") if revoked else None,
+        identity_files=tuple(
+            in_home(_expand(value, "IdentityFile", tokens), "IdentityFile") for value in files
+        ),
         identities_only=one("identitiesonly") == "yes",
+        certificates=certificates,
         agent=_agent(found.get("identityagent", ("SSH_AUTH_SOCK",))[0], tokens),
         connect_timeout=float(timeout) if timeout.isdigit() and int(timeout) else CONNECT_TIMEOUT,
         # For a shell, whose ${} it is.
@@ -177,11 +202,11 @@ def _server(name: str, found: Mapping[str, tuple[str, ...]], user: str, port: in
     )
 
 
-def _files(value: str) -> list[Path]:
+def _files(value: str, keyword: str) -> list[Path]:
     """ssh -G prints several paths in one line, without quotes: one with a blank must exist to be seen."""
-    whole = Path(value).expanduser()
+    whole = in_home(value, keyword)
     names = [value] if value and whole.exists() else value.split()
-    return [Path(name).expanduser() for name in names]
+    return [in_home(name, keyword) for name in names]
 
 
 def _agent(value: str, tokens: Mapping[str, str]) -> str:
@@ -190,7 +215,7 @@ def _agent(value: str, tokens: Mapping[str, str]) -> str:
         return ""
     if value == "SSH_AUTH_SOCK" or re.fullmatch(r"\$\w+", value):
         return os.environ.get(value.lstrip("$"), "")
-    return str(Path(_expand(value, "IdentityAgent", tokens)).expanduser())
+    return str(in_home(_expand(value, "IdentityAgent", tokens), "IdentityAgent"))
 
 
 def _expand(value: str, keyword: str, tokens: Mapping[str, str]) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import paramiko
 
+from labctl.connect.bounded import LOOK_EVERY
 from labctl.connect.carrier import Carrier, close_channel
 from labctl.connect.login import Login, log_in
 from labctl.connect.program import Program
@@ -44,7 +46,8 @@ class SshConnection:
         program, self._begun = self._begun, None
         try:
             if program is None or program.command != command:
-                program = Program(self._login.transport, command)
+                with self._login.transport.writing(deadline):
+                    program = Program(self._login.transport, command)
             channel = program.channel(max(deadline.remaining(), 0.01))
         except (paramiko.SSHException, EOFError, OSError) as err:
             deadline.check(f"starting a program on {self.host.name}")
@@ -61,22 +64,29 @@ class SshConnection:
 _READ = 64 << 10
 
 
+#: Seconds in which a server is to take the message that a channel is closed.
+_CLOSED_WITHIN = 2.0
+
+
 class SshStream:
     """One SSH channel."""
 
     def __init__(self, channel: paramiko.Channel, host: Host) -> None:
         self.host = host
         self._channel = channel
+        self._transport: Any = channel.transport
         self._waiting = b""
         self._stderr = b""
 
     def write(self, data: bytes, deadline: Deadline) -> None:
         try:
-            self._channel.settimeout(max(deadline.remaining(), 0.01))
-            self._channel.sendall(data)
-        except TimeoutError as err:
-            raise DeadlineExceeded(f"{self.host.name} did not take what was sent in time") from err
+            with self._transport.writing(deadline):
+                while data:
+                    self._channel.settimeout(max(deadline.remaining(), 0.01))
+                    data = data[self._channel.send(data) :]
         except (paramiko.SSHException, EOFError, OSError) as err:
+            if isinstance(err, TimeoutError) or deadline.expired:
+                raise DeadlineExceeded(f"{self.host.name} did not take what was sent in time") from err
             raise AgentFault("the connection to the agent is gone") from err
 
     def read(self, most: int, deadline: Deadline) -> bytes:
@@ -86,17 +96,23 @@ class SshStream:
         return part
 
     def _received(self, deadline: Deadline) -> bytes:
-        try:
-            self._channel.settimeout(max(deadline.remaining(), 0.01))
-            data = self._channel.recv(_READ)
-        except TimeoutError as err:
-            raise DeadlineExceeded(f"no answer from the agent on {self.host.name} in time") from err
-        except (paramiko.SSHException, OSError) as err:
-            raise EOFError from err
-        self._drain_stderr()
-        if not data:
-            raise EOFError
-        return data
+        while True:
+            try:
+                # reading makes room in the window, and says so to the server
+                with self._transport.writing(deadline):
+                    self._channel.settimeout(max(min(deadline.remaining(), LOOK_EVERY), 0.01))
+                    data = self._channel.recv(_READ)
+            except TimeoutError as err:
+                if deadline.expired:
+                    raise DeadlineExceeded(f"no answer from the agent on {self.host.name} in time") from err
+                self._drain_stderr()
+                continue
+            except (paramiko.SSHException, OSError) as err:
+                raise EOFError from err
+            self._drain_stderr()
+            if not data:
+                raise EOFError
+            return data
 
     def _drain_stderr(self) -> None:
         # Unread stderr would use up the channel's window and block stdout.
@@ -117,4 +133,5 @@ class SshStream:
         return self._stderr
 
     def close(self) -> None:
-        close_channel(self._channel)
+        with self._transport.writing(Deadline.after(_CLOSED_WITHIN)):
+            close_channel(self._channel)

@@ -26,7 +26,7 @@ ARGUMENT_VARIABLES = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ss
 
 _HONOURED = {
     "connecttimeout", "globalknownhostsfile", "hostkeyalias", "hostname", "identitiesonly", "identityagent",
-    "identityfile", "port", "proxycommand", "proxyjump", "user", "userknownhostsfile",
+    "identityfile", "port", "proxycommand", "proxyjump", "revokedhostkeys", "user", "userknownhostsfile",
 }  # fmt: skip
 #: About ssh as a process of its own, or what labctl does anyhow: there is nothing to do for them.
 _NEEDLESS = {
@@ -45,8 +45,12 @@ _SECONDS = 20.0
 _MOST_INCLUDES = 16
 #: ssh refuses a ProxyJump to the very host.
 _CONDITIONAL = {"canonicalizehostname", "match", "proxyjump"}
+#: Where ``ssh -G`` leaves %h and the like as they are written.
+_AS_WRITTEN = {"identityfile", "proxycommand"}
 #: Stands for every address where they are all treated alike; a name that nobody has.
 _ANY = "every-vm.invalid"
+#: What ends an option's name.
+_KEYWORD = re.compile(r"[\s=]")
 _NUMBERED = re.compile(r"^(?P<path>.+?):? line (?P<line>\d+):? (?P<text>.*)$")
 
 
@@ -75,10 +79,11 @@ def _argument(host: Host, variable: str, letter: str, given: str) -> list[str]:
     if letter in ("-C", "-q"):
         return []
     if letter == "-F":
-        return ["-F", str(Path(given).expanduser())]
+        # ssh would look for "none" nowhere; another name is relative to here, whoever reads it later
+        return ["-F", given if given.lower() == "none" else str(in_home(given, variable).absolute())]
     if letter != "-o":
         return [letter, given]
-    keyword = re.split(r"[\s=]", given.strip(), maxsplit=1)[0]
+    keyword = _KEYWORD.split(given.strip(), maxsplit=1)[0]
     known = keyword.lower()
     if known == "stricthostkeychecking" and re.search(r"[\s=\"](yes|ask)\"?$", given.strip(), re.IGNORECASE):
         return []
@@ -87,6 +92,17 @@ def _argument(host: Host, variable: str, letter: str, given: str) -> list[str]:
     if known not in _HONOURED | _NEEDLESS:
         raise _wrong(host, variable, f"labctl does not know what to do for ssh's option {keyword}")
     return ["-o", given] if known in _HONOURED else []
+
+
+def in_home(path: str, keyword: str) -> Path:
+    """``~`` and ``~user`` filled in. Raises :class:`RequestError` for a user that there is none of."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as err:
+        raise RequestError(
+            f"{keyword}: {path}: this machine has no such user",
+            hint="name the file by its whole path",
+        ) from err
 
 
 def _wrong(host: Host, variable: str, why: str, hint: str = "") -> InventoryError:
@@ -102,7 +118,8 @@ def settings(address: str, options: tuple[str, ...] = ()) -> Mapping[str, tuple[
     Empty where there is no ssh program and nothing that needs it. Raises :class:`RequestError` with
     file and line when a configuration file cannot be read as one.
     """
-    if _same_for_all(options):
+    # an address may also be joe@vm or ssh://vm:2222
+    if "@" not in address and "://" not in address and _same_for_all(options):
         found = _asked(_ANY, options)
         if found.get("hostname") == (_ANY,):  # and not HostName %h.example.org
             return {**found, "host": (address,), "hostname": (address.lower(),)}
@@ -115,10 +132,11 @@ def _same_for_all(options: tuple[str, ...]) -> bool:
 
     With hundreds of them, asking for each is a quarter of what connecting costs.
     """
-    if "-J" in options or any("proxyjump" in option.lower() for option in options):
+    if "-J" in options or any("proxyjump" in option.lower() or _depends(option) for option in options):
         return False
     if "-F" in options:
-        return _unconditional(options[options.index("-F") + 1], Path.home() / ".ssh")
+        path = options[options.index("-F") + 1]
+        return "%" not in path and _unconditional(glob.escape(path), Path.home() / ".ssh")
     return _unconditional("config", Path.home() / ".ssh") and _unconditional("ssh_config", Path("/etc/ssh"))
 
 
@@ -146,7 +164,12 @@ def _holds(keyword: str, rest: str, folder: Path, depth: int) -> bool:
         return all(_unconditional(name, folder, depth + 1) for name in shlex.split(rest))
     if keyword == "host":
         return rest.strip() == "*"
-    return keyword.isalnum() and keyword not in _CONDITIONAL
+    return keyword.isalnum() and keyword not in _CONDITIONAL and not _depends(f"{keyword} {rest}")
+
+
+def _depends(option: str) -> bool:
+    """Whether what ssh says of this option may hold a part of the address."""
+    return "%" in option and _KEYWORD.split(option.strip(), maxsplit=1)[0].lower() not in _AS_WRITTEN
 
 
 @lru_cache(maxsize=4096)

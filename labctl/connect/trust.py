@@ -17,7 +17,7 @@ import paramiko
 
 from labctl.connect.bounded import Transport
 from labctl.connect.carrier import open_carrier
-from labctl.connect.login import ask_for_kinds, known_keys, log_in, record_name
+from labctl.connect.login import ask_for_kinds, known_keys, log_in, record_name, revoked
 from labctl.connect.route import Server, route_to
 from labctl.deadline import Deadline
 from labctl.errors import DeadlineExceeded, HostError, Unreachable
@@ -52,7 +52,13 @@ def shown_key(host: Host, deadline: Deadline, expected: str = "") -> Shown:
     Raises a :class:`HostError`, as connecting does.
     """
     server = route_to(host)
-    known = known_keys(server)
+    if server.record in (None, Path(os.devnull)):
+        raise HostError(
+            f"the key of {server.where} cannot be recorded: UserKnownHostsFile is {server.record or 'none'}",
+            hint="name a file with labctl_known_hosts in the inventory",
+        )
+    on_record = known_keys(server)
+    known = (*on_record.keys, *on_record.usual_port)
     keys = [_ask(server, deadline, known)]
     if known and keys[0].get_name() != _USUAL:
         # Which one it shows to who knows none of them: the console may tell of that, or another VM show it.
@@ -60,12 +66,13 @@ def shown_key(host: Host, deadline: Deadline, expected: str = "") -> Shown:
         keys += [usual] if usual != keys[0] else []
     key = next((key for key in keys if key.fingerprint == expected), keys[0])
     name = record_name(server)
+    state = on_record.state(key)
+    if state == "revoked":
+        raise revoked(server, key.fingerprint)
     of_kind = key.get_name() in {one.get_name() for one in known}
-    if key in known:
-        state = "on-record"
-    else:
+    if state == "changed" and keys[0] in known and not of_kind:
         # A kind more than on record is news only of a VM that has just shown what is on record.
-        state = "new" if not known or (keys[0] in known and not of_kind) else "changed"
+        state = "new"
     return Shown(
         host=host.name,
         kind=key.get_name(),
@@ -74,7 +81,7 @@ def shown_key(host: Host, deadline: Deadline, expected: str = "") -> Shown:
         state=state,
         name=name,
         line=f"{name} {key.get_name()} {key.get_base64()}",
-        record=server.known_hosts[0],
+        record=server.record,
     )
 
 

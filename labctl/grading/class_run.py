@@ -100,7 +100,15 @@ def grade_hosts(
         observer.ended(host.name, document)
 
     try:
-        fan_out(hosts, work, forks=forks, on_done=done, limit=plan.deadline + _GRACE)
+        fan_out(
+            hosts,
+            work,
+            forks=forks,
+            on_done=done,
+            # nothing has been done yet on one that does not answer
+            waited_for=lambda host: host.name in plan.reached,
+            limit=plan.deadline + _GRACE,
+        )
     finally:
         # an interrupt leaves some: those VMs are as they were, and free
         if book is not None:

@@ -49,6 +49,7 @@ class Rebooted(HostError):
 class Plan:
     """What a run does on each VM. ``stop`` is set when the user interrupts it. ``answers`` are the written
     ones by VM; None when there are none to judge. A VM that is not among them has answered nothing.
+    ``reached`` are the VMs on which something may be under way that is to be put back.
     """
 
     lab: Lab
@@ -56,6 +57,7 @@ class Plan:
     deadline: float = VM_DEADLINE
     answers: Mapping[str, Answers] | None = None
     stop: threading.Event = field(default_factory=threading.Event)
+    reached: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     except HostError as err:
         err.tries = tuple(retry.failed)
         raise
+    plan.reached.add(host.name)
     observer = Observer(agent, staff)
     if problem is not None:
         observer.no_agent = Unobserved(problem.cause, problem.message)
@@ -118,6 +121,7 @@ def grade_host(host: Host, plan: Plan, staff: StaffLink) -> Graded:
     finally:
         if observer.agent is not None:
             observer.agent.close()
+        plan.reached.discard(host.name)
     return replace(
         graded,
         problem=problem,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import struct
@@ -17,8 +18,8 @@ from waiting import wait_for
 from labctl.agent import Agent, Launch, Op, OpResult, start_agent
 from labctl.agent import client as client_module
 from labctl.deadline import Deadline
-from labctl.errors import AgentFault, DeadlineExceeded, PythonMissing
-from labctl.inventory import local_host
+from labctl.errors import AgentFault, DeadlineExceeded, PythonMissing, SudoRefused
+from labctl.inventory import Host, local_host
 
 OPS = Path(__file__).parent / "ops"
 
@@ -254,6 +255,16 @@ def test_sudo_never_asks() -> None:
     assert "sudo -n -- python3 -I" in Launch("python3", become=True).command(is_root=False)
 
 
+def test_the_command_is_one_of_every_login_shell() -> None:
+    """In tcsh a variable in front of a command is none."""
+    command = Launch("python3", become=True).command(is_root=False)
+    assert command.startswith("exec env LC_ALL=C sudo ")
+    assert not set(command) & set("!\n")
+
+
+_END = struct.pack(">I", 20) + b'{"t":"end","call":1}'
+
+
 class Script:
     """A stream that says what a hostile VM might."""
 
@@ -296,6 +307,18 @@ HOSTILE = {
     "value and error": frame(b'{"t":"result","call":1,"index":0,"seconds":0,"value":{},"error":3}'),
     "no value": frame(b'{"t":"result","call":1,"index":0,"seconds":0}'),
     "an early end": frame(b'{"t":"end","call":1}'),
+    "seconds that are no number": frame(b'{"t":"result","call":1,"index":0,"seconds":NaN,"value":{}}') + _END,
+    "endless seconds": frame(b'{"t":"result","call":1,"index":0,"seconds":1e999,"value":{}}') + _END,
+    "too many seconds": frame(b'{"t":"result","call":1,"index":0,"seconds":1' + b"0" * 400 + b',"value":{}}')
+    + _END,
+    "a value that is no number": frame(
+        b'{"t":"result","call":1,"index":0,"seconds":0,"value":{"n":-Infinity}}'
+    )
+    + _END,
+    "many small values": frame(
+        b'{"t":"result","call":1,"index":0,"seconds":0,"value":{"n":[' + b"{}," * 300_000 + b"1]}}"
+    )
+    + _END,
     "a string for seconds": frame(b'{"t":"result","call":1,"index":0,"seconds":"1","value":{}}'),
 }
 
@@ -314,6 +337,56 @@ def test_a_hostile_agent_is_a_fault_of_its_host(name: str) -> None:
         list(agent.call([Op("x", {})], Deadline.after(5)))
 
 
+def test_a_text_with_many_signs_is_one_value() -> None:
+    """A class list, say."""
+    text = '[{"a\\": 1}],\n' * 100_000
+    body = json.dumps({"t": "result", "call": 1, "text": text}).encode()
+    found = client_module._read_frame(Script(frame(body)), Deadline.after(5), local_host())
+    assert found["text"] == text
+
+
+@pytest.mark.parametrize("uid", [b"1e999", b"-1e999", b"NaN", b'"x"', b"[]"])
+def test_a_hostile_hello_is_a_fault_of_its_host(uid: bytes) -> None:
+    said = b'"user":"u","python":"3","hostname":"h","boot_id":"b","pid":1,"unsettled":false'
+    stream = Script(b"marker" + frame(b'{"uid":' + uid + b"," + said + b"}"))
+    with pytest.raises(AgentFault):
+        client_module._greet(stream, local_host(), [], b"marker", Deadline.after(5))
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "kind", "words"),
+    [
+        ("sh: 1: exec: sudo: not found", 127, SudoRefused, "there is no sudo"),
+        ("bash: line 1: sudo: command not found", 127, SudoRefused, "there is no sudo"),
+        ("env: 'sudo': No such file or directory", 127, SudoRefused, "there is no sudo"),
+        ("env: »sudo«: Datei oder Verzeichnis nicht gefunden", 127, SudoRefused, "there is no sudo"),
+        ("motd: No such file\nsudo: a password is required", 1, SudoRefused, "a password is required"),
+        (
+            "bash: warning: setlocale: No such file or directory\nsudo: sorry, you must have a tty",
+            1,
+            SudoRefused,
+            "must have a tty",
+        ),
+        ("/etc/profile: brew: not found\nsudo: python3: command not found", 1, PythonMissing, "python3"),
+        ("sudo: unable to resolve host vm\nsudo: python3: command not found", 1, PythonMissing, "python3"),
+        ("env: 'python3': No such file or directory", 127, PythonMissing, "python3"),
+        ("", 127, PythonMissing, "python3"),
+        ("/etc/profile: brew: not found\nKilled", 137, AgentFault, "Killed"),
+    ],
+)
+def test_why_no_agent_starts_is_told(said: str, status: int, kind: type[Exception], words: str) -> None:
+    class Ended(Script):
+        def wait(self, deadline: Deadline) -> int | None:
+            return status
+
+        def stderr_tail(self) -> bytes:
+            return said.encode()
+
+    why = client_module._why_no_start(Ended(b""), Host("vm"), Deadline.after(1), EOFError())
+    assert type(why) is kind
+    assert words in why.message
+
+
 @pytest.mark.parametrize(
     "noise",
     [b"", b"Welcome to student1!\r\n", b"\x00labctl-agent:other\x00", b"\x00\x00\x00labctl", b"\xff" * 60000],
@@ -323,6 +396,12 @@ def test_what_the_login_shell_prints_is_skipped(noise: bytes) -> None:
     stream = Script(noise + wanted + b"rest")
     client_module._skip_to(stream, wanted, Deadline.after(5))
     assert stream.data == b"rest"
+
+
+def test_what_a_shell_says_that_starts_nothing_is_told() -> None:
+    stream = Script(b"This account is currently not available.\n")
+    with pytest.raises(AgentFault, match="with status 0: This account is currently not available"):
+        client_module._greet(stream, Host("vm"), [], b"marker", Deadline.after(5))
 
 
 def test_endless_noise_is_not_read_for_ever() -> None:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 
@@ -87,6 +88,24 @@ def test_an_interrupt_begins_no_further_host() -> None:
         fan_out(HOSTS, work, forks=1, on_done=interrupted)
     # The second may have been under way; the rest were never begun.
     assert len(begun) <= 3
+
+
+@pytest.mark.parametrize("how", [{"patience": 0.0}, {"waited_for": lambda host: host.name != "h1"}])
+def test_an_interrupt_waits_for_nobody_who_need_not_be_waited_for(how: dict[str, Any]) -> None:
+    release = threading.Event()
+
+    def work(host: Host) -> None:
+        if host.name == "h1":
+            release.wait(20)
+
+    def interrupted(_host: Host, _outcome: object) -> None:
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        fan_out(HOSTS[:2], work, forks=2, on_done=interrupted, **how)
+    assert time.monotonic() - started < 5
+    release.set()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from openssh import key_pair
 from vms import LABCTL, environment
 
 
@@ -109,6 +111,33 @@ def test_ctrl_c_ends_every_command_with_130_however_often_it_is_pressed(times: i
             time.sleep(0.002)
         _, err = process.communicate(timeout=30)
     assert (process.returncode, err.split()) == (130, [b"interrupted"])
+
+
+@pytest.mark.parametrize(
+    "args", [["hosts", "ping"], ["hosts", "trust"], ["services"], ["grade"], ["grade", "--watch"]]
+)
+def test_ctrl_c_does_not_wait_for_a_vm_that_does_not_answer(args: list[str], tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        key_pair(tmp_path / "id")
+        where = f"ansible_host: 127.0.0.1, ansible_port: {silent.getsockname()[1]}"
+        where += f", ansible_ssh_private_key_file: {tmp_path / 'id'}"
+        (tmp_path / "hosts.yml").write_text(f"all: {{hosts: {{vm: {{{where}}}}}}}")
+        with subprocess.Popen(
+            [*LABCTL, *args, "vm", "-i", str(tmp_path / "hosts.yml")],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
+        ) as process:
+            silent.settimeout(30)
+            client, _ = silent.accept()
+            with client:
+                time.sleep(0.5)
+                started = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                process.communicate(timeout=60)
+                assert process.returncode == 130
+                assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("args", [["lab", "list"], ["hosts", "list"], ["grade"], ["lab", "new", "x"]])

@@ -27,7 +27,7 @@ class Seen:
 
 
 #: What a server does once it is logged in to; the others do not get that far.
-AFTER_LOGIN = ("mute", "torrent", "window", "errors", "bomb", "frame", "escapes", "unanswered")
+AFTER_LOGIN = ("mute", "torrent", "window", "errors", "bomb", "frame", "escapes", "unanswered", "goodbye")
 
 
 class _Server(paramiko.ServerInterface):
@@ -57,6 +57,14 @@ class _Server(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
     def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        if self.mode == "goodbye":
+            message = paramiko.Message()
+            message.add_byte(b"\x01")
+            message.add_int(2)
+            message.add_string(b"\xff\xfe")
+            message.add_string(b"")
+            channel.transport._send_user_message(message)
+            return True
         if self.mode == "unanswered":
             self.stop.wait(30)
             return False
@@ -173,7 +181,8 @@ def ssh_server(
     (a banner without end); line (one line without end); packet (a packet of 2 GiB); closed (closes at
     once). After a login: mute (never answers); torrent (stdout without end); window (without regard to the
     window); errors (stderr so); bomb (JSON 4 million deep); frame (a frame of 4 GiB); escapes (a hello of
-    terminal escapes); unanswered (never says whether a program was started). numbered: good, takes itself
+    terminal escapes); unanswered (never says whether a program was started); goodbye (ends
+    it then, in words that are no text). numbered: good, takes itself
     for OpenSSH, and numbers its channels otherwise.
     """
     seen = Seen()

@@ -6,16 +6,18 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import paramiko
 import pytest
 from openssh import USER, Sshd, free_port, key_pair, loaded, sshd
 from ssh_server import Seen, ssh_server
+from test_retry import _forward as forward
 
 from labctl.agent import Op, start_agent
 from labctl.batch import fan_out
-from labctl.connect import check_configuration, kept_hops, open_connection, way_to
+from labctl.connect import Retry, check_configuration, kept_hops, open_connection, way_to
 from labctl.deadline import Deadline
 from labctl.errors import (
     AuthRefused,
@@ -313,6 +315,37 @@ def test_all_vms_behind_a_dead_jump_host_fail_together(course: Course) -> None:
         outcomes = fan_out(hosts, connect, forks=4)
     assert time.monotonic() - started < 15
     assert all(isinstance(one, Unreachable) and "192.0.2.1" in one.message for one in outcomes.values())
+
+
+def test_a_jump_host_that_comes_up_late_is_reached(course: Course) -> None:
+    retry = Retry()
+    with sshd(public(course)) as one, kept_hops():
+        down = free_port()
+        course.know(one.known(name="one"))
+        course.configure(hop("one", replace(one, port=down)) + "Host 127.0.0.1\n ProxyJump one")
+
+        def come_up() -> None:
+            while not retry.failed:
+                time.sleep(0.01)
+            forward(down, one.port)
+
+        threading.Thread(target=come_up).start()
+        open_connection(course.vm(), Deadline.after(20), retry).close()
+    assert retry.failed
+    assert all("refused" in message for message in retry.failed)
+
+
+def test_a_jump_host_that_stays_away_is_tried_a_few_times_for_all(course: Course) -> None:
+    with ssh_server(paramiko.ECDSAKey.generate(), None, "closed") as (port, seen), kept_hops():
+        course.configure(f"Host 127.0.0.1\n ProxyJump 127.0.0.2:{port}\nHost 127.0.0.2\n HostName 127.0.0.1")
+        hosts = [course.vm(f"vm{number}") for number in range(20)]
+
+        def work(host: Host) -> None:
+            open_connection(host, Deadline.after(30), Retry()).close()
+
+        outcomes = fan_out(hosts, work, forks=10)
+    assert all(isinstance(one, Unreachable) for one in outcomes.values())
+    assert seen.connections == 3
 
 
 def test_a_circle_is_named(course: Course) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -62,6 +63,49 @@ class Login:
             while said != (said := server.log.read_text()):
                 time.sleep(0.2)
             self.accepted, self.refused = server.logins, server.count("Failed publickey")
+
+
+def certificate(home: Path, kind: str) -> None:
+    """Beside the key: a right one, or one that the server does not take."""
+    path = home / "key-cert.pub"
+    if kind == "garbage":
+        path.write_text("nonsense\n")
+        return
+    key_pair(home / "authority")
+    who = "somebody" if kind == "foreign" else USER
+    when = "20200101:20200102" if kind == "expired" else "always:forever"
+    subprocess.run(
+        ["ssh-keygen", "-q", "-s", "authority", "-I", "x", "-n", who, "-V", when, "key.pub"],
+        cwd=home,
+        check=True,
+    )
+
+
+@pytest.mark.parametrize("kind", ["garbage", "foreign", "expired", "right"])
+def test_the_plain_key_is_offered_where_its_certificate_is_not_taken(home: Path, kind: str) -> None:
+    public = key_pair(home / "key")
+    certificate(home, kind)
+    login = Login(home, public, ansible_ssh_private_key_file=str(home / "key"))
+    assert (login.error, login.accepted) == (None, 1)
+
+
+def test_a_certificate_that_the_server_takes_comes_first(home: Path) -> None:
+    key_pair(home / "key")
+    certificate(home, "right")
+    authority = " ".join((home / "authority.pub").read_text().split()[:2])
+    login = Login(home, f"cert-authority {authority}", ansible_ssh_private_key_file=str(home / "key"))
+    assert (login.error, login.accepted, login.refused) == (None, 1, 0)
+
+
+def test_a_certificate_elsewhere_is_named(home: Path) -> None:
+    key_pair(home / "key")
+    config = f"IdentityFile {home}/key\nCertificateFile {home}/key-cert.pub\n"
+    refused = Login(home, key_pair(home / "other"), config)
+    assert refused.error is not None
+    assert "CertificateFile" not in refused.error.hint
+    refused = Login(home, "x", config + f"CertificateFile {home}/elsewhere.pub\n")
+    assert refused.error is not None
+    assert f"does not read CertificateFile {home}/elsewhere.pub" in refused.error.hint
 
 
 def test_a_key_that_only_the_agent_has(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,14 @@ def test_a_vm_that_stays_away_gets_three_tries_with_growing_pauses(keys: Keys) -
     assert len(retry.failed) == 2
 
 
+def test_a_program_that_there_is_not_is_not_tried_again(keys: Keys) -> None:
+    retry = Retry(pause=0.01)
+    host = keys.target(1, ansible_ssh_common_args="-o 'ProxyCommand no-such-program %h'")
+    with pytest.raises(Unreachable, match=r"no-such-program.*not found"):
+        open_connection(host, Deadline.after(20), retry)
+    assert retry.failed == []
+
+
 def test_a_server_that_breaks_off_is_tried_again(keys: Keys) -> None:
     with ssh_server(keys.host, keys.client, "closed") as (port, seen), pytest.raises(Unreachable):
         open_connection(keys.target(port), Deadline.after(20), Retry(pause=0.01))

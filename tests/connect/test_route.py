@@ -60,6 +60,7 @@ def test_the_configuration_says_what_the_inventory_does_not(config: Path, tmp_pa
         2222,
         "staff",
         (Path("/k/one"), Path("/k/two")),
+        record=Path("/k/one"),
         host_key_alias="alias",
         identity_files=(tmp_path / ".ssh/staff_vm.example.org", tmp_path / "other"),
         identities_only=True,
@@ -87,6 +88,26 @@ def test_patterns_are_matched_against_what_ansible_gives_to_ssh(config: Path) ->
     text = "Host vm\n User name\nHost 192.0.2.7\n User address\n"
     assert route(config, text, ansible_host="192.0.2.7").user == "address"
     assert route(config, text).user == "name"
+
+
+def test_an_address_may_hold_user_and_port(config: Path) -> None:
+    for address, login in (
+        ("joe@127.0.0.1", "joe@127.0.0.1:22"),
+        ("ssh://joe@127.0.0.2:2222", "joe@127.0.0.2:2222"),
+        ("joe@ad.example@127.0.0.3", "joe@ad.example@127.0.0.3:22"),
+    ):
+        assert route(config, "", ansible_host=address).login == login
+
+
+def test_a_jump_host_is_named_as_ssh_names_it(config: Path) -> None:
+    text = "Host 10.0.0.*\n User staff\n ProxyJump joe@ad.example@jump:2222\n"
+    server = route(config, text, ansible_host="10.0.0.1")
+    assert [jump.login for jump in server.jumps] == ["joe@ad.example@jump:2222"]
+    config = config.with_name("tokens")
+    text = text.replace("joe@ad.example@jump:2222", "first-%p,%r@jump-%h")
+    server = route(config, text, ansible_host="10.0.0.1")
+    assert [jump.address for jump in server.jumps] == ["first-22", "jump-10.0.0.1"]
+    assert server.jumps[1].user == "staff"
 
 
 def test_arguments_win_over_the_file(config: Path) -> None:
@@ -162,6 +183,25 @@ def test_a_mistake_in_the_configuration_shows_the_line(
     ]
 
 
+def test_a_file_is_named_from_where_labctl_runs(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "course [1]").write_text("Host 10.0.0.7\n Port 7\n")
+    for address, port in (("10.0.0.1", 22), ("10.0.0.7", 7)):
+        words = {"ansible_host": address, "ansible_ssh_common_args": "-F 'course [1]'"}
+        assert route_to(Host("vm", words)).port == port
+    with pytest.raises(RequestError, match=r"Can't open user config file /.*/missing"):
+        route_to(Host("vm", {"ansible_ssh_common_args": "-F missing"}))
+    assert route_to(Host("vm", {"ansible_ssh_common_args": "-F none"})).port == 22
+
+
+@pytest.mark.parametrize("keyword", ["IdentityFile", "IdentityAgent", "UserKnownHostsFile"])
+def test_a_home_that_there_is_not_is_named(config: Path, keyword: str) -> None:
+    with pytest.raises(RequestError, match="nouserhere"):
+        route(config, f"{keyword} ~nouserhere/id")
+
+
 def test_a_missing_file_is_named(config: Path) -> None:
     with pytest.raises(RequestError, match="Can't open user config file"):
         route_to(vm(config))
@@ -233,6 +273,7 @@ _anywhere = st.one_of(
         ["Host *", "Host=*", 'Host "*"', "Host * !vm", "host j1", "Match all", "Match host 127.*"]
     ),
     st.sampled_from(["HostName %h.x", "HostName = j1", "CanonicalizeHostname yes", "# Host a", ""]),
+    st.sampled_from(["UserKnownHostsFile ~/k_%h", 'IdentityAgent "/a/%n"', "IdentityFile=/i/%h"]),
     st.sampled_from(["Include other", "Include %h"]),
 )
 
@@ -258,6 +299,28 @@ def test_what_ssh_is_asked_once_for_all_is_what_it_says_for_each(
                 ssh_config.settings(address, options)
         else:
             assert ssh_config.settings(address, options) == each
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "UserKnownHostsFile /k/%h",
+        "GlobalKnownHostsFile=/k/%k",
+        "IdentityAgent /k/%n",
+        "RevokedHostKeys /k/%h",
+    ],
+)
+def test_files_that_are_named_by_the_address_are_each_vms_own(config: Path, option: str) -> None:
+    for way in ("file", "argument"):
+        config = config.with_name(f"by-{way}")
+        config.write_text(option if way == "file" else "")
+        arguments = "" if way == "file" else f"-o '{option}'"
+        for address in ("10.0.0.1", "10.0.0.2"):
+            server = route_to(vm(config, ansible_host=address, arguments=arguments))
+            files = (*server.known_hosts, server.revoked_keys, Path(server.agent))
+            own = Path("/k") / address
+            # where ssh does not fill it in, nothing of another VM's may stand there
+            assert own in files or any(file and "%" in file.name for file in files), files
 
 
 def test_ssh_is_asked_once_for_all_vms_when_nothing_depends_on_the_address(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +140,12 @@ def test_a_server_that_sends_too_much_or_nonsense_is_cut_off(keys: Keys, mode: s
         assert time.monotonic() - started < 30
 
 
+def test_a_server_that_ends_it_in_words_that_are_no_text_is_a_fault_of_its_own(keys: Keys) -> None:
+    refused = pytest.raises(AgentFault, match="refused to start a program")
+    with ssh_server(keys.host, keys.client, "goodbye") as (port, _), refused:
+        start_agent(keys.target(port), Deadline.after(20))
+
+
 def test_a_server_that_closes_is_unreachable(keys: Keys) -> None:
     with ssh_server(keys.host, keys.client, "closed") as (port, _), pytest.raises(Unreachable):
         open_connection(keys.target(port), Deadline.after(5))
@@ -172,6 +181,15 @@ def test_a_bad_key_file_is_named(keys: Keys, content: str | None, message: str) 
     assert seen.auth_attempts == []
 
 
+def test_much_on_stderr_does_not_hold_up_the_rest(keys: Keys) -> None:
+    with ssh_server(keys.host, keys.client) as (port, _):
+        connection = open_connection(keys.target(port), Deadline.after(20))
+        command = "head -c 5000000 /dev/zero >&2; echo there"
+        stream = connection.execute(command, Deadline.after(20))
+        assert stream.read(100, Deadline.after(20)) == b"there\n"
+        connection.close()
+
+
 def test_no_thread_is_left_behind(keys: Keys) -> None:
     before = threading.active_count()
     with ssh_server(keys.host, keys.client) as (port, _):
@@ -180,3 +198,67 @@ def test_no_thread_is_left_behind(keys: Keys) -> None:
     while threading.active_count() > before and time.monotonic() < until:
         time.sleep(0.05)
     assert threading.active_count() <= before
+
+
+@contextmanager
+def deafened(port: int, deaf: threading.Event) -> Iterator[int]:
+    """The way to ``port``, on which nothing that the client sends is read once it is ``deaf``."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, ExitStack() as stack:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+        def forward(source: socket.socket, target: socket.socket, stop: threading.Event) -> None:
+            with suppress(OSError):
+                while not stop.is_set() and (data := source.recv(4096)):
+                    target.sendall(data)
+
+        def serve() -> None:
+            client, _ = listener.accept()
+            server = socket.create_connection(("127.0.0.1", port))
+            stack.callback(client.close)
+            stack.callback(server.close)
+            for args in ((client, server, deaf), (server, client, threading.Event())):
+                threading.Thread(target=forward, args=args, daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield int(listener.getsockname()[1])
+
+
+def test_a_server_that_stops_reading_meets_the_deadline(keys: Keys) -> None:
+    deaf = threading.Event()
+    with ssh_server(keys.host, keys.client) as (inner, _), deafened(inner, deaf) as port:
+        connection = open_connection(keys.target(port), Deadline.after(10))
+        connection._login.transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)  # type: ignore[attr-defined]
+        stream = connection.execute("cat", Deadline.after(10))
+        deaf.set()
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            stream.write(b"x" * (1 << 20), Deadline.after(1.5))
+        with pytest.raises(AgentFault):
+            stream.write(b"more", Deadline.after(10))
+        stream.close()
+        connection.close()
+        assert time.monotonic() - started < 6
+
+
+def test_closing_does_not_wait_for_a_server_that_does_not_read(keys: Keys) -> None:
+    deaf = threading.Event()
+    with ssh_server(keys.host, keys.client) as (inner, _), deafened(inner, deaf) as port:
+        connection = open_connection(keys.target(port), Deadline.after(10))
+        transport = connection._login.transport  # type: ignore[attr-defined]
+        transport.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+        stream = connection.execute("cat", Deadline.after(10))
+        deaf.set()
+
+        def send() -> None:
+            with suppress(EOFError):
+                for _ in range(100):
+                    transport.send_ignore(30000)
+
+        stuck = threading.Thread(target=send, daemon=True)
+        stuck.start()
+        time.sleep(0.5)
+        assert stuck.is_alive()
+        started = time.monotonic()
+        stream.close()
+        connection.close()
+        assert time.monotonic() - started < 5

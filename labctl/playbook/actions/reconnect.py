@@ -12,6 +12,7 @@ from labctl.errors import (
     DeadlineExceeded,
     HostError,
     HostKeyChanged,
+    HostKeyRevoked,
     HostKeyUnknown,
     PythonMissing,
 )
@@ -23,7 +24,7 @@ _ATTEMPT_SECONDS = 20.0
 #: Between two looks at a VM that reboots.
 _PAUSES = (1.0, 1.0, 2.0, 3.0)
 #: What more time does not mend.
-_FINAL = (HostKeyChanged, HostKeyUnknown, PythonMissing, Interrupted)
+_FINAL = (HostKeyChanged, HostKeyRevoked, HostKeyUnknown, PythonMissing, Interrupted)
 
 
 class _NotYet(Exception):

@@ -15,6 +15,7 @@ from typing import Any
 from labctl.errors import (
     AuthRefused,
     HostKeyChanged,
+    HostKeyRevoked,
     HostKeyUnknown,
     Place,
     PlaybookError,
@@ -30,11 +31,13 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _ORIGIN = re.compile(r"^Origin: (?P<path>.+?):(?P<line>\d+)(?::(?P<column>\d+))?$", re.MULTILINE)
 _CAUSES = (
     ("REMOTE HOST IDENTIFICATION HAS CHANGED", HostKeyChanged.cause),
+    ("REVOKED HOST KEY DETECTED", HostKeyRevoked.cause),
     ("Host key verification failed", HostKeyUnknown.cause),
     ("Permission denied", AuthRefused.cause),
 )
 _HINTS = {
     HostKeyChanged.cause: "was the VM reinstalled? Only then replace its line in known_hosts",
+    HostKeyRevoked.cause: "this key may be in others' hands: make the VM a new one",
     HostKeyUnknown.cause: "record its key in known_hosts, after comparing the fingerprint",
     AuthRefused.cause: "is your key in the login user's authorized_keys?",
     Unreachable.cause: "is the VM up, and does its firewall allow SSH?",
