@@ -67,15 +67,16 @@ def judge(
             continue
         wanted = list({one.key: one for requests in wanting.values() for one in requests}.values())
         if fetch is None:
-            for request in wanted:
+            wave = wanted
+            for request in wave:
                 evidence.add(request, Observed(not_recorded(request)))
-            continue
-        wave = _wave(wanted)
-        awaited = {one.key: settling[one.key] for one in wave if one.key in settling}
-        found = fetch_settled(wave, awaited, fetch, clock)
-        lost = Unobserved("agent-fault", "nothing came back for this observation")
-        for request in wave:
-            evidence.add(request, found.get(request.key) or Observed(lost))
+        else:
+            wave = _wave(wanted)
+            awaited = {one.key: settling[one.key] for one in wave if one.key in settling}
+            found = fetch_settled(wave, awaited, fetch, clock)
+            lost = Unobserved("agent-fault", "nothing came back for this observation")
+            for request in wave:
+                evidence.add(request, found.get(request.key) or Observed(lost))
         # who waits until others have looked has not been served yet
         fetched = {one.key for one in wave}
         waves.update(

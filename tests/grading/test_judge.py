@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import count
 from typing import Any
 
 import pytest
@@ -162,6 +163,18 @@ def test_checks_that_ask_without_end_are_stopped() -> None:
     source = Source()
     assert verdicts([endless], source) == {"a.endless": "error"}
     assert len(source.waves) == 12
+
+
+def test_nor_do_they_ask_a_stored_run_without_end() -> None:
+    @check("a.endless", question="1")
+    def endless(_vm: Target, see: See) -> Judgement:
+        """It takes no for an answer."""
+        for number in count():
+            see.attempt(directory(str(number)))
+        return passed()
+
+    (result,) = judge([endless], VM, Evidence())
+    assert "after 12 waves" in result.judgement.seen
 
 
 def test_one_check_that_asks_without_end_ends_no_other() -> None:
