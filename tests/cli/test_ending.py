@@ -113,6 +113,7 @@ def test_ctrl_c_ends_every_command_with_130_however_often_it_is_pressed(times: i
     assert (process.returncode, err.split()) == (130, [b"interrupted"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "args", [["hosts", "ping"], ["hosts", "trust"], ["services"], ["grade"], ["grade", "--watch"]]
 )

@@ -85,6 +85,7 @@ def test_compare_says_whose_points_changed_and_by_which_checks(capsys: pytest.Ca
     assert "1 VM with nothing changed" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_the_plots_are_pictures_and_the_words_of_an_svg_are_text(tmp_path: Path) -> None:
     png, svg = tmp_path / "class.png", tmp_path / "class.svg"

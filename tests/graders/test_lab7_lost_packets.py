@@ -100,6 +100,7 @@ class Lossy(World):
         return Replies((*seen.replies[:came], *missing), 20.0)
 
 
+@pytest.mark.slow
 def test_no_loss_of_packets_makes_a_right_vm_fail() -> None:
     verdicts = set()
     for seed in range(150):

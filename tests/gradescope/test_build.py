@@ -127,6 +127,7 @@ def test_the_first_receipt_that_counts_is_named_as_a_time(tmp_path: Path, invent
     assert "is no time: write it as" in str(built(tmp_path, inventory, "--not-before", "now", status=2))
 
 
+@pytest.mark.slow
 def test_no_key_that_staff_log_in_with_is_in_a_live_zip(tmp_path: Path, inventory: Path) -> None:
     """Nor a copy of it, nor the one of a host that is no student's."""
     staff, copy = tmp_path / "staff", tmp_path / "copy"

@@ -49,6 +49,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(
     document=st.dictionaries(st.text(), VALUES) | st.lists(VALUES), indent=st.sampled_from([None, 2, "\t"])
 )

@@ -278,6 +278,7 @@ def test_accounts_that_are_as_they_should_be_cost_no_process() -> None:
     assert run_module("group", {"name": "nobody-here"}, check=True)["changed"]
 
 
+@pytest.mark.slow
 def test_waiting_for_ports_and_paths(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

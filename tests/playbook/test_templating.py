@@ -129,6 +129,7 @@ def test_what_cannot_be_rendered_is_an_error_at_its_place(text: str) -> None:
     assert (caught.value.place.line, caught.value.place.column) == (3, 9)
 
 
+@pytest.mark.slow
 @given(st.text())
 def test_text_from_a_vm_is_never_a_template(said: str) -> None:
     for hostile in (said, "{{ " + said + " }}", "{% set x = 1 %}" + said, "{{ secret }}"):

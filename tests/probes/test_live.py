@@ -172,6 +172,7 @@ def looked(agent: Agent, ports: Sequence[int], port_of_vm: int) -> set[str]:
     return threads
 
 
+@pytest.mark.slow
 def test_one_thread_looks_from_outside_while_that_is_quick_and_many_when_it_waits(agent: Agent) -> None:
     def quick(client: socket.socket) -> None:
         client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
