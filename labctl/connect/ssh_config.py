@@ -45,8 +45,8 @@ _SECONDS = 20.0
 _MOST_INCLUDES = 16
 #: ssh refuses a ProxyJump to the very host.
 _CONDITIONAL = {"canonicalizehostname", "match", "proxyjump"}
-#: Where ``ssh -G`` leaves %h and the like as they are written.
-_AS_WRITTEN = {"identityfile", "proxycommand"}
+#: In these ``ssh -G`` has filled in %h and the like. ControlPath, which often has them, is nothing to us.
+_FILLED_IN = _HONOURED - {"identityfile", "proxycommand"}
 #: Stands for every address where they are all treated alike; a name that nobody has.
 _ANY = "every-vm.invalid"
 #: What ends an option's name.
@@ -169,7 +169,7 @@ def _holds(keyword: str, rest: str, folder: Path, depth: int) -> bool:
 
 def _depends(option: str) -> bool:
     """Whether what ssh says of this option may hold a part of the address."""
-    return "%" in option and _KEYWORD.split(option.strip(), maxsplit=1)[0].lower() not in _AS_WRITTEN
+    return "%" in option and _KEYWORD.split(option.strip(), maxsplit=1)[0].lower() in _FILLED_IN
 
 
 @lru_cache(maxsize=4096)

@@ -334,7 +334,7 @@ def test_ssh_is_asked_once_for_all_vms_when_nothing_depends_on_the_address(
         return original(argv, **options)  # type: ignore[call-overload]
 
     monkeypatch.setattr(ssh_config.subprocess, "run", counted)
-    config.write_text("User staff\nHost *\n Port 2222\n")
+    config.write_text("User staff\nHost *\n Port 2222\n ControlPath /run/%r@%h:%p\n IdentityFile /k/%u\n")
     servers = [route_to(vm(config, ansible_host=f"10.0.0.{number}")) for number in range(1, 21)]
     assert len(asked) == 1
     assert {(one.user, one.port) for one in servers} == {("staff", 2222)}
