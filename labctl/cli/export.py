@@ -71,11 +71,6 @@ def export(
     document = run_of(store, store.find(run), vm, setting.inventory, evidence=form.evidence)
     if form.grades and not partial:
         _check_whole(document)
-    for host in document["hosts"]:
-        other = _other_student(setting.inventory, host)
-        if other:
-            told = f"{host['host']} was graded for {other}, and the inventory has another student there now"
-            click.echo(f"{plain(told, multiline=False)}: written without a student", err=True)
     missing = [host["host"] for host in document["hosts"] if host["score"] is None]
     if form.each:
         written = _write_each(document, form, output, single=vm is not None)
@@ -107,9 +102,9 @@ def _check_whole(document: Mapping[str, Any]) -> None:
 
 def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evidence: bool) -> dict[str, Any]:
     """The document that formats render: every VM of the run, in its order, with student and, where it is
-    wanted, evidence, and their statistics."""
+    wanted, evidence, and their statistics. Tells of a VM that is another student's by now, which has none."""
     from labctl.documents import nearest
-    from labctl.grading import lost_document
+    from labctl.grading import handed_over, lost_document
     from labctl.grading.statistics import statistics
 
     about = store.about(run)
@@ -130,19 +125,16 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
             if seen is not None:
                 row["evidence"] = seen
         # of the run's VMs alone: what is wrong with another in the inventory is not this run's matter
-        student = student_of(inventory.hosts[name]) if name in inventory.hosts else {}
-        if student and not _other_student(inventory, row):
+        owner = inventory.hosts.get(name)
+        other = handed_over(owner, row) if owner else ""
+        student = student_of(owner) if owner else {}
+        if other:
+            told = f"{name} was graded for {other}, and the inventory has another student there now"
+            click.echo(f"{plain(told, multiline=False)}: written without a student", err=True)
+        elif student:
             row["student"] = student
         hosts.append(row)
     return {"schema": 1, **about, "hosts": hosts, "statistics": statistics(hosts)}
-
-
-def _other_student(inventory: Inventory, document: Mapping[str, Any]) -> str:
-    """For whom a VM was graded that is another student's now; "" when it is not."""
-    from labctl.grading import handed_over
-
-    host = inventory.hosts.get(document["host"])
-    return handed_over(host, document) if host else ""
 
 
 def student_of(host: Host) -> dict[str, str]:

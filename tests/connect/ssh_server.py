@@ -10,7 +10,7 @@ import subprocess
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,9 @@ class Seen:
     auth_attempts: list[str] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
 
+
+#: How it shows that the client has gone, which a client may do at any moment.
+GONE = (OSError, EOFError, paramiko.SSHException)
 
 #: What a server does once it is logged in to; the others do not get that far.
 AFTER_LOGIN = ("mute", "torrent", "window", "errors", "bomb", "frame", "escapes", "unanswered", "goodbye")
@@ -90,7 +93,7 @@ def _misuse(channel: paramiko.Channel, _command: bytes, mode: str) -> None:
             channel.transport._send_user_message(message)
         if mode != "mute":
             channel.sendall(_marker_of(channel) + _frame(mode))
-    except (OSError, EOFError, paramiko.SSHException):
+    except GONE:
         pass
 
 
@@ -141,13 +144,15 @@ def _run(channel: paramiko.Channel, command: bytes, _mode: str) -> None:
         try:
             while data := channel.recv(1 << 16):
                 process.stdin.write(data)
-        except OSError:
+        except GONE:
             pass
         process.stdin.close()
 
     def drain() -> None:
-        while data := process.stderr.read(1 << 16):
-            channel.sendall_stderr(data)
+        # the client may have read what it wanted, and gone: its own matter
+        with suppress(*GONE):
+            while data := process.stderr.read(1 << 16):
+                channel.sendall_stderr(data)
 
     threads = [threading.Thread(target=feed, daemon=True), threading.Thread(target=drain, daemon=True)]
     for thread in threads:
@@ -155,14 +160,14 @@ def _run(channel: paramiko.Channel, command: bytes, _mode: str) -> None:
     try:
         while data := process.stdout.read(1 << 16):
             channel.sendall(data)
-    except OSError:
+    except GONE:
         pass
     status = process.wait()
     threads[1].join(2)
     try:
         channel.send_exit_status(status)
         channel.close()
-    except (OSError, EOFError, paramiko.SSHException):
+    except GONE:
         pass
     process.stdout.close()
     process.stderr.close()

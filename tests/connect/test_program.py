@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -77,21 +77,20 @@ def one_sided(port: int, let_on: threading.Event) -> Iterator[int]:
 
         def out(client: socket.socket, server: socket.socket) -> None:
             sent = b""
-            while data := client.recv(1 << 16):
-                sent += data
-                if is_newkeys(sent):
-                    encrypted.set()
-                server.sendall(data)
-            server.shutdown(socket.SHUT_WR)
+            with suppress(OSError):  # either has closed
+                while data := client.recv(1 << 16):
+                    sent += data
+                    if is_newkeys(sent):
+                        encrypted.set()
+                    server.sendall(data)
+                server.shutdown(socket.SHUT_WR)
 
         def back(client: socket.socket, server: socket.socket) -> None:
-            while data := server.recv(1 << 16):
-                if encrypted.is_set():
-                    let_on.wait(20)
-                try:
+            with suppress(OSError):
+                while data := server.recv(1 << 16):
+                    if encrypted.is_set():
+                        let_on.wait(20)
                     client.sendall(data)
-                except OSError:
-                    return  # it has closed
 
         def serve() -> None:
             client, _ = listener.accept()
