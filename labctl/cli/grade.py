@@ -130,6 +130,7 @@ def grade(
         if resume or run_name
         else new_run(setting, new, vms, limit, database)
     )
+    run.whole = as_json or output is not None
     asked = run.asked
     lab = load_lab(setting.course.graders / asked.lab)
     answers = _answers(setting, lab, run, asked.answers) if asked.answers else None

@@ -38,7 +38,7 @@ class Asked:
 class GradingRun:
     """``hosts`` are to be graded now. ``kept``: their results are, which those of this machine alone are not.
 
-    ``store`` is open once the run has begun.
+    ``store`` is open once the run has begun. ``whole``: its document is to hold what was seen.
     """
 
     name: str
@@ -50,12 +50,15 @@ class GradingRun:
     store: Store | None = None
     resumes: bool = False
     continues: bool = False
+    whole: bool = False
 
     @property
     def book(self) -> Book | None:
         from labctl.grading import Book
 
-        return Book(self.store, self.name, once=self.resumes) if self.store else None
+        if self.store is None:
+            return None
+        return Book(self.store, self.name, once=self.resumes, whole=self.whole)
 
     def begin(self, setting: Setting, lab: Lab, keep: str | None) -> None:
         """Write down that it begins, or goes on."""
@@ -111,7 +114,7 @@ class GradingRun:
         for name in self.store.about(self.name)["hosts"]:
             if name in kept:
                 now = documents.get(name, {})
-                seen = now.get("evidence") or self.store.evidence(kept[name])
+                seen = (now.get("evidence") or self.store.evidence(kept[name])) if self.whole else None
                 told.append({**kept[name].document, **({"evidence": seen} if seen else {})})
             elif name in documents:
                 told.append(documents[name])

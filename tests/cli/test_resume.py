@@ -255,6 +255,22 @@ def test_a_vm_that_another_has_graded_in_the_meantime_is_left_alone(course: Cour
     store.close()
 
 
+def test_what_was_seen_stays_in_memory_only_for_whoever_writes_it_out(course: Course) -> None:
+    store = _broken_off(course, "vm0")
+    (row,) = store.runs()
+    host = Host("vm1", {"ansible_connection": "local"})
+    plan = plan_for(load_lab(course.root / "graders" / "tiny"))
+    for whole in (False, True):
+        book = Book(store, row.run, whole=whole)
+        found, _ = grade_hosts([host], plan, StaffLink(None), Silent(), forks=1, book=book)
+        assert ("evidence" in found["vm1"]) == whole
+        kept = next(one for one in store.kept(row.run) if one.host == "vm1")
+        seen = store.evidence(kept)
+        assert seen
+        assert seen["observations"]
+    store.close()
+
+
 def test_the_events_are_one_json_object_a_line(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
     course.inventory({"vm0": "ansible_connection: local", "gone": "ansible_host: 127.0.0.1, ansible_port: 1"})
     course.there("vm0")
