@@ -47,6 +47,13 @@ class Seq(list[Any]):
         return self._places[index] if 0 <= index < len(self._places) else self.place
 
 
+def unplaced(value: Any) -> Any:
+    """The same in plain dicts and lists."""
+    if isinstance(value, dict):
+        return {key: unplaced(item) for key, item in value.items()}
+    return [unplaced(item) for item in value] if isinstance(value, list) else value
+
+
 def stands_twice(built: Map, key: Any, place: Place, error: type[RequestError]) -> RequestError:
     """The error for a key that ``built`` has already."""
     first = built.key_at(key).line

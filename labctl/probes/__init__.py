@@ -6,7 +6,7 @@ Nothing here judges. A request made here is carried out by :class:`Observer`; a 
 
 from labctl.probes.bind import Bind, zone_check
 from labctl.probes.crash import CrashReport, WorkerGroup, crash_experiment
-from labctl.probes.decoding import Malformed, decode, encode
+from labctl.probes.decoding import Checked, Malformed, decode, encode
 from labctl.probes.dns import DnsAnswer, Record, current_key, dns_query
 from labctl.probes.haproxy import (
     Candidate,
@@ -48,7 +48,7 @@ from labctl.probes.system import (
 from labctl.probes.zone_lines import read_records, record_type
 
 __all__ = [
-    "Addresses", "Bind", "Candidate", "CrashReport", "Directory", "DnsAnswer", "File", "Firewall",
+    "Addresses", "Bind", "Candidate", "Checked", "CrashReport", "Directory", "DnsAnswer", "File", "Firewall",
     "Haproxy", "Malformed", "Mount", "Mounts", "Observed", "Observer", "Package", "Packages", "Probe",
     "Proxy", "Record", "Replies", "Reply", "Request", "Resolvers", "Section", "Server", "ServerState",
     "Settled", "ShareTrial", "Shot", "ShotReplies", "ShotReply",

@@ -6,10 +6,13 @@ is wrong, the only exception is :class:`Malformed`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import cattrs
+from cattrs.gen import make_dict_structure_fn
 
 T = TypeVar("T")
 
@@ -20,6 +23,15 @@ MAX_TEXT = 512 * 1024
 
 class Malformed(ValueError):
     """The data does not have the shape that the probe's observation has."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """In an ``Annotated`` type: what a value goes through before it is taken. ``check`` gives it back, or
+    another, or raises ``ValueError``.
+    """
+
+    check: Callable[[Any], Any]
 
 
 def decode(shape: type[T], data: Any) -> T:
@@ -47,6 +59,10 @@ def _converter() -> cattrs.Converter:
     # cattrs makes a tuple of a string's letters and of a mapping's keys: lists only
     converter.register_structure_hook_factory(
         lambda kind: getattr(kind, "__origin__", None) is tuple, lambda kind: _tuple_hook(converter, kind)
+    )
+    converter.register_structure_hook_factory(is_dataclass, lambda kind: _dataclass_hook(converter, kind))
+    converter.register_structure_hook_factory(
+        lambda kind: bool(_checks(kind)), lambda kind: _checked_hook(converter, kind)
     )
     converter.register_unstructure_hook_factory(
         lambda kind: getattr(kind, "__origin__", None) is tuple,
@@ -78,6 +94,26 @@ def _tuple_hook(converter: cattrs.Converter, kind: Any) -> Any:
         return tuple(hook(item, inner) for item in value)
 
     return structure
+
+
+def _dataclass_hook(converter: cattrs.Converter, kind: Any) -> Any:
+    # cattrs, which resolves those that are texts, would leave out what is Annotated
+    hints = get_type_hints(kind, include_extras=True)
+    for one in fields(kind):
+        one.type = hints[one.name]
+    return make_dict_structure_fn(
+        kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
+    )
+
+
+def _checks(kind: Any) -> list[Checked]:
+    return [one for one in getattr(kind, "__metadata__", ()) if isinstance(one, Checked)]
+
+
+def _checked_hook(converter: cattrs.Converter, kind: Any) -> Any:
+    inner, (checked,) = kind.__origin__, _checks(kind)
+    hook = converter.get_structure_hook(inner)
+    return lambda value, _: hook(checked.check(value), inner)
 
 
 def _list_hook(converter: cattrs.Converter, kind: Any) -> Any:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import event, given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
 from rubrics import rubric_for
 
 from labctl.errors import CourseError
-from labctl.grading import Check, Judgement, Lab, See, Target, check, load_rubric, passed
+from labctl.grading import Check, Judgement, Lab, Rubric, See, Target, check, load_rubric, passed
+from labctl.probes import Malformed, decode
 
 GOOD = """\
 title: A lab
@@ -161,3 +168,42 @@ def test_a_lab_that_makes_no_sense_is_refused(checks: tuple[Check, ...], message
     rubric = rubric_for({one.id: 1 for one in checks}, {"1a": "a", "2a": "b"})
     with pytest.raises(CourseError, match=message):
         Lab.of("test", rubric, checks)
+
+
+VALUES: list[Any] = [
+    "", " ", "two  blanks", "a\nline", "text", "1", "word", "(", "1a", "1A", None, True, [], ["x"], [1], {},
+    {"x": 1}, 0, 1, 2, 2.5, 0.505, -1, 1e9, float("nan"), float("inf"), {"points": 1},
+    {"points": 2, "parts": {"x": 1, "y": 1}},
+]  # fmt: skip
+KEYS = ("parts", "unless", "secret", "by_staff", "other", "do", "answer")
+PYDANTIC = TypeAdapter(Rubric)
+
+
+def places(document: Any) -> list[tuple[Any, Any]]:
+    """Every mapping and list in a document, with each of its keys or indexes."""
+    if not isinstance(document, dict | list):
+        return []
+    keys = list(document) if isinstance(document, dict) else list(range(len(document)))
+    return [(document, key) for key in keys] + [pair for key in keys for pair in places(document[key])]
+
+
+@given(st.data())
+def test_a_rubric_that_is_taken_at_once_is_read_as_pydantic_reads_it(data: st.DataObject) -> None:
+    document = copy.deepcopy(yaml.safe_load(GOOD))
+    for _ in range(data.draw(st.integers(0, 2))):
+        holder, key = data.draw(st.sampled_from(places(document)))
+        change = data.draw(st.sampled_from(["put", "leave out", "add"]))
+        value = copy.deepcopy(data.draw(st.sampled_from(VALUES)))
+        if change == "leave out":
+            del holder[key]
+        elif change == "add" and isinstance(holder, dict):
+            holder[data.draw(st.sampled_from(KEYS))] = value
+        else:
+            holder[key] = value
+    try:
+        taken = decode(Rubric, document)
+    except Malformed:
+        event("left to pydantic")
+        return
+    event("taken")
+    assert PYDANTIC.validate_python(document) == taken
