@@ -9,7 +9,6 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +16,11 @@ from pathlib import Path
 
 import pytest
 from containers import Containers, containers
+from one_file import put_on
 from vms import LABCTL, environment, image_or_skip
 
 from labctl.sandbox.releases import JAMMY
 
-ROOT = Path(__file__).parent.parent.parent
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 
 
@@ -151,11 +150,7 @@ def bare(request: pytest.FixtureRequest) -> Containers:
 
 
 def test_one_file_grades_a_bare_machine(bare: Containers, tmp_path: Path) -> None:
-    target = tmp_path / "labctl.pyz"
-    build = [sys.executable, str(ROOT / "scripts" / "pyz" / "build.py"), "-o", str(target)]
-    subprocess.run(build, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
-    copy = [*bare.box.ssh_argv("student1", batch=True), "cat > labctl.pyz"]
-    subprocess.run(copy, input=target.read_bytes(), check=True, timeout=60)
+    put_on(bare.box, "student1", tmp_path)
     assert bare.run("python3 -c 'import click' 2>&1 || true").endswith("No module named 'click'\n")
     document = json.loads(bare.run("python3 labctl.pyz grade --no-disrupt --json; [ $? = 1 ]"))
     (host,) = document["hosts"]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from one_file import put_on
 from vms import NAME, STAFF, STUDENT, Machines, image_or_skip
 
 from labctl.sandbox import Sandbox
@@ -27,7 +30,7 @@ def ubuntu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         box.down()
 
 
-def test_the_lab_set_up_by_staff_scores_everything(ubuntu: Machines) -> None:
+def test_the_lab_set_up_by_staff_scores_everything(ubuntu: Machines, tmp_path: Path) -> None:
     inventory = ("-i", str(ubuntu.box.inventory_path))
     bare = ubuntu.grade("--no-disrupt", *inventory, expected=1)
     assert (bare["status"], bare["score"]) == ("graded", 0)
@@ -37,3 +40,9 @@ def test_the_lab_set_up_by_staff_scores_everything(ubuntu: Machines) -> None:
     host = ubuntu.grade(*inventory, expected=0)
     assert host["score"] == host["max_score"]
     assert host["restored"] is True
+    # and what the student sees there, with the VM's own Python
+    put_on(ubuntu.box, STUDENT, tmp_path)
+    (own,) = json.loads(ubuntu.run("python3 labctl.pyz grade --json").stdout)["hosts"]
+    assert {check["verdict"] for check in own["checks"]} == {"pass"}
+    assert own["score"] == own["max_score"] > 50
+    assert own["restored"] is True

@@ -60,11 +60,15 @@ mkdir -p "$stage/bin" "$stage/modules" "$stage/proc" "$stage/sys" "$stage/dev" "
 cp "$root/tmp/kernel/bin/busybox" "$stage/bin/busybox"
 install -m 755 "$root/usr/share/labctl/init" "$stage/init"
 for module in virtio_pci virtio_blk virtio_net ext4 qemu_fw_cfg; do
+    # some are built into Ubuntu's kernel
+    grep -q "/$module[.]ko" "$root/usr/lib/modules/$version/modules.builtin" && continue
     chroot "$root" modprobe --set-version "$version" --show-depends "$module"
-done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | awk '!seen[$0]++' | while read -r path; do
+done >"$stage/depends"
+sed -n 's/^insmod \([^ ]*\).*/\1/p' "$stage/depends" | awk '!seen[$0]++' | while read -r path; do
     cp "$root/$path" "$stage/modules/" && echo "${path##*/}"
 done >"$stage/modules/order.new"
 mv "$stage/modules/order.new" "$stage/modules/order"
+rm "$stage/depends"
 # Not compressed: unpacking costs an emulated CPU more than copying
 (cd "$stage" && find . | sort | ./bin/busybox cpio -o -H newc 2>/dev/null) >"$LABCTL_INITRD"
 rm -rf "$stage" "$root/tmp/kernel"

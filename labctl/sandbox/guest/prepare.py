@@ -106,6 +106,7 @@ modprobe@configfs.service modprobe@drm.service modprobe@fuse.service modprobe@ef
 modprobe@dm_mod.service modprobe@loop.service systemd-remount-fs.service
 serial-getty@ttyS0.service serial-getty@ttyS1.service systemd-update-utmp.service
 systemd-update-utmp-runlevel.service systemd-hwdb-update.service systemd-machine-id-commit.service
+motd-news.timer
 """
 
 # Run at every daemon-reload, and a package's installation reloads several times; fstab's stays
