@@ -184,7 +184,12 @@ def test_known_hosts_brackets_only_other_ports() -> None:
     )
 
 
+def _no_image(*_: object) -> None:
+    raise SandboxError("no image here")
+
+
 def test_a_sandbox_runs_one_release(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.sandbox.box.image.ensure", _no_image)
     monkeypatch.setenv("LABCTL_SANDBOX", "none")
     box = Sandbox.open()
     box.directory.mkdir(parents=True)
@@ -217,7 +222,7 @@ def test_up_asks_for_the_release_of_the_sandbox(home: Path, monkeypatch: pytest.
 
     def ensure(_: object, release: releases.Release) -> None:
         asked.append(release.name)
-        raise SandboxError("no image here")
+        _no_image()
 
     monkeypatch.setattr("labctl.sandbox.box.image.ensure", ensure)
     for wanted in (None, "jammy"):
