@@ -40,7 +40,7 @@ def test_the_lab_set_up_by_staff_scores_everything(ubuntu: Machines, tmp_path: P
     assert host["restored"] is True
     # and what the student sees there, with the VM's own Python
     put_on(ubuntu.box, STUDENT, tmp_path)
-    (own,) = json.loads(ubuntu.run("python3 labctl.pyz grade --json").stdout)["hosts"]
+    (own,) = json.loads(ubuntu.run("python3 labctl.pyz grade --json", timeout=300).stdout)["hosts"]
     assert {check["verdict"] for check in own["checks"]} == {"pass"}
     assert own["score"] == own["max_score"] > 50
     assert own["restored"] is True
