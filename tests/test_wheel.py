@@ -37,6 +37,7 @@ def test_an_installed_wheel_finds_its_course(tmp_path: Path) -> None:
     assert "nfs-common" in (playbooks / "vars" / "packages.yml").read_text()
     guest = next(home.rglob("labctl/sandbox/guest"))
     assert {path.name for path in guest.iterdir()} >= {"init", "customize.sh", "prepare.py"}
+    assert "PGP PUBLIC KEY" in (guest.parent / "keys" / "ubuntu-archive-2018.asc").read_text()
 
 
 FIND = "from labctl.cli.course import find_course; print(find_course().playbooks)"

@@ -8,11 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from labctl.sandbox import Finished, Sandbox
+from labctl.sandbox import Finished, Sandbox, image, paths, sources
+from labctl.sandbox.releases import Release
 
 #: Another name lets a second session run beside the first; workers of one session have one each.
 NAME = os.environ.get("LABCTL_TEST_SANDBOX", "test") + os.environ.get("PYTEST_XDIST_WORKER", "").replace(
@@ -43,6 +45,21 @@ def labctl(
         timeout=timeout,
         check=False,
     )
+
+
+def image_or_skip(release: Release, directory: Path) -> None:
+    """Skips the test when the release's image has still to be built and its archive cannot be reached.
+
+    Asked as the build would ask, by apt; the small file goes to ``directory``.
+    """
+    if image.find(paths.cache_dir(), release):
+        return
+    url = f"{sources.mirrors(release)[release.name]}/dists/{release.name}/Release.gpg"
+    options = ["-o", "Acquire::http::Timeout=10", "-o", "Acquire::Retries=1"]
+    argv = ["/usr/lib/apt/apt-helper", *options, "download-file", url, str(directory / "Release.gpg")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"no image of {release.label}, and {url} cannot be reached: {done.stderr.strip()}")
 
 
 def lost(document: str) -> str:

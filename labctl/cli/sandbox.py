@@ -39,10 +39,15 @@ def sandbox() -> None:
     help="qemu: real VMs, for everything (default); nspawn: containers with a real systemd that boot in a "
     "second, as root only, without NFS, and with snapshots of the disk alone.",
 )
-def up(students: int | None, driver: str | None) -> None:
+@click.option(
+    "--release",
+    type=click.Choice(["bookworm", "jammy"]),
+    help="What all of its VMs run: bookworm is Debian 12 (default), jammy is Ubuntu 22.04.",
+)
+def up(students: int | None, driver: str | None, release: str | None) -> None:
     """Bring the VMs up; those that run are left alone."""
     box = _box()
-    inventory = box.up(students, _say, driver=driver)
+    inventory = box.up(students, _say, driver=driver, release=release)
     click.echo(f"sandbox {box.name!r} is up; inventory: {inventory}", err=True)
 
 
@@ -83,6 +88,7 @@ def _document(now: Status) -> dict[str, Any]:
         "sandbox": now.name,
         "up": now.up,
         "accel": now.accel,
+        "release": now.release,
         "inventory": inventory,
         "vms": vms,
     }

@@ -19,6 +19,7 @@ from labctl.sandbox.booting import AT_ONCE, booted
 from labctl.sandbox.inotify import make_room
 from labctl.sandbox.progress import Progress, Reporter, Steps, silent
 from labctl.sandbox.qmp import Qmp, snapshot_names
+from labctl.sandbox.releases import DEFAULT, Release, named
 from labctl.sandbox.ssh import Finished
 from labctl.sandbox.state import State, Vm
 
@@ -51,13 +52,14 @@ class VmStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """The sandbox as seen now; without one ``vms`` and ``accel`` (``kvm`` or ``tcg``) are empty."""
+    """The sandbox as seen now; without one ``vms``, ``accel`` (``kvm`` or ``tcg``), ``release`` are empty."""
 
     name: str
     up: bool
     accel: str
     inventory: Path | None
     vms: tuple[VmStatus, ...]
+    release: str = ""
 
 
 class _ShutOut(SandboxError):
@@ -85,13 +87,19 @@ class Sandbox:
     # -- up and down ---------------------------------------------------------------------------
 
     def up(
-        self, students: int | None = None, progress: Reporter = silent, *, driver: str | None = None
+        self,
+        students: int | None = None,
+        progress: Reporter = silent,
+        *,
+        driver: str | None = None,
+        release: str | None = None,
     ) -> Path:
         """Bring up ``staff2`` and ``student1`` .. ``studentN``; returns the inventory's path.
 
         VMs that run are left alone, those beyond ``students`` too; missing ones are added, crashed and
         half-made ones made anew. Without ``students``: as many as there are, else 1. ``driver`` is ``qemu``
-        (the default) or ``nspawn``, containers: fast, but they need root and have no kernel of their own.
+        (the default) or ``nspawn``, containers: fast, but they need root and have no kernel of their own;
+        ``release`` what all of them run, ``bookworm`` (the default) or ``jammy``.
         A VM that does not let us in within ``BOOT_SECONDS`` is made anew, once; then SandboxError, with the
         end of the console and what its network looks like.
         """
@@ -99,26 +107,26 @@ class Sandbox:
             nspawn.check_usable()
         if students is not None:
             network.vm_names(students)
+        if release is not None:
+            named(release)
         with state.locked(self.directory):
             try:
                 try:
-                    return self._up(students, progress, driver)
+                    return self._up(students, progress, driver, release)
                 except _ShutOut as why:
                     progress(Progress("sandbox", f"{AGAIN}: {why.message}", BOOT_SECONDS, 0, 1))
-                    return self._up(students, progress, driver)
+                    return self._up(students, progress, driver, release)
             except BaseException:
                 # keep what runs; drop what would only look like a sandbox
                 if state.load(self.directory) is None:
                     self._remove()
                 raise
 
-    def _up(self, students: int | None, progress: Reporter, driver: str | None) -> Path:
+    def _up(self, students: int | None, progress: Reporter, driver: str | None, release: str | None) -> Path:
         known = state.load(self.directory)
-        if known is not None and driver is not None and driver != known.driver:
-            raise SandboxError(
-                f"sandbox {self.name!r} is up with driver {known.driver}",
-                hint="labctl sandbox down first, or another name in LABCTL_SANDBOX",
-            )
+        if known is not None:
+            known.check_made_with(driver=driver, release=release)
+        system = named(known.release if known is not None else release or DEFAULT.name)
         count = students or max(1, len(known.vms) - 1 if known else 1)
         wanted = network.vm_names(count)
         whole = known is not None and all(
@@ -129,11 +137,11 @@ class Sandbox:
             return inventory.write(self.directory, known)
         # Wanted, or there before and crashed: a VM is only ever dropped by down
         names = tuple(dict.fromkeys((*wanted, *(known.vms if known else ()))))
-        base = image.ensure(progress)
+        base = image.ensure(progress, system)
         steps = Steps("sandbox", 2 + len(names), progress)
         if known is None:
             self._remove_contents()
-            known = self._create(base, driver or "qemu")
+            known = self._create(base, driver or "qemu", system)
         else:
             for stray in set(vm.existing(self.directory)) - set(known.vms):
                 vm.remove(self.directory, stray)
@@ -153,7 +161,7 @@ class Sandbox:
             )
         return self._boot(known, names, base, steps)
 
-    def _create(self, base: image.Image, driver: str) -> State:
+    def _create(self, base: image.Image, driver: str, release: Release) -> State:
         """Fresh keys and names; nothing runs yet."""
         private, public = seed.make_key(f"labctl-sandbox-{self.name}")
         key = self.directory / ssh.KEY
@@ -161,7 +169,8 @@ class Sandbox:
         key.write_text(private, encoding="ascii")
         (self.directory / f"{ssh.KEY}.pub").write_text(public + "\n", encoding="ascii")
         word = "".join(secrets.choice(_SYLLABLES) for _ in range(4))
-        return State(self.name, network.new_multicast(), word, base.digest, "tcg", driver=driver)
+        group = network.new_multicast()
+        return State(self.name, group, word, base.digest, "tcg", driver=driver, release=release.name)
 
     def _boot(self, known: State, names: tuple[str, ...], base: image.Image, steps: Steps) -> Path:
         boot = vm.Boot(self.name, self.directory, base, known.accel, known.multicast)
@@ -304,7 +313,8 @@ class Sandbox:
             for one in sorted(known.vms.values(), key=lambda one: network.number(one.name))
         )
         up = bool(vms) and all(one.state == "running" for one in vms)
-        return Status(self.name, up, known.accel, self.inventory_path if up else None, vms)
+        where = self.inventory_path if up else None
+        return Status(self.name, up, known.accel, where, vms, known.release)
 
     def _state_of(self, one: Vm) -> str:
         if not state.runs(self.directory, one):

@@ -1,5 +1,7 @@
 """The VMs' common disk, kernel and first boot stage: built once per recipe, kept in the user's cache.
 
+One image of each release is kept, and only that is built which somebody asks for.
+
 Built beside its final place and renamed into it, so a directory with the right name is a whole image.
 """
 
@@ -19,11 +21,13 @@ from pathlib import Path
 from labctl.errors import SandboxError
 from labctl.sandbox import paths, sources
 from labctl.sandbox.progress import Reporter, Steps, silent
+from labctl.sandbox.releases import DEFAULT, Release
 
 GUEST = Path(__file__).parent / "guest"
 PARTS = ("customize.sh", "init", "prepare.py")
+UPLOADED = ("init", "prepare.py")
+SOURCES = "build.sources"
 VERSION = "1"
-SUITE = "bookworm"
 # The file system; the file is sparse and takes what is used, about 350 MB
 DISK_SIZE = "3G"
 
@@ -40,8 +44,8 @@ EXCLUDED = ("doc", "man", "info", "locale", "lintian")
 # mmdebstrap's (I:) and customize.sh's (labctl:) own words -> what to tell the user; in this order
 _STAGES = (
     ("I: running apt-get update", "reading package lists"),
-    ("I: downloading packages", "downloading Debian"),
-    ("I: extracting archives", "unpacking Debian"),
+    ("I: downloading packages", "downloading {label}"),
+    ("I: extracting archives", "unpacking {label}"),
     ("I: installing essential packages", "installing the base system"),
     ("I: installing remaining packages", "installing systemd, SSH, Python, ufw"),
     ("labctl: fetching", "fetching the kernel and the labs' packages"),
@@ -77,34 +81,44 @@ class Image:
     initrd: Path
 
 
-def digest() -> str:
+def digest(release: Release = DEFAULT) -> str:
     """Twelve hex digits that change when anything the image is made from changes."""
     recipe = hashlib.sha256()
-    for text in (VERSION, SUITE, DISK_SIZE, INSTALLED, CACHED, *EXCLUDED):
+    own = (release.guest_sources, release.kernel, _kernel_files(release))
+    for text in (VERSION, release.name, *own, DISK_SIZE, INSTALLED, CACHED, *EXCLUDED):
         recipe.update(text.encode() + b"\0")
     for part in PARTS:
         recipe.update((GUEST / part).read_bytes() + b"\0")
     return recipe.hexdigest()[:12]
 
 
-def find(cache: Path, wanted: str | None = None) -> Image | None:
+def _kernel_files(release: Release) -> str:
+    return "\n".join(" ".join(words) for words in release.kernel_files)
+
+
+def directory_name(release: Release, digest: str) -> str:
+    """Debian's bear no name: they were there before there was a choice."""
+    return f"image-{digest}" if release == DEFAULT else f"image-{release.name}-{digest}"
+
+
+def find(cache: Path, release: Release = DEFAULT) -> Image | None:
     """The finished image of this recipe, if it is there."""
-    name = wanted or digest()
-    directory = cache / f"image-{name}"
+    name = digest(release)
+    directory = cache / directory_name(release, name)
     image = Image(name, directory / "disk.img", directory / "vmlinuz", directory / "initrd")
     return image if directory.is_dir() and image.disk.is_file() else None
 
 
-def ensure(report: Reporter = silent) -> Image:
+def ensure(report: Reporter = silent, release: Release = DEFAULT) -> Image:
     """The image, built first if need be. SandboxError with the end of the build's log if it cannot be."""
     cache = paths.cache_dir()
-    image = find(cache)
+    image = find(cache, release)
     if image is not None:
         return image
     cache.mkdir(parents=True, exist_ok=True)
     with _building(cache, report):
         # somebody else may have built it while we waited
-        return find(cache) or _build(cache, report)
+        return find(cache, release) or _build(cache, release, report)
 
 
 @contextlib.contextmanager
@@ -119,7 +133,7 @@ def _building(cache: Path, report: Reporter) -> Iterator[None]:
         yield
 
 
-def command(directory: Path, *, root: bool) -> list[str]:
+def command(directory: Path, release: Release, *, root: bool) -> list[str]:
     """mmdebstrap's argv; the results go where the environment of ``_build`` says."""
     program = shutil.which("mmdebstrap")
     if program is None:
@@ -143,46 +157,46 @@ def command(directory: Path, *, root: bool) -> list[str]:
         *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in EXCLUDED),
     ]
     argv += [f"--include={','.join(INSTALLED.split())}"]
-    argv += ['--customize-hook=mkdir -p "$1/usr/share/labctl"']
+    # As an installer lays these out: packages of Ubuntu 22.04 work either way, and leave it as they find it
+    merged = 'for d in bin sbin lib lib32 lib64 libx32; do mkdir -p "$1/usr/$d"; ln -s "usr/$d" "$1/$d"; done'
+    argv += [f"--setup-hook={merged}", '--customize-hook=mkdir -p "$1/usr/share/labctl"']
     # "upload" reads as the caller: the root of a user namespace may not search the caller's home
-    argv += [
-        f"--customize-hook=upload {directory / name} /usr/share/labctl/{name}"
-        for name in ("init", "prepare.py")
-    ]
+    argv += [f"--customize-hook=upload {directory / name} /usr/share/labctl/{name}" for name in UPLOADED]
     argv += [f"--customize-hook={(GUEST / 'customize.sh').read_text(encoding='utf-8')}"]
-    return [*argv, SUITE, "/dev/null", *sources.debian_sources(SUITE)]
+    return [*argv, release.name, "/dev/null", str(directory / SOURCES)]
 
 
-def _build(cache: Path, report: Reporter) -> Image:
-    name = digest()
+def _build(cache: Path, release: Release, report: Reporter) -> Image:
+    name = directory_name(release, digest(release))
     for stale in cache.glob("image-*.part"):
         _remove(stale)
-    part = cache / f"image-{name}.part"
+    part = cache / f"{name}.part"
     part.mkdir()
     steps = Steps("image", len(_STAGES) + 1, report)
     try:
-        for file in ("init", "prepare.py"):
+        (part / SOURCES).write_text(sources.stanzas(release), encoding="ascii")
+        for file in UPLOADED:
             # mmdebstrap splits its special hooks at blanks: no path of ours may have one in it
             shutil.copyfile(GUEST / file, part / file)
-        _mmdebstrap(part, steps)
+        _mmdebstrap(part, release, steps)
     except BaseException:
         _remove(part)
         raise
-    for file in ("init", "prepare.py"):
+    for file in (*UPLOADED, SOURCES):
         (part / file).unlink()
-    part.replace(cache / f"image-{name}")
-    # Images of other recipes. A VM that still runs on one keeps its open file.
-    for other in cache.glob("image-*"):
-        if other.is_dir() and other.name != f"image-{name}":
+    part.replace(cache / name)
+    # The release's images of other recipes. A VM that still runs on one keeps its open file.
+    for other in cache.glob(directory_name(release, "[0-9a-f]" * 12)):
+        if other.is_dir() and other.name != name:
             _remove(other)
     steps.step("done")
-    image = find(cache, name)
+    image = find(cache, release)
     if image is None:
         raise SandboxError(f"the image vanished from {cache}")
     return image
 
 
-def _mmdebstrap(part: Path, steps: Steps) -> None:
+def _mmdebstrap(part: Path, release: Release, steps: Steps) -> None:
     """Run the build; its output goes to the log and, as far as it names a stage, to ``steps``."""
     root = os.geteuid() == 0
     environment = {
@@ -192,6 +206,9 @@ def _mmdebstrap(part: Path, steps: Steps) -> None:
         "LC_ALL": "C.UTF-8",
         "LABCTL_SIZE": DISK_SIZE,
         "LABCTL_DEBS": CACHED,
+        "LABCTL_KERNEL_PACKAGE": release.kernel,
+        "LABCTL_KERNEL_FILES": _kernel_files(release),
+        "LABCTL_SOURCES": release.guest_sources,
     }
     if root:
         # a build that was killed leaves its files where the next one looks for leftovers
@@ -212,7 +229,7 @@ def _mmdebstrap(part: Path, steps: Steps) -> None:
             environment[variable] = f"/proc/self/fd/{handle}"
         build = stack.enter_context(
             subprocess.Popen(
-                command(part, root=root),
+                command(part, release, root=root),
                 env=environment,
                 # the namespace's root may not enter the caller's home, and find insists on coming back
                 cwd="/",
@@ -230,7 +247,7 @@ def _mmdebstrap(part: Path, steps: Steps) -> None:
                 log.append(line.rstrip())
                 for words, meaning in _STAGES:
                     if line.startswith(words):
-                        steps.step(meaning)
+                        steps.step(meaning.format(label=release.label))
             status = build.wait()
         except BaseException:
             _interrupt(build)
@@ -240,8 +257,9 @@ def _mmdebstrap(part: Path, steps: Steps) -> None:
     (part / "build.log").write_text("\n".join(log) + "\n", encoding="utf-8")
     if status != 0:
         raise SandboxError(
-            "the VM image could not be built:\n  " + "\n  ".join(_telling(log)),
-            hint="labctl doctor says what this machine lacks; the build needs a Debian mirror",
+            f"the VM image of {release.label} could not be built:\n  " + "\n  ".join(_telling(log)),
+            hint="labctl doctor says what this machine lacks; the build takes its packages from "
+            + " and ".join(dict.fromkeys(sources.mirrors(release).values())),
         )
 
 

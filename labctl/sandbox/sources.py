@@ -1,4 +1,4 @@
-"""Where this machine gets Debian from: its own mirror and apt settings serve the image's build too."""
+"""Where the image's build gets packages from: this machine's own mirrors and apt settings serve it too."""
 
 from __future__ import annotations
 
@@ -7,24 +7,38 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from labctl.sandbox.releases import Release
+
 APT = Path("/etc/apt")
-FALLBACK = ("http://deb.debian.org/debian", "http://deb.debian.org/debian-security")
 # settings that decide whether a mirror is reached at all; all others are this machine's own business
 _PASSED = re.compile(r"Acquire::(?:(?:https?|ftp)::|Check-Valid-Until|Check-Date|Retries|ForceIPv)")
 
 
-def debian_sources(suite: str, directory: Path = APT) -> list[str]:
-    """One-line apt sources for ``suite``, its updates and its security updates.
+def mirrors(release: Release, directory: Path = APT) -> dict[str, str]:
+    """Suite -> URI for the release, its updates and its security updates.
 
-    The host's own mirrors if it gets the same suite from them, else deb.debian.org. Only where they
-    are is taken over: signatures are checked with the host's Debian keys all the same.
+    The host's own mirrors if it gets the same suite from them, else the release's archive. Only where they
+    are is taken over: signatures are checked all the same.
     """
     found = dict(reversed([*_one_line(directory), *_deb822(directory)]))
-    main = found.get(suite, FALLBACK[0])
-    updates = found.get(f"{suite}-updates", main)
-    security = found.get(f"{suite}-security", FALLBACK[1])
-    pairs = ((suite, main), (f"{suite}-updates", updates), (f"{suite}-security", security))
-    return [f"deb {uri} {name} main" for name, uri in pairs]
+    if release.name in found:
+        found.setdefault(f"{release.name}-updates", found[release.name])
+    return {suite: found.get(suite, uri) for suite, uri in release.archives.items()}
+
+
+def stanzas(release: Release, directory: Path = APT) -> str:
+    """:func:`mirrors` as a .sources file of apt's.
+
+    The key is in it, not its path: while an ordinary user builds, root of the user namespace may not search
+    that user's home.
+    """
+    fields = ["Types: deb", "URIs: {uri}", "Suites: {suite}", f"Components: {' '.join(release.components)}"]
+    if release.key is not None:
+        key = release.key.read_text(encoding="ascii").splitlines()
+        fields += ["Signed-By:", *(f" {line or '.'}" for line in key)]
+    stanza = "\n".join(fields) + "\n"
+    found = mirrors(release, directory)
+    return "\n".join(stanza.format(suite=suite, uri=uri) for suite, uri in found.items())
 
 
 def _files(directory: Path, suffix: str) -> list[Path]:

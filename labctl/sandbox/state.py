@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from labctl.sandbox import process
+from labctl.errors import SandboxError
+from labctl.sandbox import process, releases
 
 SCHEMA = 1
 FILE = "state.json"
@@ -38,7 +39,7 @@ class Vm:
 @dataclass(frozen=True)
 class State:
     """One sandbox. ``image`` is the digest of the image below its disks, ``secret`` the lab's; ``driver`` is
-    ``qemu`` or ``nspawn``.
+    ``qemu`` or ``nspawn``, ``release`` the name of one of releases.py.
     """
 
     name: str
@@ -48,9 +49,19 @@ class State:
     accel: str
     vms: dict[str, Vm] = field(default_factory=dict)
     driver: str = "qemu"
+    release: str = releases.DEFAULT.name
 
     def with_vm(self, vm: Vm) -> State:
         return replace(self, vms={**self.vms, vm.name: vm})
+
+    def check_made_with(self, **wanted: str | None) -> None:
+        """SandboxError when the sandbox has another ``driver`` or ``release`` than is asked for."""
+        for what, value in wanted.items():
+            if value not in (None, has := getattr(self, what)):
+                raise SandboxError(
+                    f"sandbox {self.name!r} is up with {what} {has}",
+                    hint=f"labctl sandbox down first, or another name in LABCTL_SANDBOX, for {what} {value}",
+                )
 
 
 def vm_dir(directory: Path, vm: str) -> Path:

@@ -9,7 +9,6 @@ import re
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,15 +16,24 @@ from pathlib import Path
 
 import pytest
 from containers import Containers, containers
-from vms import LABCTL, environment
+from one_file import put_on
+from vms import LABCTL, environment, image_or_skip
 
-ROOT = Path(__file__).parent.parent.parent
+from labctl.sandbox.releases import JAMMY
+
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def vms() -> Iterator[Containers]:
     with containers("student", students=1) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def ubuntu(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containers]:
+    image_or_skip(JAMMY, tmp_path_factory.mktemp("archive"))
+    with containers("ubuntu", students=1, release="jammy") as made:
         yield made
 
 
@@ -127,20 +135,30 @@ def test_watching_costs_the_vm_little(vms: Containers) -> None:
     assert used < 10 * 0.25
 
 
-def test_one_file_grades_a_bare_debian(vms: Containers, tmp_path: Path) -> None:
-    target = tmp_path / "labctl.pyz"
-    build = [sys.executable, str(ROOT / "scripts" / "pyz" / "build.py"), "-o", str(target)]
-    subprocess.run(build, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, capture_output=True)
-    copy = [*vms.box.ssh_argv("student1", batch=True), "cat > labctl.pyz"]
-    subprocess.run(copy, input=target.read_bytes(), check=True, timeout=60)
-    assert vms.run("python3 -c 'import click' 2>&1 || true").endswith("No module named 'click'\n")
-    document = json.loads(vms.run("python3 labctl.pyz grade --no-disrupt --json; [ $? = 1 ]"))
+SYSTEMS = [("vms", "Debian", "12"), ("ubuntu", "Ubuntu", "22.04")]
+
+
+@pytest.fixture(params=SYSTEMS, ids=lambda system: system[1])
+def bare(request: pytest.FixtureRequest) -> Containers:
+    """A container of each system that labctl.pyz is promised for, with no lab done on it."""
+    fixture, name, version = request.param
+    made: Containers = request.getfixturevalue(fixture)
+    system = made.run(". /etc/os-release && echo $NAME $VERSION_ID")
+    assert system.startswith(name)
+    assert system.endswith(f" {version}\n")
+    return made
+
+
+def test_one_file_grades_a_bare_machine(bare: Containers, tmp_path: Path) -> None:
+    put_on(bare.box, "student1", tmp_path)
+    assert bare.run("python3 -c 'import click' 2>&1 || true").endswith("No module named 'click'\n")
+    document = json.loads(bare.run("python3 labctl.pyz grade --no-disrupt --json; [ $? = 1 ]"))
     (host,) = document["hosts"]
     assert host["status"] == "graded"
     assert {row["verdict"] for row in host["checks"]} <= {"pass", "fail", "skip"}
     reasons = {one["reason"] for one in host["left_out"]}
     assert reasons >= {"not asked for", "checked by staff", "checked by staff from outside"}
-    vms.run("sudo useradd -m other; sudo install -m 644 labctl.pyz /tmp/labctl.pyz")
-    refused = vms.run("sudo -u other -H python3 /tmp/labctl.pyz grade 2>&1; [ $? = 3 ]")
+    bare.run("sudo useradd -m other; sudo install -m 644 labctl.pyz /tmp/labctl.pyz")
+    refused = bare.run("sudo -u other -H python3 /tmp/labctl.pyz grade 2>&1; [ $? = 3 ]")
     assert "sudo in front of the whole command" in refused
     assert len(refused.splitlines()) < 10

@@ -52,11 +52,11 @@ class Containers:
 
 
 @contextmanager
-def containers(name: str, students: int) -> Iterator[Containers]:
+def containers(name: str, students: int, release: str | None = None) -> Iterator[Containers]:
     box = Sandbox.open(f"{NAME}-{name}")
     box.down()
     try:
-        box.up(students=students, driver="nspawn")
+        box.up(students=students, driver="nspawn", release=release)
         yield Containers(box)
     finally:
         box.down()

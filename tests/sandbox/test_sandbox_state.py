@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from labctl.cli.sandbox import sandbox
 from labctl.errors import SandboxError
-from labctl.sandbox import Sandbox, current_inventory, inventory, process, seed, state
+from labctl.sandbox import Sandbox, current_inventory, inventory, process, releases, seed, state
 from labctl.sandbox.state import State, Vm
 
 PORTS = {22: 22, 53: 53, 80: 80, 7000: 7000, 7001: 7001}
@@ -179,3 +182,55 @@ def test_known_hosts_brackets_only_other_ports() -> None:
     assert seed.known_hosts_line("127.77.0.2", 20022, "ssh-ed25519 AAAA") == (
         "[127.77.0.2]:20022 ssh-ed25519 AAAA\n"
     )
+
+
+def _no_image(*_: object) -> None:
+    raise SandboxError("no image here")
+
+
+def test_a_sandbox_runs_one_release(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labctl.sandbox.box.image.ensure", _no_image)
+    monkeypatch.setenv("LABCTL_SANDBOX", "none")
+    box = Sandbox.open()
+    box.directory.mkdir(parents=True)
+    state.save(box.directory, replace(_state(VM), release="jammy"))
+    assert box.status().release == "jammy"
+    result = CliRunner().invoke(sandbox, ["up", "--release", "bookworm"])
+    assert isinstance(result.exception, SandboxError)
+    assert result.exception.message == "sandbox 'default' is up with release jammy"
+    assert result.exception.hint.startswith("labctl sandbox down first, or another name in LABCTL_SANDBOX")
+    # one that was made before there was a choice
+    saved = json.loads((box.directory / state.FILE).read_text())
+    del saved["release"]
+    (box.directory / state.FILE).write_text(json.dumps(saved))
+    with pytest.raises(SandboxError, match="is up with release bookworm"):
+        box.up(release="jammy")
+
+
+def test_the_command_line_knows_every_release(home: Path) -> None:
+    result = CliRunner().invoke(sandbox, ["up", "--release", "noble"])
+    assert result.exit_code == 2
+    for name in releases.RELEASES:
+        assert f"'{name}'" in result.output
+    told = " ".join(CliRunner().invoke(sandbox, ["up", "--help"]).output.split())
+    for release in releases.RELEASES.values():
+        assert f"{release.name} is {release.label}" in told
+
+
+def test_up_asks_for_the_release_of_the_sandbox(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def ensure(_: object, release: releases.Release) -> None:
+        asked.append(release.name)
+        _no_image()
+
+    monkeypatch.setattr("labctl.sandbox.box.image.ensure", ensure)
+    for wanted in (None, "jammy"):
+        with pytest.raises(SandboxError, match="no image here"):
+            Sandbox.open("none").up(1, release=wanted)
+    made_before = Sandbox.open("before")
+    made_before.directory.mkdir(parents=True)
+    state.save(made_before.directory, replace(_state(VM), release="jammy"))
+    with pytest.raises(SandboxError, match="no image here"):
+        made_before.up()
+    assert asked == ["bookworm", "jammy", "jammy"]

@@ -1,23 +1,20 @@
 """Runs once inside the image while it is built (chroot, root): configuration, units, apt's local index.
 
 It is uploaded by image.py and run by customize.sh; it is not imported by labctl. What differs
-from VM to VM is not here but in the seed (see seed.py).
+from release to release is in the environment (see releases.py), from VM to VM in the seed (see seed.py).
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 from pathlib import Path
 
 ARCHIVES = Path("/var/cache/apt/archives")
 
 FILES = {
-    "/etc/apt/sources.list": """\
-deb http://deb.debian.org/debian bookworm main
-deb http://deb.debian.org/debian bookworm-updates main
-deb http://deb.debian.org/debian-security bookworm-security main
-""",
+    "/etc/apt/sources.list": os.environ["LABCTL_SOURCES"],
     # What the labs install lies in apt's cache with an index of its own: apt needs no network, and reads
     # a hundred package descriptions instead of sixty thousand, which takes an emulated VM half a minute.
     "/etc/apt/sources.list.d/labctl.list": f"deb [trusted=yes] file:{ARCHIVES} ./\n",
@@ -109,6 +106,7 @@ modprobe@configfs.service modprobe@drm.service modprobe@fuse.service modprobe@ef
 modprobe@dm_mod.service modprobe@loop.service systemd-remount-fs.service
 serial-getty@ttyS0.service serial-getty@ttyS1.service systemd-update-utmp.service
 systemd-update-utmp-runlevel.service systemd-hwdb-update.service systemd-machine-id-commit.service
+motd-news.timer
 """
 
 # Run at every daemon-reload, and a package's installation reloads several times; fstab's stays
