@@ -7,3 +7,12 @@ from labctl.errors import RequestError
 
 class StoreError(RequestError):
     """The results database cannot be opened, or does not hold what is asked for."""
+
+
+class Unreadable(StoreError):
+    """What is stored of one VM is damaged: attempt ``attempt`` of ``host``. The others' can be read."""
+
+    def __init__(self, message: str, *, hint: str, host: str, attempt: int) -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+        self.attempt = attempt

@@ -46,7 +46,7 @@ def test_judging_again_is_a_new_attempt_over_the_same_evidence(store: Store) -> 
     store.add("20261121T080000-aaaaaa", document())
     (first,) = store.kept("20261121T080000-aaaaaa")
     again = {**first.document, "score": 1.0}
-    assert store.add_again(first, again) == 2
+    assert store.add_again([(first, again)]) == [2]
     (found,) = store.kept("20261121T080000-aaaaaa")
     assert (found.attempt, found.kind, found.document["score"]) == (2, "regrade", 1.0)
     assert store.evidence(found) == store.evidence(first)
