@@ -83,7 +83,7 @@ def export(
         click.echo(f"no complete grade, {what} {', '.join(missing[:10])}", err=True)
         if len(missing) > 10:
             click.echo(f"  and {len(missing) - 10} more", err=True)
-    return 3 if missing else 0
+    return 3 if missing or any("evidence_error" in host for host in document["hosts"]) else 0
 
 
 def _check_whole(document: Mapping[str, Any]) -> None:
@@ -102,10 +102,13 @@ def _check_whole(document: Mapping[str, Any]) -> None:
 
 def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evidence: bool) -> dict[str, Any]:
     """The document that formats render: every VM of the run, in its order, with student and, where it is
-    wanted, evidence, and their statistics. Tells of a VM that is another student's by now, which has none."""
+    wanted, evidence, and their statistics. Tells of a VM that is another student's by now, which has none, of
+    one without a student where others have one, and of one whose evidence is damaged, which has an
+    ``evidence_error``."""
     from labctl.documents import nearest
     from labctl.grading import handed_over, lost_document
     from labctl.grading.statistics import statistics
+    from labctl.store import Unreadable
 
     about = store.about(run)
     if vm is not None and vm not in about["hosts"]:
@@ -114,6 +117,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
         raise RequestError(f"the run {run} has no VM {vm!r}", hint=hint)
     attempts = {one.host: one for one in store.kept(run, vm)}
     hosts = []
+    nameless = []
     for name in about["hosts"] if vm is None else [vm]:
         attempt = attempts.get(name)
         if attempt is None:
@@ -121,9 +125,14 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
             row: dict[str, Any] = lost_document(name, NotGraded("the run ended before its turn", hint=hint))
         else:
             row = {**attempt.document, "attempt": attempt.attempt, "kind": attempt.kind}
-            seen = store.evidence(attempt) if evidence else None
-            if seen is not None:
-                row["evidence"] = seen
+            try:
+                seen = store.evidence(attempt) if evidence else None
+            except Unreadable as err:
+                row["evidence_error"] = err.message
+                click.echo(f"written without what was seen: {plain(err.message, multiline=False)}", err=True)
+                click.echo(f"  {plain(err.hint, multiline=False)}", err=True)
+            else:
+                row |= {} if seen is None else {"evidence": seen}
         # of the run's VMs alone: what is wrong with another in the inventory is not this run's matter
         owner = inventory.hosts.get(name)
         other = handed_over(owner, row) if owner else ""
@@ -133,7 +142,13 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
             click.echo(f"{plain(told, multiline=False)}: written without a student", err=True)
         elif student:
             row["student"] = student
+        elif not student:
+            nameless.append(name)
         hosts.append(row)
+    if nameless and any("student" in row for row in hosts):
+        more = f" and {len(nameless) - 10} more" if len(nameless) > 10 else ""
+        named = plain(", ".join(nameless[:10]), multiline=False)
+        click.echo(f"without a student, as the inventory names none for them: {named}{more}", err=True)
     return {"schema": 1, **about, "hosts": hosts, "statistics": statistics(hosts)}
 
 

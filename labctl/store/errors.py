@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from labctl.errors import RequestError
+from labctl.errors import HostError, RequestError
 
 
 class StoreError(RequestError):
@@ -16,3 +16,9 @@ class Unreadable(StoreError):
         super().__init__(message, hint=hint)
         self.host = host
         self.attempt = attempt
+
+
+class TooLarge(HostError):
+    """Of one VM there is more to keep than could be read again."""
+
+    cause = "too-large"

@@ -135,10 +135,12 @@ class Store:
         """Keep one VM's document, its evidence apart; the attempt's number, from 1.
 
         A ``lease`` is given back in the same moment. Raises :class:`LeaseLost`, and keeps nothing, when
-        another has taken it: the two may have disturbed each other.
+        another has taken it: the two may have disturbed each other. Raises :class:`TooLarge`, and keeps
+        nothing, for what could not be read again.
         """
         rest = {key: value for key, value in document.items() if key != "evidence"}
         seen = document.get("evidence")
+        row = None if seen is None else {"format": seen["format"], "data": packed(seen)}
         with self._writing() as connection:
             if lease is not None and not leases.release(connection, lease):
                 raise LeaseLost(
@@ -146,8 +148,7 @@ class Store:
                     hint="nothing of it was kept: labctl show has their result",
                 )
             number = None
-            if seen is not None:
-                row = {"format": seen["format"], "data": packed(seen)}
+            if row is not None:
                 number = connection.execute(_ADD_EVIDENCE, row).inserted_primary_key[0]  # type: ignore[index]
             return self._add(connection, run, rest, kind, number)
 
