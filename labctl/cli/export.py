@@ -14,7 +14,7 @@ import click
 from labctl.cli.context import Setting
 from labctl.cli.options import course_option, database_option, inventory_option, vault_options
 from labctl.cli.output import remove_output, write_output
-from labctl.cli.results import results
+from labctl.cli.results import results, seen_of
 from labctl.errors import HostError, RequestError
 from labctl.report.formats import FORMATS, only
 from labctl.report.text import plain
@@ -108,7 +108,6 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
     from labctl.documents import nearest
     from labctl.grading import handed_over, lost_document
     from labctl.grading.statistics import statistics
-    from labctl.store import Unreadable
 
     about = store.about(run)
     if vm is not None and vm not in about["hosts"]:
@@ -125,14 +124,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
             row: dict[str, Any] = lost_document(name, NotGraded("the run ended before its turn", hint=hint))
         else:
             row = {**attempt.document, "attempt": attempt.attempt, "kind": attempt.kind}
-            try:
-                seen = store.evidence(attempt) if evidence else None
-            except Unreadable as err:
-                row["evidence_error"] = err.message
-                click.echo(f"written without what was seen: {plain(err.message, multiline=False)}", err=True)
-                click.echo(f"  {plain(err.hint, multiline=False)}", err=True)
-            else:
-                row |= {} if seen is None else {"evidence": seen}
+            row |= seen_of(store, attempt) if evidence else {}
         # of the run's VMs alone: what is wrong with another in the inventory is not this run's matter
         owner = inventory.hosts.get(name)
         other = handed_over(owner, row) if owner else ""

@@ -119,9 +119,9 @@ def grade_hosts(
     finally:
         # an interrupt leaves some: those VMs are as they were, and free
         if book is not None:
-            for lease in leases.values():
-                # one that stays is free when this process has ended
-                with contextlib.suppress(RequestError):
+            # those that stay are free when this process has ended: a database that is gone is asked once
+            with contextlib.suppress(RequestError):
+                for lease in leases.values():
                     book.store.give_back(lease)
     return {host.name: documents[host.name] for host in hosts}, lost
 

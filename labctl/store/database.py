@@ -141,7 +141,11 @@ def _is_filled(path: Path) -> bool:
 def _engine(url: URL, query: str = "") -> Engine:
     if url.get_backend_name() != "sqlite":
         # a server that does not answer is told, not waited for
-        return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT.get(url.get_backend_name(), {}))
+        limits = {key: value for key, value in _CONNECT.items() if key not in url.query}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=limits)
+        if engine.dialect.driver == "psycopg":
+            event.listen(engine, "do_connect", _timed)
+        return engine
     if query:
         engine = create_engine(url, creator=lambda: _read_only(url, query))
         event.listen(engine, "connect", _as_asked)
@@ -152,7 +156,13 @@ def _engine(url: URL, query: str = "") -> Engine:
     return engine
 
 
-_CONNECT: dict[str, dict[str, Any]] = {"postgresql": {"connect_timeout": 10}}
+_CONNECT = {"connect_timeout": 10}
+
+
+def _timed(_dialect: object, _record: object, words: Any, options: dict[str, Any]) -> Any:
+    from labctl.store.timed import Timed  # psycopg is there only where it was asked for
+
+    return Timed.connect(*words, **options)
 
 
 def _safe_sqlite(connection: sqlite3.Connection, _record: object) -> None:
