@@ -1,4 +1,4 @@
-"""regrade where not everything that was kept can be read."""
+"""regrade, and a resumed run's document, where not everything that was kept can be read."""
 
 from __future__ import annotations
 
@@ -122,3 +122,18 @@ def test_a_run_in_which_nothing_was_seen_keeps_nothing(course: Course) -> None:
     assert done.returncode == 0
     assert "there was nothing to judge, and nothing was kept" in done.stdout
     assert "kept as a new attempt" not in done.stdout
+
+
+def test_a_resumed_run_has_its_document_without_what_cannot_be_read(course: Course) -> None:
+    damage(course, UNREADABLE)
+    damage(course, "delete from attempts where host = 'vm2' and :damaged is not null")
+    damage(course, "update runs set finished = null where :damaged is not null")
+    done = labctl(*course.grade("--resume", "--json"))
+    hosts = {one["host"]: one for one in json.loads(done.stdout)["hosts"]}
+    assert {name: "evidence" in one for name, one in hosts.items()} == {
+        "vm0": True,
+        "vm1": False,
+        "vm2": True,
+    }
+    assert "damaged" in hosts["vm1"]["evidence_error"]
+    assert "written without what was seen: the run" in done.stderr
