@@ -14,7 +14,7 @@ import click
 from labctl.cli.context import Setting
 from labctl.cli.options import course_option, database_option, inventory_option, vault_options
 from labctl.cli.output import remove_output, write_output
-from labctl.cli.results import results
+from labctl.cli.results import results, seen_of
 from labctl.errors import HostError, RequestError
 from labctl.report.formats import FORMATS, only
 from labctl.report.text import plain
@@ -83,7 +83,7 @@ def export(
         click.echo(f"no complete grade, {what} {', '.join(missing[:10])}", err=True)
         if len(missing) > 10:
             click.echo(f"  and {len(missing) - 10} more", err=True)
-    return 3 if missing else 0
+    return 3 if missing or any("evidence_error" in host for host in document["hosts"]) else 0
 
 
 def _check_whole(document: Mapping[str, Any]) -> None:
@@ -102,7 +102,9 @@ def _check_whole(document: Mapping[str, Any]) -> None:
 
 def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evidence: bool) -> dict[str, Any]:
     """The document that formats render: every VM of the run, in its order, with student and, where it is
-    wanted, evidence, and their statistics. Tells of a VM that is another student's by now, which has none."""
+    wanted, evidence, and their statistics. Tells of a VM that is another student's by now, which has none, of
+    one without a student where others have one, and of one whose evidence is damaged, which has an
+    ``evidence_error``."""
     from labctl.documents import nearest
     from labctl.grading import handed_over, lost_document
     from labctl.grading.statistics import statistics
@@ -114,6 +116,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
         raise RequestError(f"the run {run} has no VM {vm!r}", hint=hint)
     attempts = {one.host: one for one in store.kept(run, vm)}
     hosts = []
+    nameless = []
     for name in about["hosts"] if vm is None else [vm]:
         attempt = attempts.get(name)
         if attempt is None:
@@ -121,9 +124,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
             row: dict[str, Any] = lost_document(name, NotGraded("the run ended before its turn", hint=hint))
         else:
             row = {**attempt.document, "attempt": attempt.attempt, "kind": attempt.kind}
-            seen = store.evidence(attempt) if evidence else None
-            if seen is not None:
-                row["evidence"] = seen
+            row |= seen_of(store, attempt) if evidence else {}
         # of the run's VMs alone: what is wrong with another in the inventory is not this run's matter
         owner = inventory.hosts.get(name)
         other = handed_over(owner, row) if owner else ""
@@ -133,7 +134,13 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
             click.echo(f"{plain(told, multiline=False)}: written without a student", err=True)
         elif student:
             row["student"] = student
+        elif not student:
+            nameless.append(name)
         hosts.append(row)
+    if nameless and any("student" in row for row in hosts):
+        more = f" and {len(nameless) - 10} more" if len(nameless) > 10 else ""
+        named = plain(", ".join(nameless[:10]), multiline=False)
+        click.echo(f"without a student, as the inventory names none for them: {named}{more}", err=True)
     return {"schema": 1, **about, "hosts": hosts, "statistics": statistics(hosts)}
 
 

@@ -97,6 +97,7 @@ def deliver_run(
     from labctl.grading import load_lab
     from labctl.grading.answers import secrets_for
     from labctl.report.text import plain
+    from labctl.store import Unreadable
 
     about = store.about(run)
     attempts = {one.host: one for one in store.kept(run)}
@@ -118,7 +119,10 @@ def deliver_run(
             raise NotDelivered(
                 f"no receipt: the points of {lab.name} are others since: labctl regrade {run}, then again"
             )
-        document = {**attempt.document, "evidence": store.evidence(attempt)}
+        try:
+            document = {**attempt.document, "evidence": store.evidence(attempt)}
+        except Unreadable as err:
+            raise NotDelivered(f"no receipt: {err.message}; {err.hint}") from err
         return leave(host, about, document, keys, secrets_for(lab.rubric, host, staff))
 
     def tell(host: Host, outcome: str | HostError) -> None:

@@ -15,7 +15,7 @@ import click
 
 from labctl.cli.context import Setting
 from labctl.cli.limit import chosen, selecting
-from labctl.cli.results import results
+from labctl.cli.results import results, seen_of
 from labctl.errors import RequestError, UnknownHost
 from labctl.inventory import Host
 
@@ -110,14 +110,18 @@ class GradingRun:
         if self.store is None or not self.resumes:
             return list(documents.values())
         told = []
-        kept = {one.host: one for one in self.store.kept(self.name)}
-        for name in self.store.about(self.name)["hosts"]:
-            if name in kept:
-                now = documents.get(name, {})
-                seen = (now.get("evidence") or self.store.evidence(kept[name])) if self.whole else None
-                told.append({**kept[name].document, **({"evidence": seen} if seen else {})})
-            elif name in documents:
-                told.append(documents[name])
+        try:
+            kept = {one.host: one for one in self.store.kept(self.name)}
+            for name in self.store.about(self.name)["hosts"]:
+                if name in kept:
+                    now = documents.get(name, {}).get("evidence")
+                    seen = {"evidence": now} if now else seen_of(self.store, kept[name]) if self.whole else {}
+                    told.append({**kept[name].document, **seen})
+                elif name in documents:
+                    told.append(documents[name])
+        except RequestError as err:  # the database is gone: what was found now is there all the same
+            click.echo(f"labctl: only the VMs graded now are told of: {err.message}", err=True)
+            return list(documents.values())
         return told
 
 

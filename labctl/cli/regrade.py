@@ -5,14 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from labctl.cli.course import find_course
 from labctl.cli.options import course_option, database_option, json_option
 from labctl.cli.results import results
+from labctl.errors import RequestError
+from labctl.report.text import plain
+
+if TYPE_CHECKING:
+    from labctl.store import Attempt, Unreadable
 
 
 @click.command()
@@ -26,42 +32,84 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
 
     No VM is asked. What comes of it is kept as a new attempt; the earlier ones stay.
     """
-    from labctl.grading import differences, load_lab
+    from labctl.grading import LaterEvidence, differences, load_lab
     from labctl.grading import regrade as judge_again
     from labctl.report.runs_console import render_changes
+    from labctl.store import Unreadable
 
     store = results(database)
     name = store.find(run)
     about = store.about(name)
     lab = load_lab(find_course(course).graders / about["lab"])
+    unreadable: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     untouched = []
-    for attempt in list(store.judgements(name)):
-        seen = store.evidence(attempt)
-        if seen is None:
-            untouched.append(attempt.host)
+    judged = []
+
+    def pass_over(attempt: Attempt | Unreadable, err: RequestError) -> None:
+        unreadable.append({"host": attempt.host, "attempt": attempt.attempt, "why": err.message})
+
+    # all of a class is judged before anything is kept: two of it are never graded by different points unsaid
+    for attempt in list(store.judgements(name, lambda err: pass_over(err, err))):
+        try:
+            seen = store.evidence(attempt)
+            if seen is None:
+                untouched.append(attempt.host)
+                continue
+            with contextlib.redirect_stdout(sys.stderr):  # what a check prints is no part of the report
+                document = judge_again(lab, attempt.document, seen)
+        except (Unreadable, LaterEvidence) as err:
+            pass_over(attempt, err)
             continue
-        with contextlib.redirect_stdout(sys.stderr):  # what a check prints is no part of the report
-            document = judge_again(lab, attempt.document, seen)
-        rows = differences(attempt.document, document)
+        judged.append((attempt, document))
         changed.append(
             {
                 "host": attempt.host,
                 "before": attempt.document["score"],
                 "after": document["score"],
                 "max_score": document["max_score"],
-                "checks": rows,
+                "checks": differences(attempt.document, document),
                 "not_recorded": document["not_recorded"],
             }
         )
-        if not diff:
-            store.add_again(attempt, document)
-    result = {"schema": 1, "run": name, "kept": not diff, "hosts": changed, "without_evidence": untouched}
+    if not (changed or untouched or unreadable):
+        raise RequestError(
+            f"in the run {name} there is no result of any VM yet, so there is nothing to judge again",
+            hint=f"labctl grade --resume --run {name} grades those that have none",
+        )
+    if not diff:
+        store.add_again(judged)
+    result = {
+        "schema": 1,
+        "run": name,
+        "kept": bool(judged) and not diff,
+        "hosts": changed,
+        "without_evidence": untouched,
+        "unreadable": unreadable,
+    }
     click.echo(json.dumps(result, indent=2) if as_json else render_changes(result), nl=as_json)
     lost = [one["host"] for one in changed if one["after"] is None and one["before"] is not None]
     if lost:
-        named = ", ".join(sorted(set(lost))[:5]) + (" and others" if len(set(lost)) > 5 else "")
         click.echo(
-            f"no grade any more: {named}; labctl grade {lost[0]} --run {name} looks at it again", err=True
+            f"no grade any more: {_named(lost)}; labctl grade {lost[0]} --run {name} looks at it again",
+            err=True,
         )
-    return 3 if lost else 0
+    counting = store.counting(name)
+    as_before = [one["host"] for one in unreadable if counting[one["host"]] == one["attempt"]]
+    if as_before:
+        click.echo(
+            f"still graded by the points of before: {_named(as_before)}; "
+            f"labctl grade {as_before[0]} --run {name} looks at it again",
+            err=True,
+        )
+        if about["keep"] != "last":
+            click.echo(
+                f"  the {about['keep']} attempt counts in this run; --keep last lets the new one count",
+                err=True,
+            )
+    return 3 if lost or as_before else 0
+
+
+def _named(hosts: Sequence[str]) -> str:
+    names = sorted(set(hosts))
+    return plain(", ".join(names[:5]), multiline=False) + (" and others" if len(names) > 5 else "")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from labctl.report.text import plain
+
 if TYPE_CHECKING:
-    from labctl.store import Store
+    from labctl.store import Attempt, Store
 
 
 def results(database: str | None, *, create: bool = False) -> Store:
@@ -17,3 +19,16 @@ def results(database: str | None, *, create: bool = False) -> Store:
     store = open_store(database, create=create)
     click.get_current_context().call_on_close(store.close)
     return store
+
+
+def seen_of(store: Store, attempt: Attempt) -> dict[str, Any]:
+    """A VM's ``evidence``, if it has any; an ``evidence_error``, which is told, where it is damaged."""
+    from labctl.store import Unreadable
+
+    try:
+        seen = store.evidence(attempt)
+    except Unreadable as err:
+        click.echo(f"written without what was seen: {plain(err.message, multiline=False)}", err=True)
+        click.echo(f"  {plain(err.hint, multiline=False)}", err=True)
+        return {"evidence_error": err.message}
+    return {} if seen is None else {"evidence": seen}

@@ -16,7 +16,7 @@ from labctl.grading.grade import NOT_ASKED, VM_DEADLINE, Graded, Plan, answered_
 from labctl.grading.judge import Result, judge
 from labctl.grading.lab import Lab, list_labs, load_lab, staff_checks
 from labctl.grading.layers import LAYERS, Broken, Layer, first_broken
-from labctl.grading.regrade import regrade
+from labctl.grading.regrade import LaterEvidence, regrade
 from labctl.grading.rubric import (
     ANSWER,
     Answer,
@@ -33,9 +33,9 @@ from labctl.grading.verdict import Judgement, Verdict, failed, passed, unjudged
 
 __all__ = [
     "ANSWER", "LAYERS", "NOT_ASKED", "VM_DEADLINE", "Answer", "Book", "Broken", "Check", "Clock", "Evidence",
-    "Graded", "Idea", "Judgement", "Lab", "Layer", "Observer", "Plan", "Question", "Result", "Rubric", "See",
-    "Settled", "Target", "Verdict", "Weight", "answered_again", "check", "compare", "differences", "failed",
-    "first_broken", "for_students", "grade_host", "grade_hosts", "handed_over",
+    "Graded", "Idea", "Judgement", "Lab", "LaterEvidence", "Layer", "Observer", "Plan", "Question",
+    "Result", "Rubric", "See", "Settled", "Target", "Verdict", "Weight", "answered_again", "check", "compare",
+    "differences", "failed", "first_broken", "for_students", "grade_host", "grade_hosts", "handed_over",
     "host_document", "judge", "lab_document", "list_labs", "load_lab",
     "load_rubric", "lost_document", "only_from_elsewhere", "only_with_staff", "passed", "plan_for", "regrade",
     "rubric_document", "run_document", "staff_checks", "target_of", "time_text", "unjudged",

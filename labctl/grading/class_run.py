@@ -95,7 +95,7 @@ def grade_hosts(
         lease = leases.pop(host.name, None)
         if book is not None and lease is not None:
             try:
-                book.store.add(book.run, document, lease=lease)
+                document = _keep(book, document, lease)
                 if not book.whole:
                     document.pop("evidence", None)
             except (RequestError, HostError) as err:
@@ -119,11 +119,26 @@ def grade_hosts(
     finally:
         # an interrupt leaves some: those VMs are as they were, and free
         if book is not None:
-            for lease in leases.values():
-                # one that stays is free when this process has ended
-                with contextlib.suppress(RequestError):
+            # those that stay are free when this process has ended: a database that is gone is asked once
+            with contextlib.suppress(RequestError):
+                for lease in leases.values():
                     book.store.give_back(lease)
     return {host.name: documents[host.name] for host in hosts}, lost
+
+
+def _keep(book: Book, document: dict[str, Any], lease: Lease) -> dict[str, Any]:
+    """Keep a VM's document; gives back what was kept: without its points where what was seen is too large,
+    as nothing would show what they rest on."""
+    from labctl.store.errors import TooLarge
+
+    try:
+        book.store.add(book.run, document, lease=lease)
+    except TooLarge as err:
+        about = ("started", "seconds", "restored", "tries")
+        lost = lost_document(document["host"], err)
+        document = lost | {key: document[key] for key in about if key in document}
+        book.store.add(book.run, document, lease=lease)
+    return document
 
 
 def _claim(book: Book, plan: Plan, host: Host) -> Lease:

@@ -17,18 +17,23 @@ from labctl.grading.target import Target
 from labctl.grading.verdict import Verdict
 
 
+class LaterEvidence(CourseError):
+    """Only a later version reads what was seen."""
+
+
 def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -> dict[str, Any]:
     """The document of a VM by today's checks. ``earlier`` is its document of ``grade --json``.
 
     A check that asks for what was not observed then is an ERROR that says so, and stands in the document's
     ``not_recorded``: ids of checks, each with those of the observations that are not there. Raises
-    :class:`CourseError` for evidence of a format that only a later version reads.
+    :class:`LaterEvidence` for evidence of a format that only a later version reads.
     """
     try:
         seen = Evidence.from_json(evidence)
     except ValueError as err:
-        raise CourseError(
-            f"{earlier['host']}: {err}", hint="a later labctl wrote it; labctl show still shows that run"
+        raise LaterEvidence(
+            f"{earlier['host']}: a later labctl wrote what was seen: {err}",
+            hint="labctl show still shows that run",
         ) from err
     known = {one.name for one in fields(Target)}
     target = Target(**{name: value for name, value in earlier["target"].items() if name in known})

@@ -81,11 +81,14 @@ def render_changes(document: Mapping[str, Any]) -> str:
         lines.append(f"{check}: what it needs was not recorded in that run ({where})")
     for name in document["without_evidence"]:
         lines.append(f"{plain(name)}: nothing was seen of it then, so there is nothing to judge")
-    lines.append(
-        "kept as a new attempt: labctl show " + document["run"]
-        if document["kept"]
-        else "nothing was kept: leave out --diff to keep it"
-    )
+    for row in document["unreadable"]:
+        lines.append(f"not judged again: {plain(row['why'], limit=600)}")
+    if document["kept"]:
+        lines.append("kept as a new attempt: labctl show " + document["run"])
+    elif hosts:
+        lines.append("nothing was kept: leave out --diff to keep it")
+    else:
+        lines.append("there was nothing to judge, and nothing was kept")
     return "\n".join([*lines, ""])
 
 

@@ -4,7 +4,7 @@ And who grades which VM now: a lease per lab and VM, so that two do not grade on
 """
 
 from labctl.store.database import open_store, results_url
-from labctl.store.errors import StoreError
+from labctl.store.errors import StoreError, Unreadable
 from labctl.store.store import Attempt, RunRow, Store
 
-__all__ = ["Attempt", "RunRow", "Store", "StoreError", "open_store", "results_url"]
+__all__ = ["Attempt", "RunRow", "Store", "StoreError", "Unreadable", "open_store", "results_url"]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import secrets
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,17 +123,52 @@ def _opened_somehow(url: URL) -> Engine:
     try:
         return _opened(url)
     except OperationalError as err:
-        code = getattr(err.orig, "sqlite_errorcode", 0)
+        code = _code(err)
         if not {code, code & 0xFF}.intersection(_NOT_WRITABLE):
             raise
         try:
-            return _opened(url, "mode=ro")
+            return _opened_to_read(url, "mode=ro")
         except OperationalError:
             # https://sqlite.org/wal.html#readonly: beside a file with a WAL others have to be made. Without
             # them it is whole by itself, unless somebody was in the middle of writing it.
             if any(_is_filled(Path(f"{url.database}{ending}")) for ending in ("-wal", "-journal")):
                 raise err from None
-            return _opened(url, "immutable=1")
+            return _opened_to_read(url, "immutable=1")
+
+
+def _opened_to_read(url: URL, query: str) -> Engine:
+    try:
+        return _opened(url, query)
+    except OperationalError as err:
+        if _code(err) & 0xFF != sqlite3.SQLITE_READONLY:
+            raise
+        try:
+            return _copied(url, query)  # of an earlier labctl, it would have to be migrated
+        except sqlite3.OperationalError:  # it cannot even be read so
+            raise err from None
+
+
+def _copied(url: URL, query: str) -> Engine:
+    """A copy in memory with today's tables, which refuses to be written as the file itself does."""
+    # shared by name among the connections of this process; it is there as long as there is one of them
+    place = f"file:labctl-{secrets.token_hex(8)}?mode=memory&cache=shared"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(place, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+
+    engine = create_engine(url, creator=connect)
+    event.listen(engine, "connect", _as_asked)
+    event.listen(engine, "begin", _begin_sqlite)
+    with contextlib.closing(connect()) as copy:
+        with contextlib.closing(_read_only(url, query)) as source:
+            source.backup(copy)
+        migrate(engine)  # the engine keeps the connection that it has made for this
+    event.listen(engine, "begin", lambda link: link.exec_driver_sql("PRAGMA query_only=ON"))
+    return engine
+
+
+def _code(err: OperationalError) -> int:
+    return getattr(err.orig, "sqlite_errorcode", 0)
 
 
 def _is_filled(path: Path) -> bool:
@@ -141,7 +178,11 @@ def _is_filled(path: Path) -> bool:
 def _engine(url: URL, query: str = "") -> Engine:
     if url.get_backend_name() != "sqlite":
         # a server that does not answer is told, not waited for
-        return create_engine(url, pool_pre_ping=True, connect_args=_CONNECT.get(url.get_backend_name(), {}))
+        limits = {key: value for key, value in _CONNECT.items() if key not in url.query}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=limits)
+        if engine.dialect.driver == "psycopg":
+            event.listen(engine, "do_connect", _timed)
+        return engine
     if query:
         engine = create_engine(url, creator=lambda: _read_only(url, query))
         event.listen(engine, "connect", _as_asked)
@@ -152,7 +193,13 @@ def _engine(url: URL, query: str = "") -> Engine:
     return engine
 
 
-_CONNECT: dict[str, dict[str, Any]] = {"postgresql": {"connect_timeout": 10}}
+_CONNECT = {"connect_timeout": 10}
+
+
+def _timed(_dialect: object, _record: object, words: Any, options: dict[str, Any]) -> Any:
+    from labctl.store.timed import Timed  # psycopg is there only where it was asked for
+
+    return Timed.connect(*words, **options)
 
 
 def _safe_sqlite(connection: sqlite3.Connection, _record: object) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.engine import Row
 
 from labctl.store import keep
+from labctl.store.errors import TooLarge
 
 #: A stored document never grows beyond this when it is unpacked: a database may come from elsewhere.
 _MAX_BYTES = 64 << 20
@@ -21,8 +22,15 @@ class Damaged(Exception):
 
 
 def packed(document: Any) -> bytes:
+    """``document`` as :func:`unpacked` reads it. Raises :class:`TooLarge`."""
+    text = json.dumps(document, separators=(",", ":")).encode()
+    if len(text) >= _MAX_BYTES:
+        raise TooLarge(
+            f"more was seen of this VM than can be kept of one: {len(text) / 1e6:.0f} MB",
+            hint="are there files on it that were made large? Mend that, and grade it again",
+        )
     # level 3: half the time of zlib's own level, for a ninth more bytes
-    return zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 3)
+    return zlib.compress(text, 3)
 
 
 def unpacked(data: bytes | None) -> dict[str, Any]:

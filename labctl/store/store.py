@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
-from sqlalchemy.engine import URL, Connection, Engine, Row
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import Connection, Engine, Row
 
 from labctl.documents import nearest
 from labctl.store import keep, leases
-from labctl.store.database import BUSY_SECONDS
-from labctl.store.errors import StoreError
+from labctl.store.errors import StoreError, Unreadable
+from labctl.store.guarded import Guarded
 from labctl.store.leases import Lease, LeaseLost
 from labctl.store.packing import UNREADABLE, Damaged, check, packed, unpacked
-from labctl.store.refusal import refused
 from labctl.store.schema import attempts, evidence, runs
 
 # Those that a class repeats are made once.
@@ -139,10 +135,12 @@ class Store:
         """Keep one VM's document, its evidence apart; the attempt's number, from 1.
 
         A ``lease`` is given back in the same moment. Raises :class:`LeaseLost`, and keeps nothing, when
-        another has taken it: the two may have disturbed each other.
+        another has taken it: the two may have disturbed each other. Raises :class:`TooLarge`, and keeps
+        nothing, for what could not be read again.
         """
         rest = {key: value for key, value in document.items() if key != "evidence"}
         seen = document.get("evidence")
+        row = None if seen is None else {"format": seen["format"], "data": packed(seen)}
         with self._writing() as connection:
             if lease is not None and not leases.release(connection, lease):
                 raise LeaseLost(
@@ -150,15 +148,17 @@ class Store:
                     hint="nothing of it was kept: labctl show has their result",
                 )
             number = None
-            if seen is not None:
-                row = {"format": seen["format"], "data": packed(seen)}
+            if row is not None:
                 number = connection.execute(_ADD_EVIDENCE, row).inserted_primary_key[0]  # type: ignore[index]
             return self._add(connection, run, rest, kind, number)
 
-    def add_again(self, earlier: Attempt, document: Mapping[str, Any]) -> int:
-        """Keep what judging ``earlier``'s evidence once more came to."""
+    def add_again(self, judged: Iterable[tuple[Attempt, Mapping[str, Any]]]) -> list[int]:
+        """Keep what judging the evidence of each attempt once more came to: all of it, or nothing."""
         with self._writing() as connection:
-            return self._add(connection, earlier.run, document, "regrade", earlier.evidence_id)
+            return [
+                self._add(connection, earlier.run, document, "regrade", earlier.evidence_id)
+                for earlier, document in judged
+            ]
 
     def _add(
         self, connection: Connection, run: str, document: Mapping[str, Any], kind: str, seen: int | None
@@ -271,19 +271,43 @@ class Store:
         hosts = about["hosts"] if host is None else [host]
         yield from self._chosen(run, hosts, lambda mine: [keep.kept(about["keep"], mine)])
 
-    def judgements(self, run: str) -> Iterator[Attempt]:
-        """The latest judgement of each time that a VM was looked at: what judging again is to replace."""
-        yield from self._chosen(run, self.about(run)["hosts"], keep.judgements)
+    def counting(self, run: str) -> dict[str, int]:
+        """The number of the attempt that counts, by VM; whether it can be read or not."""
+        rule = self.about(run)["keep"]
+        with self._reading() as connection:
+            marks = _marks(connection, run).get(run, {})
+        return {host: keep.kept(rule, mine).attempt for host, mine in marks.items()}
+
+    def judgements(
+        self, run: str, unreadable: Callable[[Unreadable], None] | None = None
+    ) -> Iterator[Attempt]:
+        """The latest judgement of each time that a VM was looked at: what judging again is to replace.
+
+        ``unreadable`` is told of what is damaged, which otherwise ends it.
+        """
+        yield from self._chosen(run, self.about(run)["hosts"], keep.judgements, unreadable)
 
     def _chosen(
-        self, run: str, hosts: Sequence[str], choose: Callable[[list[_Mark]], list[_Mark]]
+        self,
+        run: str,
+        hosts: Sequence[str],
+        choose: Callable[[list[_Mark]], list[_Mark]],
+        unreadable: Callable[[Unreadable], None] | None = None,
     ) -> Iterator[Attempt]:
         with self._reading() as connection:
             marks = _marks(connection, run).get(run, {})
             ids = [one.id for host in hosts if host in marks for one in choose(marks[host])]
             # one document at a time: a class's together are large
             for number in ids:
-                yield self._attempt(connection.execute(select(attempts).where(attempts.c.id == number)).one())
+                row = connection.execute(select(attempts).where(attempts.c.id == number)).one()
+                try:
+                    found = self._attempt(row)
+                except Unreadable as err:
+                    if unreadable is None:
+                        raise
+                    unreadable(err)
+                else:
+                    yield found
 
     def evidence(self, attempt: Attempt) -> Mapping[str, Any] | None:
         """What was seen for an attempt, as :meth:`labctl.grading.Evidence.to_json` gives it."""
@@ -306,10 +330,12 @@ class Store:
             raise self._damaged(row, "the result", err) from err
         return Attempt(row.run, row.host, row.attempt, row.kind, row.made, document, row.evidence)
 
-    def _damaged(self, attempt: Attempt | Row[Any], what: str, why: Exception) -> StoreError:
-        return StoreError(
+    def _damaged(self, attempt: Attempt | Row[Any], what: str, why: Exception) -> Unreadable:
+        return Unreadable(
             f"the run {attempt.run}, VM {attempt.host}: {what}, as stored in {self._name}, is damaged: {why}",
             hint=f"labctl grade {attempt.host} --run {attempt.run} grades it again",
+            host=attempt.host,
+            attempt=attempt.attempt,
         )
 
     def _row(self, connection: Connection, run: str, *, lock: bool = False) -> Row[Any]:
@@ -333,46 +359,11 @@ class Store:
 
     # -- connections -----------------------------------------------------------------------
 
-    def _writing(self) -> _Guarded:
-        return _Guarded(self._writer.begin(), self._engine.url, self._turn)
+    def _writing(self) -> Guarded:
+        return Guarded(self._writer.begin, self._engine.url, self._turn)
 
-    def _reading(self) -> _Guarded:
-        return _Guarded(self._engine.connect(), self._engine.url)
-
-
-class _Guarded:
-    """A connection in a transaction; what the database says against it becomes a StoreError.
-
-    ``turn`` is held meanwhile; when it does not come in time, the database itself says why.
-    """
-
-    def __init__(
-        self, context: AbstractContextManager[Connection], url: URL, turn: threading.Lock | None = None
-    ) -> None:
-        self._context = context
-        self._url = url
-        self._turn = turn
-        self._held = contextlib.ExitStack()
-
-    def __enter__(self) -> Connection:
-        if self._turn is not None and self._turn.acquire(timeout=BUSY_SECONDS):
-            self._held.callback(self._turn.release)
-        try:
-            return self._context.__enter__()
-        except BaseException as err:
-            self._held.close()
-            if isinstance(err, SQLAlchemyError):
-                raise refused(err, self._url) from err
-            raise
-
-    def __exit__(self, kind: Any, err: Any, trace: Any) -> None:
-        with self._held:
-            try:
-                self._context.__exit__(kind, err, trace)
-            except SQLAlchemyError as failed:
-                raise refused(failed, self._url) from failed
-        if isinstance(err, SQLAlchemyError):
-            raise refused(err, self._url) from err
+    def _reading(self) -> Guarded:
+        return Guarded(self._engine.connect, self._engine.url)
 
 
 @dataclass(frozen=True)
@@ -380,6 +371,7 @@ class _Mark:
     """What the rules need of an attempt, without its document."""
 
     id: int
+    attempt: int
     status: str
     score: float | None
     max_score: float | None
@@ -389,13 +381,13 @@ class _Mark:
 def _marks(connection: Connection, run: str | None = None) -> dict[str, dict[str, list[_Mark]]]:
     """By run and VM, oldest first."""
     of = attempts.c
-    columns = (of.run, of.host, of.id, of.status, of.score, of.max_score, of.evidence)
+    columns = (of.run, of.host, of.id, of.attempt, of.status, of.score, of.max_score, of.evidence)
     query = select(*columns).order_by(of.id)
     if run is not None:
         query = query.where(attempts.c.run == run)
     found: dict[str, dict[str, list[_Mark]]] = {}
     for row in connection.execute(query):
-        mark = _Mark(row.id, row.status, row.score, row.max_score, row.evidence)
+        mark = _Mark(row.id, row.attempt, row.status, row.score, row.max_score, row.evidence)
         found.setdefault(row.run, {}).setdefault(row.host, []).append(mark)
     return found
 

@@ -87,6 +87,7 @@ def test_the_gradebook_knows_the_class_list(tmp_path: Path, course: Path) -> Non
     done = labctl("export", RUN, "--format", "csv", "-o", str(out), "--course", str(course))
     assert done.returncode == 3, done.stderr
     assert "written without a score: student3, student4" in done.stderr
+    assert "without a student, as the inventory names none for them: student3, student4\n" in done.stderr
     with out.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["name"], row["sid"], row["score"]) for row in rows] == [
@@ -119,6 +120,7 @@ def test_points_do_not_go_out_under_the_name_of_who_has_the_vm_now(tmp_path: Pat
         with out.open(newline="") as file:
             (row,) = csv.DictReader(file)
         assert (warned, row["name"], row["score"]) == (not names, names, "60")
+        assert "the inventory names none" not in told
 
 
 def test_a_vm_without_a_grade_leaves_no_file_of_an_earlier_run(tmp_path: Path) -> None:
@@ -157,10 +159,26 @@ def test_a_form_that_shows_no_evidence_does_not_need_it(tmp_path: Path) -> None:
     for name in ("gradescope", "csv", "junit", "tap"):
         done = labctl("export", "last", "student1", "--format", name, "-o", str(tmp_path / name))
         assert done.returncode == 0, done.stderr
+
+
+def test_damaged_evidence_of_a_vm_is_told_and_all_else_is_written(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+        connection.execute("update evidence set data = x'00' where id = 1")
+        connection.commit()
     for name in ("json", "html"):
         done = labctl("export", "last", "--format", name, "-o", str(tmp_path / name))
-        assert done.returncode == 2
-        assert f"the run {RUN}, VM student1: what was seen" in done.stderr
+        assert done.returncode == 3
+        assert f"written without what was seen: the run {RUN}, VM student1: what was seen" in done.stderr
+        assert f"labctl grade student1 --run {RUN}" in done.stderr
+    first, second, *_ = json.loads((tmp_path / "json").read_text())["hosts"]
+    assert (first["score"], "evidence" in first, "damaged" in first["evidence_error"]) == (60, False, True)
+    assert second["evidence"]["observations"]
+    assert "student1" in (tmp_path / "html").read_text()
+    done = labctl("export", "last", "student1", "--format", "json", "-o", str(tmp_path / "json"))
+    assert done.returncode == 3
+    assert (
+        labctl("export", "last", "student2", "--format", "json", "-o", str(tmp_path / "one")).returncode == 0
+    )
 
 
 def test_a_fault_in_the_inventory_of_another_vm_stops_no_export(tmp_path: Path, course: Path) -> None:

@@ -86,6 +86,19 @@ def test_compare_says_whose_points_changed_and_by_which_checks(capsys: pytest.Ca
 
 
 @pytest.mark.slow
+def test_a_title_that_the_font_cannot_show_is_drawn_as_far_as_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LABCTL_DATABASE", f"sqlite:///{tmp_path}/results.sqlite")
+    store = open_store(create=True)
+    store.begin(BEFORE, {**lab_document(LAB), "title": "网络服务"}, "2026-11-21T08:00:00Z", ["student1"])
+    store.add(BEFORE, document("student1"))
+    store.close()
+    done = labctl("stats", BEFORE, "--plots", str(tmp_path / "class.png"))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
 @pytest.mark.usefixtures("runs")
 def test_the_plots_are_pictures_and_the_words_of_an_svg_are_text(tmp_path: Path) -> None:
     png, svg = tmp_path / "class.png", tmp_path / "class.svg"

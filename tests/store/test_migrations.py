@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from graded import document
 from sqlalchemy import MetaData, create_engine, inspect, text
+from test_store import READER
 from world import LAB
 
 import labctl.store
@@ -112,6 +115,42 @@ def test_results_of_before_there_were_migrations_are_all_there_afterwards(url: s
     with engine.connect() as connection:
         assert connection.execute(text("select value from about")).scalar_one() == "2"
     engine.dispose()
+
+
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_results_of_before_that_may_not_be_written_are_read_and_left_as_they_are(
+    tmp_path: Path, mode: str
+) -> None:
+    file = tmp_path / "there" / "results.sqlite"
+    file.parent.mkdir()
+    url = f"sqlite:///{file}"
+    of_revision(url, "0001")
+    execute(
+        url,
+        "drop table alembic_version",
+        "insert into runs (run, lab, title, sections, started, hosts) values "
+        """('20261121T080000-aaaaaa', 'lab7', 'Lab 7', '[]', '2026-11-21T08:00:00Z', '["student1"]')""",
+    )
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA journal_mode={mode}")
+    hosts = tmp_path / "hosts.yml"
+    hosts.write_text("all: {hosts: {student1: {ansible_connection: local}}}\n")
+    file.chmod(0o400)
+    file.parent.chmod(0o500)
+    before = file.read_bytes()
+    read, written = (
+        subprocess.run(
+            [sys.executable, "-c", READER, *words, "--database", url],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for words in (["runs"], ["grade", "student1", "--run", "last", "-i", str(hosts)])
+    )
+    file.parent.chmod(0o700)
+    assert (read.returncode, "0 of 1 VMs graded" in read.stdout) == (0, True), read.stderr
+    assert (written.returncode, f"{file} cannot be written" in written.stderr) == (2, True), written.stderr
+    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def test_judging_again_is_a_new_attempt_over_the_same_evidence(store: Store) -> 
     store.add("20261121T080000-aaaaaa", document())
     (first,) = store.kept("20261121T080000-aaaaaa")
     again = {**first.document, "score": 1.0}
-    assert store.add_again(first, again) == 2
+    assert store.add_again([(first, again)]) == [2]
     (found,) = store.kept("20261121T080000-aaaaaa")
     assert (found.attempt, found.kind, found.document["score"]) == (2, "regrade", 1.0)
     assert store.evidence(found) == store.evidence(first)
@@ -97,7 +97,7 @@ def test_a_bad_port_in_the_url_is_said_and_the_password_is_not(host: str) -> Non
     assert "et@" not in caught.value.message
 
 
-_READER = """
+READER = """
 import ctypes, os, sys
 if os.geteuid() == 0:  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH: root, too, may then not write
     for capability in (1, 2):
@@ -128,10 +128,10 @@ def test_results_that_may_not_be_written_are_read_all_the_same(
     before = file.read_bytes()
     for command, said in (("runs", "1 of 1 VMs graded"), ("stats", "mean 60")):
         words = [command, *(["last"] if command == "stats" else []), "--database", url]
-        reader = [sys.executable, "-c", _READER, *words]
+        reader = [sys.executable, "-c", READER, *words]
         done = subprocess.run(reader, capture_output=True, text=True, check=False)
         assert (done.returncode, said in done.stdout) == (0, True), done.stderr
-    reader = [sys.executable, "-c", _READER, "regrade", "last", "--database", url]
+    reader = [sys.executable, "-c", READER, "regrade", "last", "--database", url]
     done = subprocess.run(reader, capture_output=True, text=True, check=False)
     file.parent.chmod(0o700)
     assert done.returncode == 2, done.stderr
