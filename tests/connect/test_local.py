@@ -23,7 +23,7 @@ def stream(line: str = "exec cat") -> LocalStream:
 
 def test_a_thread_that_reads_notices_that_another_has_closed() -> None:
     """The end of the pipe may never come: a process that a task left behind still holds it."""
-    made = stream("sleep 15 & exec cat")
+    made = stream("sleep 6 & exec cat")
     ended: list[str] = []
 
     def read() -> None:
