@@ -14,6 +14,7 @@ from .looking import (
     SAMPLE,
     alive,
     balancer,
+    beside_the_unit,
     configured,
     frontend_sample,
     greeted,
@@ -106,9 +107,10 @@ def servers(_vm: Target, see: See) -> Judgement:
     if len(ports) == len(WORKERS):
         return passed(f"{backend.kind} {backend.name}" if backend else "")
     missing = [str(port) for port in WORKERS if port not in ports]
+    seen = f"no server for {', '.join(missing)}" if backend else "no backend with the workers in it"
     return failed(
         expected="six server lines, one for each worker's port",
-        seen=f"no server for {', '.join(missing)}" if backend else "no backend with the workers in it",
+        seen=f"{seen} in {', '.join(see(config_check()).files)}",
         hint="a backend lists its servers, each with a name and an address with port",
         share=len(ports) / len(WORKERS),
     )
@@ -131,6 +133,12 @@ def frontend(vm: Target, see: See) -> Judgement:
             expected="HAProxy on port 7000",
             seen=f"{others} is there, and greets",
             hint="the greetings must come from the workers, through HAProxy: who listens on 7000?",
+        )
+    if greeted and (stranger := beside_the_unit(see, FRONTEND)):
+        return failed(
+            expected="the HAProxy of the unit haproxy on port 7000",
+            seen=f"another one is there, of {stranger}",
+            hint="what is started by hand is gone after a reboot: end that one, and restart the unit's",
         )
     # a server that nobody asks for its state may be used a moment longer than it runs
     real = greeted & {port - WORKERS.start for port in alive(see)}

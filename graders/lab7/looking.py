@@ -17,6 +17,7 @@ from labctl.probes import (
     http_sample,
     servers_in,
     sockets,
+    unit,
 )
 
 from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
@@ -144,6 +145,16 @@ def not_haproxy(see: See, port: int) -> str:
     """The programs that listen on a port where HAProxy should; "" when it does, or nobody is known to."""
     holders = set(see(sockets()).holders(port)) - {"?"}
     return "" if not holders or "haproxy" in holders else ", ".join(sorted(holders))
+
+
+def beside_the_unit(see: See, port: int) -> str:
+    """Where the HAProxy belongs that has a port while the unit's own, which runs, does not; else ""."""
+    own = see(unit("haproxy")).best()
+    on_port = (one for one in see(sockets()).listening if one.port == port)
+    holders = {one.unit for one in on_port if one.process == "haproxy"}
+    if own is None or not own.is_running or own.id in holders or "" in holders:
+        return ""
+    return ", ".join(sorted(holders))
 
 
 def configured(backend: Proxy | None) -> tuple[int, ...]:

@@ -21,13 +21,13 @@ _PRIVATE_6 = ipaddress.IPv6Network("fc00::/7")
 @check("dns.outside-udp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_udp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over UDP."""
-    return _reach(vm, see, patiently(vm, see, tcp=False), "UDP")
+    return _reach(vm, see, "UDP")
 
 
 @check("dns.outside-tcp", question="2d", layer="answer from outside", after=("dns.answers",))
 def outside_tcp(vm: Target, see: See) -> Judgement:
     """Your server answers the world over TCP."""
-    return _reach(vm, see, patiently(vm, see, tcp=True), "TCP")
+    return _reach(vm, see, "TCP")
 
 
 @check(
@@ -41,12 +41,13 @@ def no_open_recursion(vm: Target, see: See) -> Judgement:
     """Your server does not resolve other people's names for the world."""
     answers = see(fresh(vm, tcp=False), fresh(vm, tcp=True))
     heard = [one for one in answers if one.answered]
-    if heard and not any(one.recursion for one in heard):
-        return passed("recursion is not offered outside")
     # The grader itself may sit in a network that is allowed: being offered recursion is only a fault
-    # where the configuration offers it to everybody.
+    # where the configuration offers it to everybody. And it may sit in one that is denied.
     allowed = see(zone_check(ZONE)).recursion_for()
     wide = [entry for entry in allowed if is_world(entry)]
+    denied = [entry for entry in allowed if entry.startswith("!")]
+    if heard and not any(one.recursion for one in heard) and not (wide and denied):
+        return passed("recursion is not offered outside")
     if not wide:
         return passed(f"only for {', '.join(allowed[:8])}")
     if not heard:
@@ -57,7 +58,7 @@ def no_open_recursion(vm: Target, see: See) -> Judgement:
         return next(filter(None, lost), passed("nobody outside reaches the server"))
     return failed(
         expected="recursion for localhost and the campus networks only",
-        seen=f"recursion for {', '.join(wide)}",
+        seen=f"recursion for {', '.join([*wide, *(f'not {one[1:]}' for one in denied)])}",
         hint="who may ask for your zone and who may have other names resolved are two settings; "
         "the second follows the first when it is left out",
     )
@@ -77,8 +78,33 @@ def patiently(vm: Target, see: See, *, tcp: bool) -> DnsAnswer:
     return first if first.status not in LOST else see(fresh(vm, tcp=tcp, attempt=2))
 
 
-def _reach(vm: Target, see: See, answer: DnsAnswer, how: str) -> Judgement:
+def other_zone(vm: Target, see: See, *, tcp: bool) -> list[str]:
+    """What the world is told of the lab's names where the VM itself is told something else. An apex that the
+    lab wants is right, and what was lost on the way is nothing else.
+    """
+    names = (ZONE, f"test.{ZONE}")
+    inside = see.all([dns_query(name, "A") for name in names])
+    outside = see.all(
+        [dns_query(name, "A", at=vm.address, port=vm.port(53), tcp=tcp, vantage="outside") for name in names]
+    )
+    return [
+        f"{name} is {there}"
+        for name, here, there in zip(names, inside, outside, strict=True)
+        if there.authoritative
+        and there.data("A") != here.data("A")
+        and (name, there.data("A")) != (ZONE, (vm.lab_address,))
+    ]
+
+
+def _reach(vm: Target, see: See, how: str) -> Judgement:
+    answer = patiently(vm, see, tcp=how == "TCP")
     if answer.authoritative and answer.rcode in ("NXDOMAIN", "NOERROR"):
+        if other := other_zone(vm, see, tcp=how == "TCP"):
+            return failed(
+                expected="the same zone outside as on the VM",
+                seen=f"outside, {', '.join(other)}",
+                hint="which view do others get to, and which file has the zone there?",
+            )
         return passed(f"an authoritative answer over {how}")
     found, firewall = see(sockets(), ufw_status())
     # systemd-resolved's own addresses do not get in BIND's way
@@ -103,7 +129,7 @@ def _reach(vm: Target, see: See, answer: DnsAnswer, how: str) -> Judgement:
 
 def is_world(entry: str) -> bool:
     """An access list's entry that lets (nearly) everybody in."""
-    if entry == "any":
+    if entry in ("any", "!none"):
         return True
     try:
         network = ipaddress.ip_network(entry, strict=False)

@@ -79,16 +79,20 @@ class Bind:
 
     def _entries(self, body: str, depth: int = 0) -> tuple[str, ...]:
         entries: list[str] = []
-        # a list in a list is as if its entries stood there
-        for word in (part.strip(" \t{}").strip('"') for part in body.replace("\n", " ").split(";")):
+        # a list that is denied lets nobody in, whatever it holds; any other is as if its entries stood there
+        body = _DENIED.sub("", body).replace("\n", " ")
+        for word in (part.strip(" \t{}").replace('"', "") for part in body.split(";")):
             named = re.search(rf'^acl "{re.escape(word)}" \{{(.*?)^\}};', self.text, re.MULTILINE | re.DOTALL)
             if named and depth < 5:
                 entries.extend(self._entries(named.group(1), depth + 1))
             elif word:
                 entries.append(word)
+            if word in ("any", "!any", "none", "!none"):
+                break  # everybody has met an entry by now
         return tuple(entries)
 
 
+_DENIED = re.compile(r"^([ \t]*)!\{\n.*?^\1\};$", re.MULTILINE | re.DOTALL)
 _ALLOWING = ("allow-recursion", "allow-query-cache", "allow-query")
 _BY_DEFAULT = ("localnets", "localhost")
 

@@ -29,6 +29,12 @@ class ServerState:
     weight: int = -1
 
     @property
+    def port(self) -> int:
+        """0 where the statistics do not say."""
+        port = self.address.rpartition(":")[2]
+        return int(port) if re.fullmatch(r"[0-9]{1,5}", port) else 0
+
+    @property
     def checked(self) -> bool:
         """A server without health checks is reported as "no check"."""
         return self.status.startswith(("UP", "DOWN", "NOLB", "MAINT", "DRAIN"))
@@ -69,7 +75,18 @@ class Haproxy:
     running: tuple[Running, ...] = ()
 
     def proxies(self) -> tuple[Proxy, ...]:
-        return parse_config(self.text)
+        """What the configuration says; a server's port that cannot be read there is the running one's."""
+        running = {(one.proxy, one.name): one.port for one in self.state}
+        return tuple(
+            replace(
+                proxy,
+                servers=tuple(
+                    one if one.port else replace(one, port=running.get((proxy.name, one.name), 0))
+                    for one in proxy.servers
+                ),
+            )
+            for proxy in parse_config(self.text)
+        )
 
     def balancer(self, ports: range, door: int) -> Proxy | None:
         """The backend that serves these ports on this machine: the one that requests to the port ``door`` get

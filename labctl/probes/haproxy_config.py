@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 #: HAProxy's own defaults, in seconds and counts (its manual, 5.2: inter, fall, rise).
@@ -113,10 +114,7 @@ def parse_config(text: str) -> tuple[Proxy, ...]:
     latest = plain
     current: Proxy | None = None
     section_server = plain.server
-    for raw in text.splitlines():
-        words = _words(raw)
-        if not words:
-            continue
+    for words in _lines(text):
         if words[0] in _SECTIONS:
             if current is not None and current.kind != "defaults":
                 proxies.append(current)
@@ -142,6 +140,19 @@ def parse_config(text: str) -> tuple[Proxy, ...]:
     if current is not None and current.kind != "defaults":
         proxies.append(current)
     return tuple(proxies)
+
+
+def _lines(text: str) -> Iterator[list[str]]:
+    """The words of each line, with the variables that the lines before it set."""
+    variables: dict[str, str] = {}
+    for raw in text.splitlines():
+        words = _words(_VARIABLE.sub(lambda one: variables.get(one[1], one[2] or one[0]), raw))
+        if words:
+            yield words
+        if words[:1] == ["setenv"] and len(words) > 2:
+            variables[words[1]] = words[2]
+        if words[:1] == ["presetenv"] and len(words) > 2:
+            variables.setdefault(words[1], words[2])
 
 
 @dataclass(frozen=True)
@@ -184,6 +195,8 @@ def _words(line: str) -> list[str]:
         return line.split()  # HAProxy does not take it either
 
 
+#: ``${NAME}`` and ``${NAME-what else}``; what HAProxy has from its unit's environment is not known here.
+_VARIABLE = re.compile(r"\$\{(\w+)(?:-([^}]*))?\}")
 _QUOTING = re.compile("[\"'\\\\#]")
 
 

@@ -20,7 +20,7 @@ from world import (
     unit,
 )
 
-from labctl.probes import Record, Replies, Reply, Settled, WriteTrial
+from labctl.probes import Record, Replies, Reply, Settled, Socket, WriteTrial
 
 Break = Callable[[World], None]
 
@@ -248,6 +248,16 @@ CASES = [
         ("dns.outside-udp", "dns.outside-tcp"),
     ),
     Case("zone-not-for-all", change(outside_rcode="REFUSED"), ("dns.outside-udp", "dns.outside-tcp")),
+    Case(
+        "another-zone-outside",
+        change(elsewhere=data("A", "test.example.com.", "1.2.3.4")),
+        ("dns.outside-udp", "dns.outside-tcp"),
+    ),
+    Case(
+        "open-but-not-for-the-grader",
+        named('"localhost";\n', "!127.0.0.0/8;\n\t\tany;\n", recursion=False),
+        ("dns.no-open-recursion",),
+    ),
     Case("open-resolver", named('"localhost";\n', "any;\n"), ("dns.no-open-recursion",)),
     Case("open-by-prefix", named("10.77.0.0/24", "0.0.0.0/0"), ("dns.no-open-recursion",)),
     Case("open-by-allow-query", named("allow-recursion", "allow-query"), ()),
@@ -290,6 +300,11 @@ CASES = [
             door=Replies((Reply(200, "It works!", ""),), 0.1),
             door_outside=Replies((Reply(200, "It works!", ""),), 0.1),
         ),
+        ("lb.frontend",),
+    ),
+    Case(
+        "the-one-on-7000-is-not-the-units",
+        change(listening=(Socket("tcp", "0.0.0.0", 7000, 9, "haproxy", "session-3.scope"),)),
         ("lb.frontend",),
     ),
     Case("faked-worker-left-out", order([0, 1, 2, 3, 4]), ("lb.shares",)),

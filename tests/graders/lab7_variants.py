@@ -20,7 +20,7 @@ from lab7_cases import (
 )
 from world import RECORDS, greeting, mount, page, states
 
-from labctl.probes import Record, Replies, Reply
+from labctl.probes import Record, Replies, Reply, Socket
 
 VARIANTS = {
     "mounted-beside-a-stale-one": change(
@@ -45,6 +45,13 @@ VARIANTS = {
     "statistics-with-a-password": both(
         config("    stats enable\n", "    stats enable\n    stats auth admin:secret\n"),
         change(page=LOCKED, page_outside=LOCKED),
+    ),
+    "a-name-of-the-internal-view-alone": change(elsewhere=tuple(one for one in RECORDS if one.type != "TXT")),
+    "started-by-hand-while-the-unit-has-the-port": change(
+        listening=(
+            Socket("tcp", "0.0.0.0", 9000, 8, "haproxy", "session-3.scope"),
+            Socket("tcp", "0.0.0.0", 7000, 9, "haproxy", "haproxy.service"),
+        )
     ),
     "private-networks-of-ipv6": named('"localhost";\n', '"localhost";\n\t\tfc00::/7;\n'),
     "many-records-of-a-type": records(

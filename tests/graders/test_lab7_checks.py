@@ -70,7 +70,7 @@ def test_what_only_looks_takes_two_waves_and_asks_for_nothing_twice() -> None:
         for one in wave
         if one.probe.name == "dns"
     ]
-    assert len(queries) == len(set(queries)) == 11
+    assert len(queries) == len(set(queries)) == 13
 
 
 @pytest.mark.parametrize("name", VARIANTS)

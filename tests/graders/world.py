@@ -209,6 +209,8 @@ class World:
     named: str = "answered"
     outside: dict[str, str] = field(default_factory=lambda: {"udp": "answered", "tcp": "answered"})
     outside_rcode: str = "NXDOMAIN"
+    #: What others are served, in a view of theirs; empty: the same.
+    elsewhere: tuple[Record, ...] = ()
     recursion: bool = False
     port_53: tuple[str, ...] = ("named",)
     #: What listens besides, and ufw: on, and closed to everybody.
@@ -312,7 +314,8 @@ class World:
         if status != "answered":
             return DnsAnswer(status, "", False, False, (), (), 3.0)
         name = str(args["name"]).lower().rstrip(".") + "."
-        found = tuple(one for one in self.served if one.name == name and one.type == args["type"])
+        zone = (outside and self.elsewhere) or self.served
+        found = tuple(one for one in zone if one.name == name and one.type == args["type"])
         known = any(one.name == name for one in self.served)
         rcode = self.outside_rcode if outside else "NOERROR" if known else "NXDOMAIN"
         return DnsAnswer("answered", rcode, rcode != "REFUSED", outside and self.recursion, found, (), 0.01)

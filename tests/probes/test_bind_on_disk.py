@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
-from labctl.agent.remote.outcome import Context
+from labctl.agent.remote.command import Finished
+from labctl.agent.remote.outcome import Context, Failed
 from labctl.agent.remote.probes import bind
 from labctl.probes import Bind
 
 ZONE = "$TTL 60\n@ SOA ns.example.com. root.example.com. 7 60 60 60 60\n@ NS ns\nns A 10.77.0.11\n"
 #: Deprecated: said, and no mistake.
 WARNED = "heartbeat-interval 3;"
+RAW = "masterfile-format raw;"
 
 
 class Asked:
@@ -32,12 +34,19 @@ class Asked:
         self.programs.append(argv[0])
         return real(argv, *rest, **more)
 
-    def told(self, options: str = "", statements: str = "", more: str = "") -> dict[str, Any]:
+    def told(self, options: str = "", statements: str = "", more: str = "", zone: str = "") -> dict[str, Any]:
         (self.folder / "db").write_text(ZONE + more)
-        zone = f'zone "example.com" {{ type master; file "{self.folder}/db"; }};'
+        if RAW in (zone, options):
+            self.write_raw()
+        zone = f'zone "example.com" {{ type master; file "{self.folder}/db"; {zone} }};'
         text = f'{statements}\noptions {{ directory "{self.folder}"; {options} }};\n{zone}\n'
         (self.folder / "named.conf").write_text(text)
         return bind.run({"zone": "example.com"}, Context(time.monotonic() + 30))
+
+    def write_raw(self) -> None:
+        argv = ["named-compilezone", "-q", "-i", "local", "-F", "raw", "-o", "raw", "example.com", "db"]
+        subprocess.run(argv, check=True, cwd=self.folder)
+        (self.folder / "raw").rename(self.folder / "db")
 
 
 @pytest.fixture
@@ -73,6 +82,25 @@ A_ZONE = 'zone "x" { type master; file "/x"; allow-query { none; }; };'
 def test_who_may_recurse_is_told_of_all_views(tmp_path: Path, views: str, allowed: tuple[str, ...]) -> None:
     config = tmp_path / "named.conf"
     config.write_text(LISTS + views.replace("%s", A_ZONE))
+    printed = subprocess.run(["named-checkconf", "-p", config], capture_output=True, text=True, check=True)
+    told = Bind(True, "", True, "", printed.stdout, "", False, "", ())
+    assert told.recursion_for() == allowed
+
+
+@pytest.mark.parametrize(
+    ("entries", "allowed"),
+    [
+        ("!10.9.0.0/24; any;", ("!10.9.0.0/24", "any")),
+        ("!campus; 10.0.0.0/8; !any; any;", ("!campus", "10.0.0.0/8", "!any")),
+        ("none; any;", ("none",)),
+        ("!{ !campus; any; }; 10.1.0.0/16;", ("10.1.0.0/16",)),
+        ("!{ !{ campus; }; any; }; localhost;", ("localhost",)),
+        ("{ !10.2.0.0/16; any; }; ", ("!10.2.0.0/16", "any")),
+    ],
+)
+def test_who_is_denied_is_told_too(tmp_path: Path, entries: str, allowed: tuple[str, ...]) -> None:
+    config = tmp_path / "named.conf"
+    config.write_text(f"acl campus {{ 10.0.0.0/8; }};\noptions {{ allow-recursion {{ {entries} }}; }};\n")
     printed = subprocess.run(["named-checkconf", "-p", config], capture_output=True, text=True, check=True)
     told = Bind(True, "", True, "", printed.stdout, "", False, "", ())
     assert told.recursion_for() == allowed
@@ -125,3 +153,45 @@ def test_a_mistake_is_said_with_its_line_and_nothing_else_is_run(asked: Asked) -
     assert not told["config_valid"]
     assert "named.conf:2:" in told["config_message"]
     assert (told["text"], told["records"]) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("zone", "record"),
+    [
+        ("", "@ NS 10.77.0.11."),
+        ("check-names ignore;", "my_host A 10.77.0.30"),
+    ],
+    ids=["ns-is-an-address", "underscore"],
+)
+def test_what_is_only_warned_of_is_in_the_records(asked: Asked, zone: str, record: str) -> None:
+    told = asked.told(more=f"{record}\n", zone=zone)
+    assert told["zone_valid"], told["zone_message"]
+    assert record.rpartition(" ")[2] in told["records"]
+
+
+def test_a_zone_that_is_valid_and_cannot_be_written_is_no_empty_one(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = asked.run
+    refused = Finished(1, "", "out of paper")
+
+    def run(ask: Any, argv: list[str], *rest: Any, **more: Any) -> Any:
+        return refused if argv[0] == "named-compilezone" else real(ask, argv, *rest, **more)
+
+    monkeypatch.setattr(asked, "run", run)
+    with pytest.raises(Failed, match="out of paper"):
+        asked.told()
+
+
+@pytest.mark.parametrize("where", ["zone", "options"])
+def test_a_zone_in_the_raw_format_is_read(asked: Asked, where: str) -> None:
+    told = asked.told(**{where: RAW})
+    assert told["zone_valid"], told["zone_message"]
+    assert "ns.example.com." in told["records"]
+
+
+def test_the_journal_is_read_where_the_zone_says_that_it_is(asked: Asked) -> None:
+    text = asked.told(zone='journal "of/its own.jnl"; allow-update { 127.0.0.1; };')["text"]
+    reading = bind.reading_of(text, "example.com")
+    assert reading[:2] == ["-J", f"{asked.folder}/of/its own.jnl"]
+    assert "-j" in bind.reading_of(asked.told()["text"], "example.com")

@@ -11,7 +11,7 @@ from labctl.agent.remote.probes import http as remote_http
 from labctl.agent.remote.probes import mounts as remote_mounts
 from labctl.agent.remote.probes import sockets as remote_sockets
 from labctl.probes.bind import Bind, records_of
-from labctl.probes.haproxy import Haproxy, Running, parse_state
+from labctl.probes.haproxy import Haproxy, Running, ServerState, parse_state
 from labctl.probes.haproxy_config import parse_config
 from labctl.probes.nfs import Mount
 
@@ -233,6 +233,24 @@ def test_an_algorithm_that_is_left_out_is_the_one_that_runs() -> None:
 def test_a_line_is_read_as_haproxy_reads_it(line: str, port: int, check: bool, weight: int) -> None:
     (one,) = parse_config(f"backend x\n    {line}\n")[0].servers
     assert (one.port, one.check, one.weight) == (port, check, weight)
+
+
+def test_variables_are_what_the_global_section_sets() -> None:
+    text = (
+        "global\n  setenv DOOR 7000\n  presetenv DOOR 1\n  presetenv FIRST 8080\n"
+        'listen x\n  bind "*:${DOOR}"\n'
+        '  server a "127.0.0.1:${FIRST}"\n  server b "${HOST-127.0.0.1}:8081"\n  server c "x:${OTHER}"\n'
+    )
+    (one,) = parse_config(text)
+    assert one.binds == (7000,)
+    assert [(server.host, server.port) for server in one.servers] == [
+        ("127.0.0.1", 8080),
+        ("127.0.0.1", 8081),
+        ("x", 0),
+    ]
+    state = (ServerState("x", "a", "UP", "127.0.0.1:1"), ServerState("x", "c", "UP", "127.0.0.1:8082"))
+    (one,) = Haproxy(True, (), text, True, "", state).proxies()
+    assert [server.port for server in one.servers] == [8080, 8081, 8082]
 
 
 def test_a_section_may_take_defaults_by_their_name() -> None:

@@ -6,10 +6,13 @@ import os
 import re
 from typing import Any
 
-from ..outcome import Context
+from ..outcome import Context, Failed
 from .asking import ask
+from .running import argv_in_use
 
 CONFIG = "/etc/bind/named.conf"
+#: Debian's two names for the unit.
+UNITS, PORT = ("named.service", "bind9.service"), 53
 TEXT_CAP = 262144
 #: How each statement begins in named-checkconf's output. Its warnings begin with a file's name and a line.
 STATEMENT = re.compile(r"^[a-z][a-z-]*(?: .*)? \{$", re.MULTILINE)
@@ -43,39 +46,50 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         return result
     path = zone_file(text, zone)
     result["zone_file"] = path
-    # as named reads it: with its journal, $INCLUDE from its directory, and nobody else's names looked up
-    reading = ["-j", "-w", directory(text), "-i", "local"]
+    reading = reading_of(text, zone)
     if path:
         said = ask(["named-checkzone", *reading, zone, path], ctx)
         result["zone_valid"] = said.rc == 0
         result["zone_message"] = (said.out + said.err).strip()[:2000]
     if result["zone_valid"]:
-        dump = ask(["named-compilezone", *reading, "-q", "-o", "-", zone, path], ctx, cap=TEXT_CAP)
-        result["records"] = dump.out if dump.rc == 0 else ""
+        # what was only worth a warning now is a reason not to write the zone, unless it is told otherwise
+        argv = ["named-compilezone", *reading, "-k", "ignore", "-n", "ignore", "-q", "-o", "-", zone, path]
+        dump = ask(argv, ctx, cap=TEXT_CAP)
+        if dump.rc != 0:
+            why = (dump.out + dump.err).strip()[:200]
+            raise Failed("named-compilezone did not write a zone that named-checkzone accepts: %s" % why)
+        result["records"] = dump.out
     return result
 
 
 def config_in_use() -> str:
-    """The -c of the named that runs, else Debian's place."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        argv = argv_of(int(pid))
-        if argv and os.path.basename(argv[0]) == "named":
-            for at, word in enumerate(argv):
-                if word == "-c" and at + 1 < len(argv):
-                    return argv[at + 1]
-    return CONFIG
-
-
-def argv_of(pid: int) -> list[str]:
-    try:
-        with open("/proc/%d/cmdline" % pid, "rb") as handle:
-            return handle.read().decode("utf-8", "replace").split("\0")[:-1]
-    except OSError:
-        return []
+    """The -c of the named that counts, else Debian's place."""
+    argv = argv_in_use("named", UNITS, PORT)
+    return next((argv[at + 1] for at, word in enumerate(argv[:-1]) if word == "-c"), CONFIG)
 
 
 def zone_file(text: str, zone: str) -> str:
-    """The zone's file in named-checkconf -p's output, made absolute; "" when there is no such zone.
+    """The zone's file in named-checkconf -p's output, made absolute; "" when there is no such zone."""
+    named = stated("file", statement(text, zone))
+    return os.path.join(directory(text), named) if named else ""
+
+
+def reading_of(text: str, zone: str) -> list[str]:
+    """Options with which BIND's programs read the zone as named does: with its journal, $INCLUDE from its
+    directory, in its format, and nobody else's names looked up.
+    """
+    body, base = statement(text, zone), directory(text)
+    journal = stated("journal", body)
+    options = re.search(r"^options \{\n(.*?)^\};", text, re.MULTILINE | re.DOTALL)
+    form = stated("masterfile-format", body) or stated(
+        "masterfile-format", options.group(1) if options else ""
+    )
+    reading = ["-J", os.path.join(base, journal)] if journal else ["-j"]
+    return [*reading, "-w", base, "-i", "local", "-f", form or "text"]
+
+
+def statement(text: str, zone: str) -> str:
+    """What stands in the braces of the zone's statement in named-checkconf -p's output; "" without one.
 
     That output is regular: a zone statement starts in column one or two with its name in double quotes and
     ends with a brace at the same indentation.
@@ -85,15 +99,14 @@ def zone_file(text: str, zone: str) -> str:
         text,
         re.MULTILINE | re.DOTALL | re.IGNORECASE,
     )
-    if block is None:
-        return ""
-    named = re.search(r'^\s*file "([^"]+)"', block.group(2), re.MULTILINE)
-    if named is None:
-        return ""
-    return os.path.join(directory(text), named.group(1))
+    return block.group(2) if block else ""
+
+
+def stated(name: str, body: str) -> str:
+    found = re.search(r'^\s*%s "?([^"\n;]+)"?;' % name, body, re.MULTILINE)
+    return found.group(1) if found else ""
 
 
 def directory(text: str) -> str:
     """named's working directory, which relative names of files begin from."""
-    found = re.search(r'^\s*directory "([^"]+)"', text, re.MULTILINE)
-    return found.group(1) if found else "/var/cache/bind"
+    return stated("directory", text) or "/var/cache/bind"

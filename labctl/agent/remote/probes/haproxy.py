@@ -9,9 +9,10 @@ from typing import Any
 
 from ..outcome import Context
 from .asking import ask
-from .bind import argv_of
+from .running import argv_in_use
 
 CONFIG = "/etc/haproxy/haproxy.cfg"
+UNITS = ("haproxy.service",)
 TEXT_CAP = 131072
 SOCKET = "/run/haproxy/admin.sock"
 #: Seconds for its answer: who is slow to give one is not somebody who has none to give.
@@ -45,14 +46,10 @@ def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def files_in_use() -> list[str]:
-    """Every -f of the oldest haproxy that runs, else Debian's place."""
-    for pid in sorted(int(name) for name in os.listdir("/proc") if name.isdigit()):
-        argv = argv_of(pid)
-        if argv and os.path.basename(argv[0]) == "haproxy":
-            files = [argv[at + 1] for at, word in enumerate(argv[:-1]) if word == "-f"]
-            if files and all(os.path.isabs(path) for path in files):
-                return files[:8]
-    return [CONFIG]
+    """Every -f of the HAProxy that counts, else Debian's place."""
+    argv = argv_in_use("haproxy", UNITS)
+    files = [argv[at + 1] for at, word in enumerate(argv[:-1]) if word == "-f"]
+    return files[:8] if files and all(os.path.isabs(path) for path in files) else [CONFIG]
 
 
 def written_in(path: str) -> list[str]:
