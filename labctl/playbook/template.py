@@ -242,7 +242,8 @@ class Templar:
             }
         if isinstance(value, list | tuple):
             where = value.at if isinstance(value, Seq) else lambda _index: place
-            return [self.render(item, where(index), scope) for index, item in enumerate(value)]
+            items = [self.render(item, where(index), scope) for index, item in enumerate(value)]
+            return [item for item in items if item is not OMIT]
         return value
 
     def render_text(self, source: str, place: Place, scope: Scope) -> Any:

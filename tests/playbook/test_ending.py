@@ -92,3 +92,18 @@ def test_of_one_name_the_first_of_the_last_list_runs(
 def test_what_is_omitted_is_nothing_to_go_over(tmp_path: Path, items: str) -> None:
     with pytest.raises(PlaybookError, match="not a list"):
         play(tmp_path, f'- debug: {{msg: "{{{{ item }}}}"}}\n  with_items: "{items}"')
+
+
+def test_what_is_omitted_in_a_list_is_not_in_it(tmp_path: Path) -> None:
+    host = play(
+        tmp_path,
+        """
+        - debug: {msg: "got {{ item }}"}
+          with_items: [1, "{{ nope | default(omit) }}"]
+          register: rounds
+        - command: {argv: [echo, a, "{{ omit }}", b]}
+          register: said
+        - debug: {msg: "{{ rounds.results | length }} {{ said.stdout }}"}
+        """,
+    )
+    assert messages(host)[-1] == "1 a b"
