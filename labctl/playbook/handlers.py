@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 from labctl.documents import nearest
 from labctl.errors import PlaybookError
@@ -17,6 +18,7 @@ class Handlers:
         self.tasks = list(tasks)
         self._scope_of = scope_of
         self._notified: set[int] = set()
+        self._begun: set[int] = set()
 
     def notify(self, names: Iterable[str]) -> None:
         self._notified.update(id(task) for name in names for task in self._answering(name))
@@ -30,7 +32,17 @@ class Handlers:
         if id(task) not in self._notified:
             return False
         self._notified.remove(id(task))
+        self._begun.add(id(task))
         return True
+
+    def done(self, task: Task) -> None:
+        """A handler that was taken has run, or cannot."""
+        self._begun.discard(id(task))
+
+    def put_back(self) -> None:
+        """What was taken and has not run, as one before it failed, is notified still."""
+        self._notified |= self._begun
+        self._begun.clear()
 
     def unknown(self, names: Iterable[str]) -> str | None:
         """What to say about the first of ``names`` that no handler answers to."""
@@ -42,13 +54,16 @@ class Handlers:
         return None
 
     def _answering(self, name: str) -> list[Task]:
-        """Of handlers with the same name the last wins; every one that listens answers."""
-        named = [task for task in self.tasks if name in self._names(task)]
+        """Of handlers with the same name the first of the last role wins, or of the play's own; every one
+        that listens answers."""
+        lists = [list(tasks) for _role, tasks in groupby(self.tasks, key=lambda task: id(task.role))]
+        tasks = [task for one in reversed(lists) for task in one]
+        named = [task for task in tasks if name in self._names(task)]
         listening: dict[object, Task] = {}
-        for task in self.tasks:
+        for task in tasks:
             if name in task.listen:
-                listening[self._name(task) or id(task)] = task
-        return [*named[-1:], *listening.values()]
+                listening.setdefault(self._name(task) or id(task), task)
+        return [*named[:1], *listening.values()]
 
     def _names(self, task: Task) -> set[str]:
         name = self._name(task)

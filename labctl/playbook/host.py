@@ -81,7 +81,8 @@ class PlayOnHost:
         self.handlers = Handlers(setting.play.handlers, self._scope)
         self.includes = Includes(self.state)
         self.roles_done: set[Hashable] = set()
-        self.catching = 0
+        #: The blocks whose body is under way and that catch what fails in it, or do something after it.
+        self.catching: list[Block] = []
         #: The result of the task that failed last.
         self.failure: Mapping[str, Any] = {}
         self.in_handlers = False
@@ -93,23 +94,25 @@ class PlayOnHost:
         self.state.role_names.clear()
         try:
             for section in self.setting.play.sections:
-                self._items(section)
-                if self.batch.notifies or self.handlers.waiting:
-                    self._flush()
-                    self._run_handlers()
-            self._flush()
+                self._section(section)
+                self._run_handlers()
+            self._section(())
         except TaskFailed:
             self.record.failed = True
-            if self.setting.play.force_handlers:
-                self._after_failure()
         except EndPlay:
             pass
 
-    def _after_failure(self) -> None:
+    def _section(self, section: Sequence[Task | Block]) -> None:
+        """A section's tasks. Forced handlers run after a failure among them, not after a handler's."""
         try:
-            self._run_handlers()
+            self._items(section)
+            if self.batch.notifies or self.handlers.waiting or not section:
+                self._flush()
         except TaskFailed:
-            pass
+            self.record.failed = True
+            if self.setting.play.force_handlers:
+                self._run_handlers()
+            raise
 
     def _scope(self, task: Task) -> Scope:
         return self.setting.scope(self.name, task, self.includes.layers)
@@ -131,22 +134,38 @@ class PlayOnHost:
             return
         self._flush()
         try:
-            self.catching += 1
+            self._tried(block)
+        except TaskFailed:
+            self._always(block, failed=True)
+            raise
+        self._always(block)
+
+    def _tried(self, block: Block) -> None:
+        """A block's body, and its rescue after a failure."""
+        try:
+            self.catching.append(block)
             try:
                 self._items(block.body)
                 self._flush()
             finally:
-                self.catching -= 1
+                self.catching.pop()
         except TaskFailed:
             if not block.rescue:
                 raise
             self._rescued()
             self._items(block.rescue)
             self._flush()
-        finally:
-            # What `always` holds runs after a failure too, and a failure in it is a failure.
+
+    def _always(self, block: Block, *, failed: bool = False) -> None:
+        """What runs after a failure too, and a failure in it is a failure; not when the host has ended."""
+        try:
             self._items(block.always)
             self._flush()
+        except EndPlay:
+            # the failure that led here stays one, where no block around was to catch it
+            if failed and not any(around.rescue for around in self.catching):
+                self.record.failed = True
+            raise
 
     def _rescued(self) -> None:
         """A caught failure is not the host's: its result stays, marked, for the rescue to read."""
@@ -251,6 +270,7 @@ class PlayOnHost:
 
     def _refuse(self, task: Task, text: str) -> None:
         """A task that cannot be done for this host has failed; nothing of it was sent."""
+        self.handlers.done(task)
         ignored = ignores_errors(task, self._scope(task))
         result = {"failed": True, "changed": False, "msg": text}
         if task.register:
@@ -312,6 +332,8 @@ class PlayOnHost:
             for number, item in enumerate(prepared.items):
                 results[number], more = self._until(replace(prepared, items=(item,)), results[number])
                 seconds += more
+        if prepared.handler:
+            self.handlers.done(prepared.task)
         whole = judge.registered(prepared, results)
         if prepared.task.module.name in ("set_fact", "include_vars"):
             self._keep(prepared)
@@ -397,6 +419,7 @@ class PlayOnHost:
             self._flush()
         finally:
             self.in_handlers = False
+            self.handlers.put_back()
 
     def _meta(self, action: str) -> None:
         if action == "flush_handlers":

@@ -110,7 +110,7 @@ def _check_value(module: Module, name: str, args: Map, word: str, templar: Templ
         return False
     try:
         coerce_param(module.params[name], value)
-        if module.params[name].kind == "mode":
+        if module.params[name].kind in ("mode", "copied_mode"):
             _check_mode_literal(value, place)
     except BadValue as err:
         raise PlaybookError(f"{module.name}: {word}: {err}", place=place) from err

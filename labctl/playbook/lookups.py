@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Undefined, UndefinedError
 from jinja2.utils import missing
 
 from labctl import vault
 from labctl.errors import PlaybookError
 from labctl.playbook.schema import BadValue, to_bool
-from labctl.playbook.values import LazyList, Missing
+from labctl.playbook.values import LazyList, Missing, NoValue, Used
 
 if TYPE_CHECKING:
     from labctl.playbook.variables import Scope
@@ -81,7 +80,7 @@ def _template(scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) ->
         try:
             found.append(scope.templar.value_of_file(path, scope, trim_blocks=trim_blocks))
         except PlaybookError as err:
-            if not isinstance(err.__cause__, UndefinedError):
+            if not isinstance(err.__cause__, Used):
                 raise
             found.append(Missing(hint=str(err)))
     return found
@@ -136,7 +135,7 @@ def look_up(
         raise LookupFailed(f"the option {unknown[0]!r} of the lookup {short!r} is not covered")
     may_be_undefined = LOOKUPS[short].takes_undefined
     for value in (*terms, *(value for word, value in given.items() if word not in may_be_undefined)):
-        if isinstance(value, Undefined):
+        if isinstance(value, NoValue):
             return value
     try:
         found = _found(LOOKUPS[short], scope, terms, given)
@@ -157,7 +156,7 @@ def _found(lookup: Lookup, scope: Scope, terms: Sequence[Any], options: Mapping[
         if not isinstance(term, str):
             raise LookupFailed(f"a lookup takes text, not {type(term).__name__}")
     default = options.get("default")
-    not_data = not isinstance(default, Undefined) and (callable(default) or hasattr(default, "__html__"))
+    not_data = not isinstance(default, NoValue) and (callable(default) or hasattr(default, "__html__"))
     if not_data or isinstance(default, range):
         raise LookupFailed(f"{type(default).__name__} is no type of a default")
     return lookup.find(scope, terms, options)

@@ -209,7 +209,7 @@ def _elements(task: Task, scope: Scope) -> list[Any]:
     loop = task.loop
     assert loop is not None
     value = scope.templar.render(loop.items.value, loop.items.place, scope)
-    if loop.flatten and not isinstance(value, list):
+    if loop.flatten and not isinstance(value, list) and value is not OMIT:
         value = [value]  # with_items takes one for a list of it
     if not isinstance(value, list):
         raise PlaybookError(

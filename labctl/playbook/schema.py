@@ -13,7 +13,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any, Literal
 
-Kind = Literal["str", "int", "float", "bool", "list", "dict", "path", "raw", "mode"]
+Kind = Literal["str", "int", "float", "bool", "list", "dict", "path", "raw", "mode", "copied_mode"]
 
 TRUE = frozenset({"y", "yes", "on", "1", "true", "t"})
 FALSE = frozenset({"n", "no", "off", "0", "false", "f"})
@@ -150,7 +150,7 @@ def to_dict(value: Any) -> dict[Any, Any]:
 
 
 def to_mode(value: Any) -> str:
-    """A file mode as text: octal digits, a symbolic mode, or ``preserve``."""
+    """A file mode as text: octal digits or a symbolic mode."""
     if isinstance(value, bool):
         raise BadValue(f'{value!r} is not a file mode: write it in quotes, mode: "0644"')
     if isinstance(value, int):
@@ -159,7 +159,7 @@ def to_mode(value: Any) -> str:
         return f"{value:04o}"
     text = to_text(value).strip()
     octal = text.isdigit() and len(text.lstrip("0")) <= 4 and all(digit in "01234567" for digit in text)
-    symbolic = text == "preserve" or (text[:1] in tuple("ugoa+-=") and any(sign in text for sign in "+-="))
+    symbolic = text[:1] in tuple("ugoa+-=") and any(sign in text for sign in "+-=")
     if not (octal or symbolic):
         raise BadValue(f'{value!r} is not a file mode: "0644" and "u=rw,g=r" are')
     return text
@@ -180,6 +180,8 @@ def coerce_value(value: Any, kind: Kind) -> Any:
             return to_dict(value)
         case "mode":
             return to_mode(value)
+        case "copied_mode":
+            return value if value == "preserve" else to_mode(value)
         case "list":
             return to_list(value, None)
         case "raw":

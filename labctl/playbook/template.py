@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import FileSystemLoader, Template, Undefined, nodes, pass_context
+from jinja2 import FileSystemLoader, Template, nodes, pass_context
 from jinja2.compiler import Frame
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.filters import FILTERS as JINJA_FILTERS
@@ -43,6 +43,7 @@ from labctl.playbook.values import (
     OMIT,
     Broken,
     Missing,
+    NoValue,
     Used,
     as_text,
     check_defined,
@@ -149,7 +150,7 @@ class _Environment(SandboxedEnvironment):
 
     def call(self, context: Context, called: Any, /, *args: Any, **options: Any) -> Any:
         """What has no value has none when it is called; what fails has none either, and fails its user."""
-        if isinstance(called, Undefined):
+        if isinstance(called, NoValue):
             return called
         call = partial(super().call, context, called)
         if isinstance(called, Macro):
@@ -241,7 +242,8 @@ class Templar:
             }
         if isinstance(value, list | tuple):
             where = value.at if isinstance(value, Seq) else lambda _index: place
-            return [self.render(item, where(index), scope) for index, item in enumerate(value)]
+            items = [self.render(item, where(index), scope) for index, item in enumerate(value)]
+            return [item for item in items if item is not OMIT]
         return value
 
     def render_text(self, source: str, place: Place, scope: Scope) -> Any:
@@ -423,7 +425,6 @@ def _make_environment(
     environment = kind(
         undefined=Missing,
         **options,
-        extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"],
         # what a template includes is searched as Ansible does: <directory>/templates, then <directory>
         loader=FileSystemLoader([path for where in directories for path in (where / "templates", where)]),
         autoescape=False,  # configuration files, not HTML

@@ -12,7 +12,7 @@ from contextvars import ContextVar
 from datetime import date, time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from jinja2 import StrictUndefined, Undefined, UndefinedError
+from jinja2 import StrictUndefined, TemplateError, Undefined, UndefinedError
 from jinja2.utils import missing
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ parts_must_be_defined: ContextVar[bool] = ContextVar("parts_must_be_defined", de
 
 def given(value: Any) -> Any:
     """A part of something, for whom it is read by."""
-    if isinstance(value, Undefined) and parts_must_be_defined.get():
+    if isinstance(value, NoValue) and parts_must_be_defined.get():
         value._fail_with_undefined_error()
     return value
 
@@ -252,16 +252,16 @@ def guarded(value: Any) -> Any:
 
     What is in its lists and mappings was guarded when they were made: data may be large.
     """
-    if type(value) is list and any(isinstance(item, Undefined) for item in value):
+    if type(value) is list and any(isinstance(item, NoValue) for item in value):
         return LazyList(value)
-    if type(value) is dict and any(isinstance(item, Undefined) for item in value.values()):
+    if type(value) is dict and any(isinstance(item, NoValue) for item in value.values()):
         return LazyMap(value)
     return value
 
 
 def check_defined(value: Any) -> None:
     """Raise UndefinedError when ``value`` is undefined."""
-    if isinstance(value, Undefined):
+    if isinstance(value, NoValue):
         value._fail_with_undefined_error()
 
 
@@ -292,7 +292,7 @@ def plain(value: Any) -> Any:
 def finished(value: Any) -> Any:
     """What a template gave, as variables hold it: nothing of Jinja's, omitted parts left out.
 
-    Raises UndefinedError for an undefined part, TypeError for what no variable can be.
+    Raises UndefinedError for an undefined part, TypeError or TemplateError for what no variable can be.
     """
     check_defined(value)
     if isinstance(value, Mapping):
@@ -310,6 +310,10 @@ def finished(value: Any) -> Any:
 
 
 def _refuse(value: Any) -> NoReturn:
+    if isinstance(value, Undefined):
+        raise TemplateError(
+            "an if without an else gave nothing, which is no value: write  else ''  behind it"
+        )
     raise TypeError(f"a value of type {type(value).__name__!r} is no value for a variable")
 
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from jinja2.exceptions import UndefinedError
 from jinja2.utils import missing
 
 from labctl.errors import Place, PlaybookError
 from labctl.placed import Map, Seq
 from labctl.playbook.template import Templar
-from labctl.playbook.values import Broken, LazyList, LazyMap, Missing
+from labctl.playbook.values import Broken, LazyList, LazyMap, Missing, Used
 
 # What labctl/agent/remote/facts.py gathers, under Ansible's old injected names as well.
 FACT_NAMES = frozenset(
@@ -155,7 +154,7 @@ class Scope:
         try:
             return self.templar.variable(value, place, self)
         except PlaybookError as err:
-            if isinstance(err.__cause__, UndefinedError):
+            if isinstance(err.__cause__, Used):
                 # `default` and `is defined` must see a variable made of an undefined one as undefined.
                 return Missing(hint=f"{name!r} cannot be made: {err.message}", name=name)
             return Broken(err)

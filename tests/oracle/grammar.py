@@ -59,6 +59,7 @@ GROWN: dict[str, tuple[str, ...]] = {
             "{text}.split('a') | join('b')",
             "{text}.strip()",
             "{text} if {truth} else {text}",
+            "{text} if {truth}",
         ),
         *("{number} | string", "{text} | truncate(3)", "{text} | center(9)", "{text} | indent(2)"),
         *("{text} | urlencode", "{text} | wordwrap(3)", "{text} | strftime(0, utc=true)"),
@@ -375,7 +376,8 @@ GROWN: dict[str, tuple[str, ...]] = {
             "{map}.get('zz', {any})",
             "{list}[{small}]",
         ),
-        *("{any} | default({any})", "{any} | default({any}, true)", "{any} if {truth} else {any}"),
+        *("{any} | default({any})", "{any} | default({any}, true)"),
+        *("{any} if {truth} else {any}", "{any} if {truth}"),
         *("{undefined} | default(omit)", "[{undefined} | default(omit), 1]", "{{'a': omit, 'b': {any}}}"),
         *("{text} | to_datetime", "{truth} | ternary({any}, {any}, {any})", "none | ternary(1, 2, {any})"),
         *("{any} | from_yaml", "{any} | mandatory", "lookup('vars', '{name}')", "query('vars', '{name}')"),
@@ -401,6 +403,7 @@ TEMPLATES = (
     ),
     *(
         "a{{{{ {any} }}}}",
+        "a{{{{ {text} if {truth} }}}}b",
         "{{{{ {any} }}}} ",
         " {{{{ {any} }}}}",
         "{{{{ {any} }}}}{{{{ {any} }}}}",
@@ -422,6 +425,7 @@ TEMPLATES = (
     *(
         "{{% for i in {list} %}}{{{{ i }}}},{{% endfor %}}",
         "{{% for i in {list} %}}{{{{ i }}}}{{% endfor %}}",
+        "{{% for i in {list} %}}{{{{ i }}}}{{{{ ',' if not loop.last }}}}{{% endfor %}}",
     ),
     *("{{% for i in {list} if i %}}{{{{ loop.index }}}}{{{{ i }}}}{{% else %}}none{{% endfor %}}",),
     *(

@@ -23,11 +23,11 @@ from ansible.template import Templar as RealTemplar
 from ansible.template import trust_as_template
 from ansible.utils.display import Display
 from core import load_plugins
-from jinja2 import TemplateSyntaxError, UndefinedError
+from jinja2 import TemplateSyntaxError
 
 from labctl.errors import Place, PlaybookError
 from labctl.playbook.template import Templar
-from labctl.playbook.values import OMIT
+from labctl.playbook.values import OMIT, Used
 from labctl.playbook.variables import Layer, Scope
 
 PLACE = Place(Path("play.yml"), 1, 1, "")
@@ -94,7 +94,7 @@ def _kind_by_ansible(err: Exception) -> str:
 def _kind_by_labctl(err: PlaybookError) -> str:
     if isinstance(err.__cause__, TemplateSyntaxError):
         return SYNTAX
-    return UNDEFINED if isinstance(err.__cause__, UndefinedError) else FAILED
+    return UNDEFINED if isinstance(err.__cause__, Used) else FAILED
 
 
 def by_ansible(template: str, variables: Mapping[str, Any]) -> Any:

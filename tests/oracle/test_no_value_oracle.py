@@ -174,6 +174,46 @@ query('template', 'list.j2', errors='ignore') -> v
 query('template', 'list.j2', errors='ignore') -> v | flatten | length
 """
 
+#: An if without an else that did not hold, as ``nothing``: no value alone, nothing between other text.
+NOTHING = """\
+nothing
+nothing | upper
+nothing | default('d')
+nothing | default('d', true)
+nothing is defined
+nothing | type_debug
+nothing | to_json
+nothing | to_yaml
+nothing | list
+nothing | int
+nothing | ternary(1, 2)
+nothing | mandatory
+nothing + 'a'
+nothing ~ 'a'
+nothing.b
+(nothing.b) is defined
+nothing == ''
+nothing or 'a'
+nothing is truthy
+nothing is none
+[nothing]
+[nothing, 1] | join(',')
+[nothing] | map('upper') | list
+[nothing] | first
+{'a': nothing}
+{'a': nothing}.a
+m | combine({'a': nothing})
+m.get('zz', nothing)
+lookup('vars', nothing)
+lookup('vars', 'zz', default=nothing)
+v
+v | default('d')
+v is defined
+lv[0]
+lv
+broken | default('d')
+"""
+
 MACRO = "{% macro m(a) %}{{ a }}{% endmacro %}"
 
 
@@ -182,7 +222,7 @@ def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     templars.silence(monkeypatch)
 
 
-def _both(template: str, **more: str) -> tuple[object, object]:
+def _both(template: str, **more: object) -> tuple[object, object]:
     variables = {**VARIABLES, **more}
     return templars.by_labctl(template, variables), templars.by_ansible(template, variables)
 
@@ -200,10 +240,24 @@ def test_it_is_handed_on_alike(expression: str, ask: str) -> None:
         *(MACRO + "{{ m(nowhere) | default('d') }}", MACRO + "{{ m(bad) is defined }}"),
         *(MACRO + "{{ m(1, 2, 3) | type_debug }}", MACRO + "x{{ m(bad) }}", MACRO + "x{{ m(nowhere) }}"),
         "{% set x = bad %}{{ nowhere.get(x) is defined }}",
+        "{% for i in [1, 2] %}{{ i }}{{ ',' if not loop.last }}{% endfor %}",
+        *("{% set x %}a{{ 'y' if false }}{% endset %}{{ x }}", "{% set x = ('y' if false) %}a{{ x }}"),
+        *(MACRO + "x{{ m('y' if false) }}", "{% filter upper %}x{{ 'y' if false }}{% endfilter %}"),
+        *("{% set x = 1 %}{% do x %}", "{% for i in [1] %}{% continue %}{% endfor %}"),
     ],
 )
 def test_so_it_is_by_statements(template: str) -> None:
     ours, theirs = _both(template)
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("around", ["", "x"])
+@pytest.mark.parametrize("expression", NOTHING.splitlines())
+def test_an_if_without_an_else_gives_nothing(expression: str, around: str) -> None:
+    one = "('a' if false)"
+    more = {"v": f"{{{{ {one} }}}}", "broken": f"{{{{ {one}.b }}}}"}
+    template = f"{around}{{{{ {expression.replace('nothing', one)} }}}}"
+    ours, theirs = _both(template, **more, lv=[more["v"]])
     assert ours == theirs
 
 

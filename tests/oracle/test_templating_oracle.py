@@ -84,7 +84,7 @@ def test_new_templates_render_to_the_same_value(random: expressions.Random, dept
             "{{ [nothing] | join }}",
             "{{ [d] | map(attribute='nothing') }}",
         ),
-        *("{{ 1 + }}", "{% if %}", "{{ 'x' ", "{{ d.'x' }}", "{% nothing %}"),
+        *("{{ 1 + }}", "{% if %}", "{{ 'x' ", "{{ d.'x' }}", "{% nothing %}", "{% do 1 %}"),
         *("{{ lookup('nowhere') }}", "{{ query('a.b.c', 'x') }}"),
         *("{{ 'x' | from_json }}", "{{ 1 / 0 }}", "{{ 'x' | regex_search('(') }}", "{{ 'x' | int + 'y' }}"),
     ],

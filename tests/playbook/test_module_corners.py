@@ -11,6 +11,7 @@ from playing import messages, play, run_module, statuses
 
 from labctl.agent.remote.modules import wait_for
 from labctl.agent.remote.modules.blockinfile import with_block
+from labctl.errors import PlaybookError
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,6 @@ def test_lines(tmp_path: Path, text: str, args: dict[str, Any], expected: str) -
     ("args", "words"),
     [
         ({"line": "x"}, "regexp is required with backrefs"),
-        ({"line": "x", "search_string": "a"}, "regexp is required with backrefs"),
         ({"line": r"\2", "regexp": "(a)"}, "invalid group reference"),
         ({"line": r"\g<no>", "regexp": "(a)"}, "no"),
     ],
@@ -134,3 +134,96 @@ def test_a_parameter_that_ansible_took_once_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="no parameter 'warn'"):
         play(tmp_path, "- shell: echo warn=no")
     assert statuses(play(tmp_path, "- shell: echo 'warn=no'")) == ["changed"]
+
+
+# -- what is registered, and what changes nothing ------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["command", "shell"])
+def test_what_did_not_run_has_no_code(tmp_path: Path, name: str) -> None:
+    args = {"cmd": "true", "chdir": str(tmp_path / "nowhere")}
+    for more in ({}, {"creates": "/"}):
+        result = run_module(name, {**args, **more})
+        assert (result["failed"], result["rc"]) == (True, None)
+    host = play(
+        tmp_path,
+        f"""
+        - command: {{cmd: "true", chdir: "{tmp_path}/nowhere"}}
+          register: r
+          failed_when: r.rc != 0
+        """,
+    )
+    assert statuses(host) == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ({"after": "1", "before": "b"}, "1 X b\n2 x b\n"),
+        # alone it ends the part at its last match
+        ({"before": "b"}, "1 X b\n2 X b\n"),
+        ({"after": "2"}, "1 x b\n2 X b\n"),
+    ],
+)
+def test_replace_within_a_part(tmp_path: Path, args: dict[str, str], expected: str) -> None:
+    path = tmp_path / "f"
+    path.write_text("1 x b\n2 x b\n")
+    run_module("replace", {"path": str(path), "regexp": "x", "replace": "X", **args})
+    assert path.read_text() == expected
+
+
+def test_replace_without_its_part_leaves_the_mode_too(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("x\n")
+    path.chmod(0o644)
+    args = {"path": str(path), "regexp": "x", "mode": "0600"}
+    assert run_module("replace", {**args, "after": "nowhere"})["changed"] is False
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert "brackets" in run_module("replace", {**args, "after": "x|y"})["msg"]
+
+
+def test_a_mode_with_special_bits_is_told_as_ansible_tells_it(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_text("x")
+    modes = [run_module("file", {"path": str(path), "mode": mode})["mode"] for mode in ("1777", "0640", "7")]
+    assert modes == ["01777", "0640", "0007"]
+
+
+def test_a_copy_that_is_not_forced_tells_of_the_file_that_is_there(tmp_path: Path) -> None:
+    (tmp_path / "from").write_text("a")
+    (tmp_path / "to").write_text("other")
+    args = {
+        "remote_path": str(tmp_path / "from"),
+        "src": "from",
+        "dest": str(tmp_path / "to"),
+        "force": False,
+    }
+    result = run_module("copy", args)
+    assert (result["changed"], result["size"], result["state"]) == (False, 5, "file")
+
+
+def test_below_a_file_there_is_nothing_to_look_for(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("x")
+    result = run_module("stat", {"path": str(tmp_path / "f" / "x")})
+    assert result["failed"]
+    assert "Not a directory" in result["msg"]
+
+
+@pytest.mark.parametrize("name", ["lineinfile", "blockinfile", "replace"])
+def test_a_directory_has_no_lines(tmp_path: Path, name: str) -> None:
+    more = {"regexp": "a"} if name == "replace" else {"line": "a"} if name == "lineinfile" else {"block": "a"}
+    result = run_module(name, {"path": str(tmp_path), **more})
+    assert (result["failed"], result["rc"]) == (True, 256)
+
+
+@pytest.mark.parametrize(
+    ("task", "words"),
+    [
+        ("lineinfile: {path: /f, line: a, search_string: b, backrefs: false}", "only one of backrefs and"),
+        ("lineinfile: {path: /f, line: a, mode: preserve}", "'preserve' is not a file mode"),
+        ("file: {path: /f, mode: preserve}", "'preserve' is not a file mode"),
+    ],
+)
+def test_what_ansible_refuses_is_refused_before_anything_runs(tmp_path: Path, task: str, words: str) -> None:
+    with pytest.raises(PlaybookError, match=words):
+        play(tmp_path, f"- {task}")

@@ -47,7 +47,7 @@ def read_file(path: str) -> bytes | None:
     except FileNotFoundError:
         return None
     except IsADirectoryError as err:
-        raise Failed("%s is a directory" % path, path=path) from err
+        raise Failed("%s is a directory" % path, path=path, rc=256) from err
 
 
 def text_diff(path: str, before: bytes | None, after: bytes | None) -> dict[str, str]:
@@ -233,7 +233,7 @@ def facts_of(path: str) -> dict[str, Any]:
         "gid": info.st_gid,
         "owner": user_name(info.st_uid),
         "group": group_name(info.st_gid),
-        "mode": "%04o" % stat.S_IMODE(info.st_mode),
+        "mode": "0%03o" % stat.S_IMODE(info.st_mode),
         "size": info.st_size,
         "state": kind,
     }

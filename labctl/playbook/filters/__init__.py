@@ -13,7 +13,6 @@ from functools import wraps
 from itertools import chain
 from typing import Any
 
-from jinja2 import Undefined
 from jinja2.exceptions import TemplateError
 
 from labctl.errors import PlaybookError
@@ -30,7 +29,7 @@ from labctl.playbook.filters import (
     undefined,
 )
 from labctl.playbook.lookups import LookupFailed
-from labctl.playbook.values import Broken, Used, guarded, parts_must_be_defined
+from labctl.playbook.values import Broken, NoValue, Used, guarded, parts_must_be_defined
 
 FILTERS: dict[str, Callable[..., Any]] = {
     **addresses.FILTERS,
@@ -82,7 +81,7 @@ def undefined_through(
     """
     if not takes_undefined:
         for value in chain(args, options.values()):
-            if isinstance(value, Undefined):
+            if isinstance(value, NoValue):
                 return value
     before = parts_must_be_defined.set(strict)
     try:
@@ -108,7 +107,7 @@ def _wrapped(name: str, function: Callable[..., Any], *, truth: bool) -> Callabl
         result = undefined_through(function, args, options, strict=strict, takes_undefined=takes_undefined)
         if isinstance(result, range):
             result = list(result)
-        return bool(result) if truth and not isinstance(result, Undefined) else result
+        return bool(result) if truth and not isinstance(result, NoValue) else result
 
     return call
 

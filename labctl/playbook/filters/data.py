@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-from jinja2 import Environment, Undefined, pass_environment
+from jinja2 import Environment, pass_environment
 
 from labctl.playbook.filters.common import FilterArgumentError, is_list, shown
-from labctl.playbook.values import Broken, Omit
+from labctl.playbook.values import Broken, NoValue, Omit
 
 _LIST_MERGES: dict[str, Callable[[list[Any], list[Any]], list[Any]]] = {
     "replace": lambda _low, high: high,
@@ -29,7 +29,7 @@ def combine(*terms: Any, recursive: bool = False, list_merge: str = "replace") -
     if list_merge not in _LIST_MERGES:
         raise FilterArgumentError(f"combine: list_merge is {', '.join(_LIST_MERGES)}, not {list_merge!r}")
     for mapping in mappings:
-        if isinstance(mapping, Undefined):
+        if isinstance(mapping, NoValue):
             mapping._fail_with_undefined_error()
         if not isinstance(mapping, MutableMapping):
             raise FilterArgumentError(f"combine takes mappings, not {mapping!r}")
@@ -134,7 +134,7 @@ def rekey_on_member(value: Any, key: str, duplicates: str = "error") -> dict[Any
 
 def type_debug(value: Any) -> str:
     """The name of the type as Python has it; what labctl's own containers stand for."""
-    if isinstance(value, Undefined):
+    if isinstance(value, NoValue):
         return "CapturedExceptionMarker" if isinstance(value, Broken) else "UndefinedMarker"
     if isinstance(value, Omit):
         return "_OmitType"

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Undefined
 
 from labctl.playbook.filters.common import FilterArgumentError, shown
-from labctl.playbook.values import Broken
+from labctl.playbook.values import Broken, NoValue
 
 
 def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
@@ -16,20 +16,20 @@ def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
         raise FilterArgumentError(f"default: its second argument is true or false, not {shown(boolean)}")
     if isinstance(value, Broken):
         return value
-    return default_value if isinstance(value, Undefined) or (boolean and not value) else value
+    return default_value if isinstance(value, NoValue) or (boolean and not value) else value
 
 
 def mandatory(value: Any, msg: str | None = None) -> Any:
     if isinstance(value, Broken):
         return value
-    if isinstance(value, Undefined):
+    if isinstance(value, NoValue):
         # Not an undefined value any more but an error, past which no default leads.
         raise FilterArgumentError(msg or f"the mandatory variable {value._undefined_name!r} is not defined")
     return value
 
 
 def ternary(value: Any, true_val: Any, false_val: Any, none_val: Any = None) -> Any:
-    if isinstance(value, Undefined):
+    if isinstance(value, NoValue):
         return value
     if value is None and none_val is not None:
         return none_val

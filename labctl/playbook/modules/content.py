@@ -8,6 +8,7 @@ from labctl.playbook.schema import Module, Param, make_module
 _COPY_PARAMS = {
     "dest": Param("path", required=True),
     **OWNERSHIP,
+    "mode": Param("copied_mode"),
     "backup": FLAG,
     "force": TRUE,
     "validate": Param(),
@@ -74,7 +75,7 @@ _LINEINFILE = make_module(
         "validate": Param(),
         **OWNERSHIP,
     },
-    exclusive=(("insertafter", "insertbefore"), ("regexp", "search_string")),
+    exclusive=(("insertafter", "insertbefore"), ("regexp", "search_string"), ("backrefs", "search_string")),
 )
 
 _BLOCKINFILE = make_module(

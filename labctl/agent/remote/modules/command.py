@@ -31,9 +31,12 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
                 for word in argv
             ]
     if not argv or not (text or args.get("argv")):
-        raise Failed("there is no command to run", rc=256)
+        raise Failed("there is no command to run", rc=257)
     result = {"cmd": shown, "changed": False, "rc": 0, "stdout": "", "stderr": ""}  # type: dict[str, Any]
     chdir = args.get("chdir")
+    if chdir and not ctx.check and not os.path.isdir(chdir):
+        # nothing ran, so there is no code: 0 would be a success to whoever reads it
+        raise Failed("chdir: there is no directory %s" % chdir, **dict(result, rc=None))
     skip = _not_needed(args, chdir)
     if skip:
         return dict(result, msg=skip, stdout="skipped, since " + skip)
@@ -41,8 +44,6 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
         if args.get("creates") or args.get("removes"):
             return dict(result, changed=True, msg="would run, in check mode it does not")
         return dict(result, skipped=True, msg="not run in check mode")
-    if chdir and not os.path.isdir(chdir):
-        raise Failed("chdir: there is no directory %s" % chdir, **result)
     return _finished(args, ctx, argv, result)
 
 

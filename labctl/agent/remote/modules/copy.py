@@ -11,7 +11,7 @@ import os
 import sys
 from typing import Any
 
-from ..files import Wish, naming, read_file, update_file
+from ..files import Wish, facts_of, naming, read_file, update_file
 from ..outcome import Context, Failed
 from . import file
 
@@ -51,7 +51,8 @@ def _one(args: dict[str, Any], path: str, data: bytes, ctx: Context) -> dict[str
         before, args = None, dict(args, _new=True)
     facts = {"dest": path, "checksum": _sum("sha1", data)}
     if os.path.lexists(path) and not args.get("force", True):
-        return dict(facts, changed=False, msg="the file is there, and force is off")
+        there = facts_of(path) if "remote_path" in args else {}
+        return dict(there, **facts, changed=False, msg="the file is there, and force is off")
     if args["dest"].endswith("/") and not ctx.check:
         _make_directory(os.path.dirname(path), args, ctx)
     if before != data and not ctx.check:

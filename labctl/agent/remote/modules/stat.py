@@ -19,7 +19,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     with naming(path):
         try:
             info = os.stat(path) if args.get("follow") else os.lstat(path)
-        except (FileNotFoundError, NotADirectoryError):
+        except FileNotFoundError:
             return {"changed": False, "stat": {"exists": False}}
         found = _described(path, info, args)
         if args.get("get_mime", True):
