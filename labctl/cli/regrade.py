@@ -26,7 +26,7 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
 
     No VM is asked. What comes of it is kept as a new attempt; the earlier ones stay.
     """
-    from labctl.grading import differences, load_lab
+    from labctl.grading import differences, lab_document, load_lab
     from labctl.grading import regrade as judge_again
     from labctl.report.runs_console import render_changes
 
@@ -34,6 +34,8 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
     name = store.find(run)
     about = store.about(name)
     lab = load_lab(find_course(course).graders / about["lab"])
+    if not diff:
+        store.describe(name, lab_document(lab))
     changed: list[dict[str, Any]] = []
     untouched = []
     for attempt in list(store.judgements(name)):
