@@ -113,7 +113,7 @@ def grade(
     Without a VM: this machine, as a student checks their own work. What is found of VMs is kept: see
     labctl runs.
     """
-    from labctl.grading import ANSWER, load_lab, plan_for, run_document, target_of
+    from labctl.grading import ANSWER, plan_for, run_document, target_of
     from labctl.grading.answers import secrets_for
     from labctl.probes import StaffLink
 
@@ -132,7 +132,7 @@ def grade(
     )
     run.whole = as_json or output is not None
     asked = run.asked
-    lab = load_lab(setting.course.graders / asked.lab)
+    lab = run.lab(setting.course.graders)
     answers = _answers(setting, lab, run, asked.answers) if asked.answers else None
     plan = plan_for(lab, asked.only, disrupt=asked.disrupt, deadline=deadline, answers=answers)
     if not plan.checks:

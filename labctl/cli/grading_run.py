@@ -60,15 +60,32 @@ class GradingRun:
             return None
         return Book(self.store, self.name, once=self.resumes, whole=self.whole)
 
+    def lab(self, graders: Path) -> Lab:
+        """The lab, of a course's ``graders``. Raises CourseError, RequestError where there is none."""
+        from labctl.grading import load_lab
+
+        path = graders / self.asked.lab
+        if self.continues and not path.is_dir():
+            raise RequestError(
+                f"the run {self.name} is of the lab {self.asked.lab}, which {graders} has not",
+                hint="--course names the course that has it; --run RUN takes another run (see labctl runs)",
+            )
+        return load_lab(path)
+
     def begin(self, setting: Setting, lab: Lab, keep: str | None) -> None:
         """Write down that it begins, or goes on."""
         from labctl.grading import lab_document
+        from labctl.grading.class_run import identity
 
         if not self.kept:
             return
         if self.store is None:
             self.store = results(self.database, create=True)
         names = [host.name for host in self.hosts]
+        where = {
+            "vms": {host.name: selecting(setting, host) for host in self.hosts},
+            "at": {host.name: identity(host) for host in self.hosts},
+        }
         if self.continues:
             before = self.store.about(self.name)["asked"].get("rubric")
             if before and before != _digest(lab):
@@ -77,14 +94,15 @@ class GradingRun:
                     f"labctl regrade {self.name} judges all its VMs by today's",
                     err=True,
                 )
-            self.store.go_on(self.name, names, keep)
+            self.store.go_on(self.name, names, keep, asked=where)
+            self.store.describe(self.name, lab_document(lab))
             return
         asked = {
             "rubric": _digest(lab),
             "only": list(self.asked.only),
             "disrupt": self.asked.disrupt,
             "answers": str(self.asked.answers.absolute()) if self.asked.answers else None,
-            "vms": {host.name: selecting(setting, host) for host in self.hosts},
+            **where,
         }
         self.store.begin(self.name, lab_document(lab), self.started, names, keep=keep or "last", asked=asked)
 
@@ -176,7 +194,9 @@ def earlier_run(
             )
         hosts = chosen(setting, vms, limit)
         if before and not answers:
-            _check_whose(Path(before), kept, hosts)
+            _check_whose(Path(before), about["hosts"], hosts)
+        for told in _elsewhere(kept, hosts):
+            click.echo(f"the run {name}: {told}", err=True)
         return GradingRun(name, about["started"], asked, hosts, kept=True, store=store, continues=True)
     if vms or limit:
         raise RequestError(
@@ -189,19 +209,44 @@ def earlier_run(
             f"every VM of the run {name} has a result: there is nothing to resume",
             hint=f"labctl show {name}; labctl grade VM --run {name} grades a VM again",
         )
+    if not run:
+        click.echo(f"going on with the run {name} ({about['lab']}): {_count(waiting)} to grade", err=True)
     hosts = _still_there(setting, [kept.get("vms", {}).get(one, one) for one in waiting])
+    if before and not answers:
+        _check_whose(Path(before), about["hosts"], hosts)
+    elsewhere = _elsewhere(kept, hosts)
+    if elsewhere:
+        raise RequestError(
+            f"the run {name} may be of other VMs with the same names: {elsewhere[0]}",
+            hint="-i names the run's inventory; if it is the same student's VM, name it: "
+            f"labctl grade {elsewhere[0].partition(' ')[0]} --run {name}",
+        )
     return GradingRun(
         name, about["started"], asked, hosts, kept=True, store=store, resumes=True, continues=True
     )
 
 
-def _check_whose(path: Path, kept: Mapping[str, Any], hosts: Sequence[Host]) -> None:
-    """One VM's file of answers is nobody else's. Raises RequestError."""
-    whose = list(kept.get("vms", ()))
-    others = [host.name for host in hosts if host.name not in whose]
+def _elsewhere(kept: Mapping[str, Any], hosts: Sequence[Host]) -> list[str]:
+    """What to say of each host that is reached elsewhere than the run's VM of its name was."""
+    from labctl.grading.class_run import identity
+
+    at = kept.get("at", {})  # which a run of an earlier labctl has not
+    pairs = [(host.name, at.get(host.name), identity(host)) for host in hosts]
+    return [
+        f"{name} was {before}, and is {now} now" for name, before, now in pairs if before not in (None, now)
+    ]
+
+
+def _count(names: Sequence[str]) -> str:
+    return f"{len(names)} VM{'' if len(names) == 1 else 's'}"
+
+
+def _check_whose(path: Path, began_with: Sequence[str], hosts: Sequence[Host]) -> None:
+    """One VM's file of answers, with which a run of it alone began, is nobody else's. Raises RequestError."""
+    others = [host.name for host in hosts if host.name != began_with[0]]
     if others and not path.is_dir():
         raise RequestError(
-            f"this run's answers, {path}, are those of {', '.join(whose)}, not of {others[0]}",
+            f"this run's answers, {path}, are those of {began_with[0]}, not of {others[0]}",
             hint="--answers FILE says where this VM's are",
         )
 

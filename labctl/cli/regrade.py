@@ -32,7 +32,7 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
 
     No VM is asked. What comes of it is kept as a new attempt; the earlier ones stay.
     """
-    from labctl.grading import LaterEvidence, differences, load_lab
+    from labctl.grading import LaterEvidence, differences, lab_document, load_lab
     from labctl.grading import regrade as judge_again
     from labctl.report.runs_console import render_changes
     from labctl.store import Unreadable
@@ -78,6 +78,7 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
             hint=f"labctl grade --resume --run {name} grades those that have none",
         )
     if not diff:
+        store.describe(name, lab_document(lab))
         store.add_again(judged)
     result = {
         "schema": 1,

@@ -19,6 +19,9 @@ from labctl.grading.check import Check
 from labctl.grading.layers import LAYERS, height
 from labctl.grading.rubric import Rubric
 
+#: As many letters as a database of results takes.
+LONGEST_LAB = 60
+
 
 @dataclass(frozen=True)
 class Lab:
@@ -36,6 +39,8 @@ class Lab:
         that stand twice, come before what they are after or rest on an optional one, or belong to no
         question.
         """
+        if len(name) > LONGEST_LAB:
+            raise CourseError(f"a lab's name has at most {LONGEST_LAB} letters, not {len(name)}: {name}")
         ids = [one.id for one in checks]
         for at, one in enumerate(checks):
             if one.id in ids[:at]:

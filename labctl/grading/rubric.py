@@ -24,6 +24,10 @@ from labctl.probes import Checked, Malformed, decode
 Kind = Literal["command", "commands", "records", "word", "line", "lines", "text"]
 
 
+#: As many letters as a database of results takes.
+LONGEST_TITLE = 200
+
+
 class _Checked(Checked):
     """A check that pydantic makes too, which is imported only to say what is wrong with a rubric: the
     student's ``labctl.pyz`` has no compiled libraries.
@@ -55,6 +59,13 @@ def _one_line(value: Any) -> Any:
     return line
 
 
+def _title(value: Any) -> Any:
+    line = _one_line(value)
+    if isinstance(line, str) and len(line) > LONGEST_TITLE:
+        raise ValueError(f"a title has at most {LONGEST_TITLE} letters, not {len(line)}")
+    return line
+
+
 def _pattern(value: Any) -> Any:
     try:
         re.compile(str(value))
@@ -78,6 +89,7 @@ def _some(value: Any) -> Any:
 Points = Annotated[float, _Checked(_points)]
 #: One line, however it is folded in the file.
 Text = Annotated[str, _Checked(_one_line)]
+Title = Annotated[str, _Checked(_title)]
 Pattern = Annotated[str, _Checked(_pattern)]
 
 
@@ -165,7 +177,7 @@ class Rubric:
 
     __pydantic_config__: ClassVar[Any] = STRICT
 
-    title: Text
+    title: Title
     sections: Annotated[dict[str, Text], _Checked(_some)]
     questions: tuple[Question, ...]
     checks: dict[str, Weight]

@@ -13,7 +13,7 @@ from typing import Any
 
 from labctl.errors import InventoryError, Place
 from labctl.inventory.model import Group, Host, Inventory
-from labctl.inventory.names import check_variable
+from labctl.inventory.names import check_host, check_variable
 from labctl.inventory.vars_files import Layers, VarsDirectory
 from labctl.placed import Map
 
@@ -78,6 +78,10 @@ class Draft:
         """Put a host into a group. The port counts where the host is named first, as in Ansible."""
         if not name:
             raise InventoryError("a host needs a name", place=place)
+        try:
+            check_host(name)
+        except InventoryError as err:
+            raise InventoryError(err.message, hint=err.hint, place=place) from err
         if name not in self._hosts:
             self._hosts[name] = _Host(Map(place), place.path.absolute())
             if port:

@@ -13,6 +13,7 @@ from typing import Any
 
 from labctl.documents import Verbatim
 from labctl.errors import InventoryError, RequestError, UnknownHost
+from labctl.inventory.names import check_host
 from labctl.inventory.patterns import matching, nobody
 from labctl.inventory.vars_files import Layers, VarsDirectory
 from labctl.whoami import login_name
@@ -226,6 +227,7 @@ class Inventory:
 
         That one is called by its port as well, when it is given: several VMs may be behind one address.
         """
+        check_host(match[0])
         address = match["host"].strip("[]")
         variables: dict[str, Any] = {"ansible_host": address, "ansible_user": match["user"]}
         name = address

@@ -27,6 +27,21 @@ _MOST_DIGITS = 100
 _NO_NAMES = frozenset({"true", "false", "none", "True", "False", "None", "not"})
 
 
+#: As many letters as a database of results takes; names in the DNS have 253 at most.
+LONGEST_NAME = 255
+
+
+def check_host(name: str) -> None:
+    """Raise :class:`InventoryError` for a name by which no result could be kept."""
+    if len(name) > LONGEST_NAME:
+        raise InventoryError(
+            f"{name[:40]}... is too long for a VM's name: {len(name)} letters",
+            hint=f"give it a name of at most {LONGEST_NAME}, and its address as ansible_host",
+        )
+    if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+        raise InventoryError(f"{name!r} is no name for a VM: it is not UTF-8 text, or holds a zero byte")
+
+
 def check_variable(name: Any, place: Place) -> None:
     """Raise :class:`InventoryError` for a name that no template could ever use."""
     if isinstance(name, str) and name.isidentifier() and name.isascii() and name not in _NO_NAMES:

@@ -84,7 +84,10 @@ def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any]
         _line(console, [])
         return
     layers = {check["id"]: check.get("layer") for check in host["checks"]}
-    for key, heading in document["sections"].items():
+    # regrade may have come upon sections that the run did not begin with
+    known = document["sections"]
+    for key in dict.fromkeys([*known, *(check["section"] for check in host["checks"])]):
+        heading = known.get(key, _safe(key))
         mine = [check for check in host["checks"] if check["section"] == key]
         if not mine:
             continue

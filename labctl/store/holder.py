@@ -30,17 +30,22 @@ def _beginning(pid: int) -> tuple[str, str | None]:
 
 
 def has_ended(holder: Mapping[str, Any]) -> bool:
-    """Whether a process, as :func:`this_process` described it, has ended for certain.
+    """Whether a process, as :func:`this_process` described it, has ended for certain."""
+    return is_running(holder) is False
 
-    That can be known on the machine where it ran, since its last boot. Elsewhere the answer is no, and so it
-    is for a process that /proc does not show us (mounted with hidepid) and the kernel says is there.
+
+def is_running(holder: Mapping[str, Any]) -> bool | None:
+    """Whether a process, as :func:`this_process` described it, runs; None where nobody can tell.
+
+    That can be known on the machine where it ran, since its last boot. A process that /proc does not show us
+    (mounted with hidepid) runs when the kernel says that it is there.
     """
     where = _where()
     if not where or holder.get("where") != where or holder.get("machine") != socket.gethostname():
-        return False
+        return None
     pid = int(holder["pid"])
     began = _began(pid)
-    return not _is_there(pid) if began is None else bool(began != holder["began"])
+    return _is_there(pid) if began is None else bool(began == holder["began"])
 
 
 def described(holder: Mapping[str, Any]) -> str:

@@ -95,6 +95,15 @@ def release(connection: Connection, lease: Lease) -> bool:
     return connection.execute(_RELEASE, this).rowcount == 1
 
 
+def at_work(connection: Connection, run: str) -> dict[str, Any] | None:
+    """Who, other than this process, grades a VM of this run now, as far as can be told."""
+    query = select(leases).where(leases.c.run == run, leases.c.expires >= _now(connection))
+    for found in connection.execute(query):
+        if found.holder != this_process() and not has_ended(found.holder):
+            return dict(found.holder)
+    return None
+
+
 def _wait(found: Any, now: float) -> str:
     return f"{max(1.0, found.expires - now):.0f} s"
 

@@ -15,9 +15,11 @@ from labctl.documents import nearest
 from labctl.store import keep, leases
 from labctl.store.errors import StoreError, Unreadable
 from labctl.store.guarded import Guarded
+from labctl.store.holder import this_process
 from labctl.store.leases import Lease, LeaseLost
 from labctl.store.packing import UNREADABLE, Damaged, check, packed, unpacked
 from labctl.store.schema import attempts, evidence, runs
+from labctl.store.whose import gone_on, not_to_resume
 
 # Those that a class repeats are made once.
 _LOCK_RUN = select(runs.c.run).where(runs.c.run == bindparam("of_run")).with_for_update()
@@ -84,7 +86,8 @@ class Store:
     ) -> None:
         """A run of these hosts begins. ``lab`` has ``lab``, ``title`` and ``sections``.
 
-        ``keep`` is the rule (``labctl.store.keep.RULES``), ``asked`` what :meth:`about` gives back.
+        ``keep`` is the rule (``labctl.store.keep.RULES``), ``asked`` what :meth:`about` gives back, together
+        with ``by``: the processes that work or worked on it, the latest last.
         """
         with self._writing() as connection:
             connection.execute(
@@ -96,20 +99,40 @@ class Store:
                     started=started,
                     hosts=list(hosts),
                     keep=keep,
-                    asked=dict(asked or {}),
+                    asked={**(asked or {}), "by": [this_process()]},
                 )
             )
 
-    def go_on(self, run: str, hosts: Sequence[str], keep: str | None = None) -> None:
-        """More attempts are to come: of VMs of the run, or of further ones. ``keep`` changes its rule."""
+    def go_on(
+        self,
+        run: str,
+        hosts: Sequence[str],
+        keep: str | None = None,
+        *,
+        asked: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        """More attempts are to come: of VMs of the run, or of further ones. ``keep`` changes its rule;
+        ``asked`` is added to the mappings of these names that the run was begun with."""
         with self._writing() as connection:
             row = self._row(connection, run, lock=True)
-            together = list(dict.fromkeys([*row.hosts, *hosts]))
-            connection.execute(
-                update(runs)
-                .where(runs.c.run == run)
-                .values(hosts=together, keep=keep or row.keep, finished=None)
-            )
+            values = {
+                "hosts": list(dict.fromkeys([*row.hosts, *hosts])),
+                "keep": keep or row.keep,
+                "finished": None,
+                "asked": gone_on(row.asked or {}, asked or {}),
+            }
+            connection.execute(update(runs).where(runs.c.run == run).values(values))
+
+    def describe(self, run: str, lab: Mapping[str, Any]) -> None:
+        """What the lab is called today, and its sections; those that only earlier results name stay."""
+        with self._writing() as connection:
+            row = self._row(connection, run, lock=True)
+            sections = {
+                **lab["sections"],
+                **{key: it for key, it in row.sections if key not in lab["sections"]},
+            }
+            values = {"title": lab["title"], "sections": list(sections.items())}
+            connection.execute(update(runs).where(runs.c.run == run).values(values))
 
     def finish(self, run: str) -> bool:
         """The run is over, if every VM of it has an attempt; whether it is."""
@@ -222,12 +245,27 @@ class Store:
         return tuple(host for host in hosts if host not in done)
 
     def unfinished(self) -> str:
-        """The newest run that was broken off. Raises :class:`StoreError` when there is none."""
+        """The newest run that was broken off and is this user's, or nobody's that is known.
+
+        Raises :class:`StoreError` when there is none, which says what there is of others.
+        """
         with self._reading() as connection:
             listed = _listed(connection)
+        others = []
         for run, finished in listed:
             if not finished and self.waiting(run):
-                return run
+                by = self.about(run)["asked"].get("by", ())
+                with self._reading() as connection:
+                    why = not_to_resume(connection, run, by)
+                if why is None:
+                    return run
+                others.append((run, why))
+        if others:
+            run, why = others[0]
+            raise StoreError(
+                f"nothing of yours is left to resume; the run {run} {why}",
+                hint=f"labctl grade --resume --run {run} grades what is left of that one all the same",
+            )
         raise StoreError("every run is finished: there is nothing to resume", hint="labctl runs lists them")
 
     def find(self, run: str) -> str:
