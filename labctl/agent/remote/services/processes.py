@@ -244,11 +244,10 @@ def still_there(pid: int, stream: dict[str, Any], number: int) -> dict[str, Any]
     if stream["pipe"] and not others:
         return dict(stream, kind="null", path=os.devnull)
     way = "a pipe" if stream["pipe"] else "a socket or a device"
-    who = "%s %s" % ("to" if number else "from", clean(name_of(others[0]))) if others else ""
-    raise Uncapturable(
-        "what process %d %s goes through %s%s"
-        % (pid, "says" if number else "reads", way, " %s, which would end with it" % who if who else "")
-    )
+    if others:
+        way += " %s %s, which would end with it" % ("to" if number else "from", clean(name_of(others[0])))
+    what, instead = ("says", "have it write to a file") if number else ("reads", "have it read /dev/null")
+    raise Uncapturable("what process %d %s goes through %s: %s" % (pid, what, way, instead))
 
 
 def limits_of(pid: int) -> dict[str, list[int]]:
