@@ -13,7 +13,7 @@ from labctl.probes.system import by_shape
 @dataclass(frozen=True)
 class WorkerGroup:
     """How the processes behind some ports run: ``kind`` is unit, user-unit, tmux or hand; ``environ`` is a
-    hash.
+    hash, ``comm`` what pkill calls them.
     """
 
     ports: tuple[int, ...]
@@ -32,6 +32,7 @@ class WorkerGroup:
     nice: int
     nofile: tuple[int, ...]
     stdio: tuple[str, ...]
+    comm: str = ""
 
 
 @dataclass(frozen=True)

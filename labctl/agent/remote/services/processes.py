@@ -15,7 +15,7 @@ from typing import Any
 
 from ..command import run_command
 from ..probes.sockets import listeners
-from . import cgroups, streams, unchanged
+from . import cgroups, streams, unchanged, wrappers
 from .panes import pane_of
 
 # set anew by systemd at every start: they differ before and after without anything being different
@@ -144,7 +144,7 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
         elif any(one["kind"] == "tty" for one in stdio):
             raise Uncapturable("the terminal of process %d would close with it" % pid)
     if kind == "hand":
-        stdio = [without_reader(pid, one) for one in stdio]
+        stdio = as_by_hand(pid, exe, argv, stdio)
     limits = limits_of(pid)
     uids, gids = status["Uid"].split(), status["Gid"].split()
     return {
@@ -166,6 +166,7 @@ def describe(pid: int, ports: list[int], timeout: float) -> dict[str, Any]:
         "argv": argv,
         "environ": environ,
         "exe": exe,
+        "comm": name_of(pid),
         "cwd": cwd,
         "cgroup": cgroup,
         "stdio": stdio,
@@ -211,22 +212,42 @@ def name_of(pid: int) -> str:
     return raw(pid, "comm").rstrip("\n")
 
 
-def without_reader(pid: int, stream: dict[str, Any]) -> dict[str, Any]:
-    """A stream of a root that would be started by hand. Raises Uncapturable for a pipe whose reader would end
-    with it; one that nobody reads any more comes to nothing.
+def as_by_hand(pid: int, exe: str, argv: list[str], stdio: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The streams of a root that would be started by hand. Raises Uncapturable for what could not be had
+    again: a program that it read from there, a pipe or socket whose other end would end with it, somebody
+    else's lock that it holds.
     """
-    if not stream["pipe"]:
-        return stream
-    reading = [one for one in streams.readers(stream["pipe"]) if one not in family_of(pid)]
-    if not reading:
-        return dict(stream, kind="null", path=os.devnull)
-    # who supervises a server reads what it says, and starts it again by itself; sshd does not
-    if reading != [parent_of(pid)] or name_of(reading[0]) == "sshd":
+    there = stdio[0]["kind"] == "file" and not unchanged.written_after(stdio[0]["path"], started_at(pid))
+    if unchanged.from_stdin(exe, argv) and not there:
         raise Uncapturable(
-            "what process %d says goes through a pipe to %s, which would end with it"
-            % (pid, clean(name_of(reading[0])))
+            "process %d read its program from its standard input, where it is no more: have it run a file"
+            % pid
         )
-    return stream
+    lock = streams.borrowed_lock(pid, family_of(pid))
+    if lock:
+        raise Uncapturable("process %d holds a lock on %s that another program took for it" % (pid, lock))
+    return [still_there(pid, one, number) for number, one in enumerate(stdio)]
+
+
+#: Programs that start again what they run, as they call themselves: the last is pm2's daemon.
+SUPERVISORS = ("supervisord", "circusd", "PM2 ")
+
+
+def still_there(pid: int, stream: dict[str, Any], number: int) -> dict[str, Any]:
+    """A stream that is open to nobody any more comes to nothing. Raises Uncapturable."""
+    if stream["kind"] == "closed":
+        return dict(stream, kind="null", path=os.devnull)
+    if stream["kind"] != "other" or name_of(parent_of(pid)).startswith(SUPERVISORS):
+        return stream
+    family = family_of(pid)
+    others = [one for one in streams.ends(stream["pipe"], number != 0) if one not in family]
+    if stream["pipe"] and not others:
+        return dict(stream, kind="null", path=os.devnull)
+    way = "a pipe" if stream["pipe"] else "a socket or a device"
+    if others:
+        way += " %s %s, which would end with it" % ("to" if number else "from", clean(name_of(others[0])))
+    what, instead = ("says", "have it write to a file") if number else ("reads", "have it read /dev/null")
+    raise Uncapturable("what process %d %s goes through %s: %s" % (pid, what, way, instead))
 
 
 def limits_of(pid: int) -> dict[str, list[int]]:
@@ -259,9 +280,10 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
     """("unit", name) when a unit runs ``pid`` and nothing but it; else ("hand", "").
 
     Being in a service's cgroup proves little: without logind a shell's children sit in ssh.service, and a
-    cron job in cron.service. The unit must be the one whose main process this is (or a wrapper that started
-    it), and its cgroup must hold nothing else, or restarting it would stop what is not ours. Raises
-    :class:`Uncapturable` for a unit that could not be started again as it was, or is stopped with others.
+    cron job in cron.service. The unit must be the one whose main process this is (or a wrapper that is sure
+    to start it again), and its cgroup must hold nothing else, or restarting it would stop what is not ours.
+    Raises :class:`Uncapturable` for what ends with a unit that could not be started again as it was, would
+    not start it again, or is stopped with others.
     """
     name = cgroup.rpartition("/")[2]
     if not UNIT.match(name) or re.match(r"user@\d+\.service\Z", name):
@@ -280,8 +302,18 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
     if not main.isdigit() or int(main) not in ancestors(pid) or int(main) <= 1:
         return "hand", ""
     allowed = set(family_of(int(main)))
-    if os.getpid() in allowed or not cgroups.members(cgroup) <= allowed:
-        return "hand", ""
+    mine = stat_of(pid)
+    if os.getpid() in allowed or (mine[TERMINAL] and mine[SESSION] != int(main)):
+        return "hand", ""  # the unit lets people in, who start what they like
+    line = ancestors(pid)
+    link = wrappers.broken_link([program_of(one) for one in line[line.index(int(main)) :: -1]])
+    if link:
+        raise Uncapturable(
+            "process %d runs below %s, which may not start it again (%s): start it from a shell with nohup"
+            " and &, in tmux, or by a unit of its own" % (pid, name, clean(link))
+        )
+    if not cgroups.members(cgroup) <= allowed:
+        raise Uncapturable("the unit %s runs process %d, and others that would end with it" % (name, pid))
     if told.get("Transient") == "yes":
         raise Uncapturable("the unit %s exists only while it runs, and could not be started again" % name)
     if told.get("LoadState", "loaded") != "loaded" or told.get("CanStart") == "no":
@@ -299,6 +331,15 @@ def manager_of(pid: int, cgroup: str, timeout: float) -> tuple[str, str]:
         if active:
             raise Uncapturable("with the unit %s systemd would stop %s too" % (name, active[0]))
     return ("user-unit" if user else "unit"), name
+
+
+def program_of(pid: int) -> wrappers.Process:
+    """Raises Uncapturable when it has ended."""
+    try:
+        exe, cwd = os.readlink("/proc/%d/exe" % pid), os.readlink("/proc/%d/cwd" % pid)
+    except OSError as err:
+        raise Uncapturable("process %d ended while it was looked at: %s" % (pid, err))
+    return wrappers.Process(raw(pid, "cmdline").split("\0")[:-1], exe, cwd, started_at(pid))
 
 
 def user_manager(uid: int) -> list[str]:
@@ -328,7 +369,7 @@ def public(state: dict[str, Any]) -> dict[str, Any]:
     shown = {
         key: state[key] for key in ("ports", "kind", "unit", "groups", "umask", "ignored", "nice", "nofile")
     }
-    text = {key: clean(state[key]) for key in ("exe", "cwd", "cgroup")}
+    text = {key: clean(state[key]) for key in ("exe", "comm", "cwd", "cgroup")}
     streams = ["%s %s" % (one["kind"], clean(one["path"])) for one in state["stdio"]]
     if state["kind"] == "tmux":
         # a pane gets a new terminal, and under logind a new scope, each time that its command runs

@@ -141,10 +141,34 @@ def become(state: dict[str, Any]) -> None:
     os.chdir(state["cwd"])
     entries = (entry.partition("=") for entry in state["environ"])
     environ = {exact(key): exact(value) for key, _, value in entries}
-    argv = [exact(word) for word in state["argv"]]
-    if os.path.exists(state["exe"]):
-        os.execve(state["exe"], argv, environ)  # noqa: S606  the very argv that ran before
+    path, words = program(state)
+    argv = [exact(word) for word in words]
+    if os.path.exists(path):
+        os.execve(path, argv, environ)  # noqa: S606  the very argv that ran before
     os.execvpe(argv[0], argv, environ)  # noqa: S606
+
+
+def program(state: dict[str, Any]) -> tuple[str, list[str]]:
+    """What to run, and its argv, so that the process is called as before: pkill goes by that name, which the
+    kernel takes from the path that is run (/usr/bin/python3 is a link to python3.11; a script's first line).
+    """
+    exe, argv = state["exe"], state["argv"]
+    first = argv[0] if argv else ""
+    search = next((entry[5:] for entry in state["environ"] if entry.startswith("PATH=")), "")
+    folders = [""] if "/" in first else search.split(":")
+    for place in [os.path.join(folder, first) for folder in folders] + [
+        os.path.join(os.path.dirname(exe), state["comm"])
+    ]:
+        if called(place, state) and os.path.realpath(place) == os.path.realpath(exe):
+            return place, argv
+    for number in (1, 2):
+        if argv[number:] and called(argv[number], state) and os.access(argv[number], os.X_OK):
+            return argv[number], argv[number:]
+    return exe, argv
+
+
+def called(path: str, state: dict[str, Any]) -> bool:
+    return bool(os.path.basename(path)[:15] == state["comm"])
 
 
 #: The kernel's names for limits, and Python's.

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import Any
 
 DELETED = " (deleted)"
 
 
 def stdio_of(pid: int, number: int) -> dict[str, Any]:
-    """Where a standard stream goes: kind "file", "tty", "null" or "other", with the path and flags to open it
-    again, and the ``file`` (device and inode) that is to be found there; for a pipe /proc's name for it.
+    """Where a standard stream goes: kind "file", "tty", "null", "closed" or "other", with the path and flags
+    to open it again, and the ``file`` (device and inode) that is to be found there; for a pipe /proc's name
+    for it.
 
     What nobody can get at any more (a terminal that was closed, a file that was removed) is "null": it comes
     to the same for who writes.
@@ -21,7 +23,7 @@ def stdio_of(pid: int, number: int) -> dict[str, Any]:
         with open("/proc/%d/fdinfo/%d" % (pid, number)) as handle:
             flags = next(int(line.split()[1], 8) for line in handle if line.startswith("flags:"))
     except (OSError, StopIteration, ValueError, IndexError):
-        return {"kind": "other", "path": "", "flags": 0, "file": [], "pipe": ""}
+        return {"kind": "closed", "path": "", "flags": 0, "file": [], "pipe": ""}
     flags &= os.O_ACCMODE | os.O_APPEND
     kind = "other"
     if path == os.devnull or (path.startswith("/") and path.endswith(DELETED) and not os.path.exists(path)):
@@ -35,27 +37,43 @@ def stdio_of(pid: int, number: int) -> dict[str, Any]:
         "path": "" if kind == "other" else path,
         "flags": flags,
         "file": [info.st_dev, info.st_ino],
-        "pipe": path if path.startswith("pipe:") else "",
+        "pipe": path if kind == "other" and stat.S_ISFIFO(info.st_mode) else "",
     }
 
 
-def readers(pipe: str) -> list[int]:
-    """The processes that read from a pipe, which is named as /proc names it."""
+def ends(pipe: str, reading: bool) -> list[int]:
+    """The processes that read from a pipe, or that write into it; it is named as /proc names it."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             for number in os.listdir("/proc/%s/fd" % pid):
-                if os.readlink("/proc/%s/fd/%s" % (pid, number)) == pipe and _reads(pid, number):
+                if os.readlink("/proc/%s/fd/%s" % (pid, number)) == pipe and _is_end(pid, number, reading):
                     found.append(int(pid))
         except OSError:
             continue  # it has ended
     return sorted(set(found))
 
 
-def _reads(pid: str, number: str) -> bool:
+def _is_end(pid: str, number: str, reading: bool) -> bool:
     with open("/proc/%s/fdinfo/%s" % (pid, number)) as handle:
         flags = next((line.split()[1] for line in handle if line.startswith("flags:")), "0")
-    return int(flags, 8) & os.O_ACCMODE != os.O_WRONLY
+    return int(flags, 8) & os.O_ACCMODE != (os.O_WRONLY if reading else os.O_RDONLY)
+
+
+def borrowed_lock(pid: int, family: list[int]) -> str:
+    """A file that ``pid`` holds a lock on which none of its ``family`` took, as below flock(1); "" for none.
+
+    It would be free as soon as they end, and whoever waits for it would start.
+    """
+    try:
+        for number in os.listdir("/proc/%d/fd" % pid):
+            with open("/proc/%d/fdinfo/%s" % (pid, number)) as handle:
+                locks = [line.split() for line in handle if line.startswith("lock:")]
+            if any(words[2] == "FLOCK" and int(words[5]) not in family for words in locks):
+                return os.readlink("/proc/%d/fd/%s" % (pid, number))
+    except OSError:
+        pass  # it has ended, which is seen elsewhere
+    return ""
 
 
 def reopen(stream: dict[str, Any]) -> int:

@@ -10,8 +10,10 @@ import time
 
 from .streams import DELETED
 
-#: Programs whose first argument is the file that they run; and those of their options that take a value.
+#: Programs whose first argument is the file that they run; words for their standard input; and those of
+#: their options that take a value.
 INTERPRETER = re.compile(r"(python|pypy|ruby|perl|node|bash|dash|sh)[0-9.]*\Z")
+STDIN = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 VALUED = ("-W", "-X", "-r", "--require")
 #: Seconds after a start within which a file counts as written before it: times of files are not exact.
 MARGIN = 2.0
@@ -36,19 +38,33 @@ def differs(pid: int, started: int, exe: str, argv: list[str], cwd: str) -> str:
 
 def script_of(exe: str, argv: list[str]) -> str:
     """The file that an interpreter runs; "" for another program, and where no file can be told."""
-    if not INTERPRETER.match(os.path.basename(exe)):
+    word = program_word(exe, argv)
+    return word if "." in word or "/" in word else ""
+
+
+def from_stdin(exe: str, argv: list[str]) -> bool:
+    """It is an interpreter that reads its program from its standard input."""
+    return program_word(exe, argv) == "-"
+
+
+def program_word(exe: str, argv: list[str]) -> str:
+    """The word that names an interpreter's program: a file, "-" for the standard input, "" for a word of its
+    command line or a module, and for what is no interpreter.
+    """
+    found = INTERPRETER.match(os.path.basename(exe))
+    if not found:
         return ""
     words = iter(argv[1:])
     for word in words:
         if word in VALUED:
             next(words, None)
-        elif word in ("-c", "-m", "-e", "-s", "-") or (
-            word.startswith("-") and word[-1] in "cm" and word[1] != "-"
-        ):
+        elif word in STDIN or (word == "-s" and found.group(1).endswith("sh")):
+            return "-"
+        elif word in ("-c", "-m", "-e") or (word.startswith("-") and word[-1] in "cm" and word[1] != "-"):
             return ""
         elif not word.startswith("-"):
-            return word if "." in word or "/" in word else ""
-    return ""
+            return word
+    return "-"
 
 
 def written_after(path: str, started: int) -> bool:
