@@ -128,7 +128,11 @@ def test_a_resumed_run_has_its_document_without_what_cannot_be_read(course: Cour
     damage(course, UNREADABLE)
     damage(course, "delete from attempts where host = 'vm2' and :damaged is not null")
     damage(course, "update runs set finished = null where :damaged is not null")
-    done = labctl(*course.grade("--resume", "--json"))
+    # by its name: the process that began it is this one, which has not ended
+    (run,) = (
+        one["run"] for one in json.loads(labctl("runs", "--database", course.url, "--json").stdout)["runs"]
+    )
+    done = labctl(*course.grade("--resume", "--run", run, "--json"))
     hosts = {one["host"]: one for one in json.loads(done.stdout)["hosts"]}
     assert {name: "evidence" in one for name, one in hosts.items()} == {
         "vm0": True,
