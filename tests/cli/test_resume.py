@@ -38,16 +38,6 @@ def course(tmp_path: Path) -> Course:
     return Course(tmp_path, 12)
 
 
-def begin(course: Course, *args: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*LABCTL, *course.grade(*args)],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def waiting(course: Course) -> int:
     store = open_store(course.url)
     try:
@@ -61,7 +51,7 @@ def waiting(course: Course) -> int:
 def test_killed_at_any_moment_the_rest_is_graded_and_nothing_twice(course: Course, seed: int) -> None:
     """Five kills a run, the first when there is something to lose: with the soak's, 300."""
     chance = random.Random(seed)
-    with begin(course, "all", "--forks", "3") as first:
+    with course.begin("all", "--forks", "3") as first:
         assert first.stderr is not None
         for _ in range(2):
             first.stderr.readline()
@@ -69,18 +59,18 @@ def test_killed_at_any_moment_the_rest_is_graded_and_nothing_twice(course: Cours
     before = course.attempts()
     assert before
     for _ in range(4):
-        with begin(course, "--resume", "--forks", "1") as again:
+        with course.begin("--resume", "--forks", "1") as again:
             time.sleep(chance.uniform(0.3, 2.0))
             again.kill()
         now = course.attempts()
         assert before <= now, "a result that was kept is gone"
         before = now
     if waiting(course):
-        with begin(course, "--resume") as last:
+        with course.begin("--resume") as last:
             _, err = last.communicate(timeout=120)
             assert last.returncode == 1, err
     assert course.attempts() == dict.fromkeys(course.names, 1)
-    with begin(course, "--resume") as more:
+    with course.begin("--resume") as more:
         _, err = more.communicate(timeout=60)
     assert (more.returncode, "nothing to resume" in err or "every run is finished" in err) == (2, True)
 
@@ -162,7 +152,7 @@ def test_points_that_changed_within_a_run_are_told(
     assert "the points of" not in capsys.readouterr().err
     rubric.write_text(rubric.read_text().replace("points: 3", "points: 4"))
     # a process of its own: a lab is loaded once
-    _, err = begin(course, "vm2", "--run", "last").communicate(timeout=60)
+    _, err = course.begin("vm2", "--run", "last").communicate(timeout=60)
     assert "the points of tiny are others since this run began: labctl regrade" in err
 
 
@@ -175,7 +165,7 @@ def test_two_names_of_one_machine_in_a_run_are_told_as_that(course: Course) -> N
 
 
 def test_a_reader_of_the_events_who_goes_does_not_stop_the_grading(course: Course) -> None:
-    grading = begin(course, "all", "--forks", "2", "--json-lines")
+    grading = course.begin("all", "--forks", "2", "--json-lines")
     assert grading.stdout is not None
     grading.stdout.readline()
     grading.stdout.close()
@@ -189,7 +179,7 @@ def test_a_reader_of_the_events_who_goes_does_not_stop_the_grading(course: Cours
 
 def test_who_interrupts_is_told_how_to_go_on(course: Course) -> None:
     open_store(course.url, create=True).close()
-    grading = begin(course, "all", "--forks", "1")
+    grading = course.begin("all", "--forks", "1")
     wait_for(lambda: 0 < waiting(course) < 12, "a first result", seconds=30)
     grading.send_signal(signal.SIGINT)
     _, err = grading.communicate(timeout=60)
@@ -220,7 +210,7 @@ def test_a_vm_that_another_grades_is_left_alone_and_told(
 @pytest.mark.slow
 def test_of_two_who_resume_the_same_run_each_vm_is_graded_by_one(course: Course) -> None:
     _broken_off(course, "vm0").close()
-    both = [begin(course, "--resume", "--run", "last", "--forks", "2", "--json-lines") for _ in range(2)]
+    both = [course.begin("--resume", "--run", "last", "--forks", "2", "--json-lines") for _ in range(2)]
     ends = [json.loads(line) for one in both for line in one.communicate(timeout=120)[0].splitlines()]
     graded = Counter(one["host"] for one in ends if one["event"] == "vm-ended" and one["status"] == "graded")
     assert set(graded.values()) == {1}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter
 from pathlib import Path
+
+from vms import LABCTL, environment
 
 from labctl.store import open_store
 
@@ -76,6 +79,16 @@ class Course:
         """The command line."""
         options = ["--course", str(self.root), "-i", str(self.root / "hosts.yml"), "--database", self.url]
         return ["grade", *args, *options]
+
+    def begin(self, *args: str) -> subprocess.Popen[str]:
+        """``labctl grade`` in a process of its own."""
+        return subprocess.Popen(
+            [*LABCTL, *self.grade(*args)],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def attempts(self) -> Counter[str]:
         """How many results each VM has, by all that was ever written."""

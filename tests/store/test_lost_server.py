@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -17,7 +16,6 @@ import pytest
 from postgresql import Postgresql
 from psycopg import OperationalError
 from tiny import Course
-from vms import LABCTL, environment
 from waiting import wait_for
 
 from labctl.store import StoreError, open_store, timed
@@ -94,16 +92,6 @@ def course(tmp_path: Path, server: Postgresql, proxy: Proxy) -> Course:
     return made
 
 
-def grading(course: Course, *args: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*LABCTL, *course.grade(*args)],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def results(course: Course) -> int:
     store = open_store((course.root / "direct").read_text())
     try:
@@ -117,11 +105,11 @@ def test_a_server_that_goes_is_told_with_how_to_go_on_and_the_document_is_there(
     course: Course, proxy: Proxy, resumed: bool
 ) -> None:
     if resumed:
-        with grading(course, "all", "--forks", "1") as first:
+        with course.begin("all", "--forks", "1") as first:
             wait_for(lambda: results(course) >= 2, "first results", seconds=30)
             first.kill()
     before = results(course)
-    with grading(course, *(["--resume"] if resumed else ["all"]), "--forks", "1", "--json") as process:
+    with course.begin(*(["--resume"] if resumed else ["all"]), "--forks", "1", "--json") as process:
         wait_for(lambda: results(course) >= before + 2, "results", seconds=30)
         proxy.gone()
         out, err = process.communicate(timeout=90)
@@ -161,7 +149,7 @@ def test_an_answer_is_waited_for_as_long_as_it_keeps_coming(
 
 
 def test_ctrl_c_does_not_wait_for_a_server_that_fell_silent(course: Course, proxy: Proxy) -> None:
-    with grading(course, "all", "--forks", "1") as process:
+    with course.begin("all", "--forks", "1") as process:
         wait_for(lambda: results(course) >= 2, "results", seconds=30)
         proxy.silent()
         time.sleep(1)
