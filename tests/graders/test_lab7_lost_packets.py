@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from world import SILENT, World, states
 
-from labctl.probes import Firewall, Replies, Reply, Request, Socket
+from labctl.probes import DnsAnswer, Firewall, Replies, Reply, Request, Socket
 
 OPEN = Firewall(True, True, ("53 ALLOW Anywhere", "7000:7001/tcp ALLOW Anywhere"))
 OFF = Firewall(True, False, ())
@@ -70,6 +70,19 @@ def test_silence_of_what_is_bound_to_the_vm_alone_is_one() -> None:
 def test_whoever_says_no_is_there() -> None:
     """Nothing was lost: something answered that the port is closed."""
     assert silent("refused", OPEN).lost_checks() == dict.fromkeys(FROM_OUTSIDE, "fail")
+
+
+class Slow(World):
+    """Its server has not answered the VM itself in time, of one name."""
+
+    def _dns(self, args: Any, outside: bool) -> DnsAnswer:
+        if not outside and args["name"] == "test.example.com":
+            return DnsAnswer("timeout", "", False, False, (), (), 3.0)
+        return super()._dns(args, outside)
+
+
+def test_what_the_vm_itself_was_not_told_is_no_other_zone_for_the_world() -> None:
+    assert not {"dns.outside-udp", "dns.outside-tcp"} & set(Slow().lost_checks())
 
 
 def test_an_open_resolver_that_was_not_reached_is_not_taken_for_a_closed_one() -> None:
