@@ -76,7 +76,7 @@ class Slow(World):
     """Its server has not answered the VM itself in time, of one name."""
 
     def _dns(self, args: Any, outside: bool) -> DnsAnswer:
-        if not outside and args["name"] == "test.example.com":
+        if not outside and args["name"] == "test.example.com.":
             return DnsAnswer("timeout", "", False, False, (), (), 3.0)
         return super()._dns(args, outside)
 
