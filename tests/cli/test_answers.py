@@ -247,6 +247,7 @@ def told(*args: str) -> Any:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_answers_are_kept_shown_and_judged_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LABCTL_DATABASE", f"sqlite:///{tmp_path}/results.sqlite")
     store = open_store(create=True)

@@ -263,6 +263,7 @@ class TestHere:
         assert done.stderr.rstrip().endswith("^")
         assert left_behind(course) == []
 
+    @pytest.mark.slow
     def test_what_labctl_refuses_names_the_command_that_then_works(self, course: Path) -> None:
         text = "- hosts: all\n  gather_facts: false\n  strategy: free\n  tasks:\n    - ping:\n"
         done = self.play(course, text)
@@ -271,6 +272,7 @@ class TestHere:
         assert "labctl setup --engine ansible" in ENGINE_HINT
         assert self.play(course, text, "--engine", "ansible").returncode == 0
 
+    @pytest.mark.slow
     def test_two_vms_behind_one_address_are_told_of_apart(self, course: Path) -> None:
         names = ["root@127.0.0.1:1", "root@127.0.0.1:2"]
         text = "- hosts: all\n  gather_facts: false\n  tasks: [ping: ]\n"

@@ -108,6 +108,7 @@ os.execv(sys.executable, [sys.executable, "-m", "labctl", *sys.argv[1:]])
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 @pytest.mark.parametrize("protected", ["file", "directory", "both"])
+@pytest.mark.slow
 def test_results_that_may_not_be_written_are_read_all_the_same(
     tmp_path: Path, mode: str, protected: str
 ) -> None:
@@ -235,6 +236,7 @@ def test_what_was_said_to_be_kept_survives_a_kill(url: str) -> None:
     assert len(kept) in (25, 26, 27)
 
 
+@pytest.mark.slow
 def test_those_that_write_at_once_do_not_lose_anything(url: str) -> None:
     store = open_store(url, create=True)
     store.begin("both", ABOUT, "2026-11-21T08:00:00Z", ["student1"])
