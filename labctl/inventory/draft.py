@@ -78,10 +78,7 @@ class Draft:
         """Put a host into a group. The port counts where the host is named first, as in Ansible."""
         if not name:
             raise InventoryError("a host needs a name", place=place)
-        try:
-            check_host(name)
-        except InventoryError as err:
-            raise InventoryError(err.message, hint=err.hint, place=place) from err
+        check_host(name, place)
         if name not in self._hosts:
             self._hosts[name] = _Host(Map(place), place.path.absolute())
             if port:

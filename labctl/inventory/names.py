@@ -31,15 +31,18 @@ _NO_NAMES = frozenset({"true", "false", "none", "True", "False", "None", "not"})
 LONGEST_NAME = 255
 
 
-def check_host(name: str) -> None:
+def check_host(name: str, place: Place | None = None) -> None:
     """Raise :class:`InventoryError` for a name by which no result could be kept."""
     if len(name) > LONGEST_NAME:
         raise InventoryError(
             f"{name[:40]}... is too long for a VM's name: {len(name)} letters",
             hint=f"give it a name of at most {LONGEST_NAME}, and its address as ansible_host",
+            place=place,
         )
     if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
-        raise InventoryError(f"{name!r} is no name for a VM: it is not UTF-8 text, or holds a zero byte")
+        raise InventoryError(
+            f"{name!r} is no name for a VM: it is not UTF-8 text, or holds a zero byte", place=place
+        )
 
 
 def check_variable(name: Any, place: Place) -> None:

@@ -41,6 +41,17 @@ def restored(agent: Agent) -> bool:
     return bool(agent.call_one(Op("services.restore", {}), Deadline.after(40))["back"])
 
 
+def goes_and_comes(lab: Balanced, agent: Agent) -> None:
+    """All of the workers are ended, and come back as they were, by hand."""
+    before = facts(agent, lab)
+    assert before[0]["kind"] == "hand"
+    arm(agent, lab)
+    crash_directly(lab, 6)
+    assert restored(agent)
+    assert facts(agent, lab) == before
+    wait_for(lambda: not lab.watched, "the watcher ends")
+
+
 def own_copy(lab: Balanced) -> Path:
     """A server.py of the student's own, running from their directory."""
     folder = lab.folder / "home"
@@ -163,12 +174,7 @@ def test_a_shell_with_a_file_of_its_own_is_a_shell(lab: Balanced, agent: Agent) 
     rc = lab.folder / "rc"
     rc.write_text("PS1='$ '\n")
     with at_a_prompt(lab, "bash", "--init-file", str(rc), "-i"):
-        before = facts(agent, lab)
-        assert before[0]["kind"] == "hand"
-        arm(agent, lab)
-        crash_directly(lab, 6)
-        assert restored(agent)
-        assert facts(agent, lab) == before
+        goes_and_comes(lab, agent)
 
 
 def test_a_shell_in_a_tmux_pane_that_was_started_with_words_is_not_started_anew(

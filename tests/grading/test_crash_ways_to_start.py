@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from balanced import WORKERS, Balanced, holders, listening
-from test_crash_experiment import agent, arm, crash_directly, facts, lab
-from test_crash_safety import edited, refused, restored
+from test_crash_experiment import agent, facts, lab
+from test_crash_safety import edited, goes_and_comes, refused
 from waiting import wait_for
 
 from labctl.agent import Agent
@@ -211,16 +211,6 @@ def test_a_program_from_a_file_on_stdin_comes_back_if_it_is_still_that_file(
         goes_and_comes(lab, agent)
         edited(own)
         assert "read its program from" in refused(agent, lab)
-
-
-def goes_and_comes(lab: Balanced, agent: Agent) -> None:
-    before = facts(agent, lab)
-    assert before[0]["kind"] == "hand"
-    arm(agent, lab)
-    crash_directly(lab, 6)
-    assert restored(agent)
-    assert facts(agent, lab) == before
-    wait_for(lambda: not lab.watched, "the watcher ends")
 
 
 @pytest.mark.parametrize(
