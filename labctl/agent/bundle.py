@@ -73,6 +73,11 @@ def core() -> frozenset[str]:
 
 def needed(modules: Iterable[str]) -> frozenset[str]:
     """The modules of the agent that these import, and they themselves; names that are none are left out."""
+    return _needed(frozenset(modules))
+
+
+@functools.lru_cache(maxsize=256)
+def _needed(modules: frozenset[str]) -> frozenset[str]:
     with _lock:
         found: set[str] = set()
         waiting = list(modules)

@@ -96,6 +96,8 @@ def _argument(host: Host, variable: str, letter: str, given: str) -> list[str]:
 
 def in_home(path: str, keyword: str) -> Path:
     """``~`` and ``~user`` filled in. Raises :class:`RequestError` for a user that there is none of."""
+    if not path.startswith("~"):
+        return Path(path)
     try:
         return Path(path).expanduser()
     except RuntimeError as err:

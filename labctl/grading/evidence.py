@@ -43,8 +43,9 @@ class Evidence:
 
     def get(self, request: Request[T]) -> Observed[T] | None:
         """The observation for ``request``; None when it has not been made."""
-        if request.key in self.observed:
-            return self.observed[request.key]
+        seen = self.observed.get(request.key)
+        if seen is not None:
+            return seen
         record = self.stored.get(request.key)
         if record is None:
             return None
@@ -163,20 +164,20 @@ class See:
     ) -> tuple[A, B, C, D]: ...
     def __call__(self, *requests: Request[Any]) -> Any:
         found = self.all(requests)
-        return found[0] if len(found) == 1 else found
+        return found[0] if len(requests) == 1 else found
 
     def all(self, requests: tuple[Request[A], ...] | list[Request[A]]) -> tuple[A, ...]:
         """The observations for any number of requests of one kind, in order."""
         values = []
-        for request, value in zip(requests, self._look(tuple(requests)), strict=True):
-            if isinstance(value, Unobserved):
-                raise self._stop(NotObserved(request, value))
-            values.append(value)
+        for request, one in zip(requests, self._found(requests), strict=True):
+            if isinstance(one.value, Unobserved):
+                raise self._stop(NotObserved(request, one.value))
+            values.append(one.value)
         return tuple(values)
 
     def attempt(self, request: Request[A]) -> A | Unobserved:
         """The observation, or why there is none: for checks that can do without."""
-        value: A | Unobserved = self._look((request,))[0]
+        value: A | Unobserved = self._found((request,))[0].value
         return value
 
     def until(self, request: Request[A], holds: Callable[[A], bool], *, within: float) -> Settled[A]:
@@ -212,16 +213,18 @@ class See:
         self.stopped = self.stopped or why
         return why
 
-    def _look(self, requests: tuple[Request[Any], ...]) -> list[Any]:
-        return [one.value for one in self._found(requests)]
-
     def _found(
-        self, requests: tuple[Request[Any], ...], settling: tuple[Settling[Any], ...] = ()
+        self, requests: Sequence[Request[Any]], settling: tuple[Settling[Any], ...] = ()
     ) -> list[Observed[Any]]:
-        found = [self._evidence.get(request) for request in requests]
-        missing = tuple(request for request, one in zip(requests, found, strict=True) if one is None)
+        found, missing = [], []
+        for request in requests:
+            one = self._evidence.get(request)
+            if one is None:
+                missing.append(request)
+            else:
+                found.append(one)
         if missing:
-            raise self._stop(Wanted(missing, settling))
+            raise self._stop(Wanted(tuple(missing), settling))
         for request in requests:
             self._used.setdefault(request.key, request)
-        return [one for one in found if one is not None]
+        return found

@@ -38,7 +38,11 @@ def decode(shape: type[T], data: Any) -> T:
     """``data`` as ``shape``, a frozen dataclass of str, int, float, bool, tuples and dataclasses."""
     _measure(data)
     try:
-        return _converter().structure(data, shape)
+        return _converter(detailed=False).structure(data, shape)
+    except Exception:  # noqa: BLE001, S110  the other one says in which field, and is slower
+        pass
+    try:
+        return _converter(detailed=True).structure(data, shape)
     except (cattrs.BaseValidationError, cattrs.errors.StructureHandlerNotFoundError) as err:
         raise Malformed(f"not a {shape.__name__}: {_first(err)}") from err
     except (TypeError, ValueError, KeyError, AttributeError, RecursionError) as err:
@@ -47,12 +51,12 @@ def decode(shape: type[T], data: Any) -> T:
 
 def encode(value: Any) -> Any:
     """The JSON form of an observation; ``decode`` gives it back."""
-    return _converter().unstructure(value)
+    return _converter(detailed=False).unstructure(value)
 
 
-@lru_cache(maxsize=1)
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
+@lru_cache(maxsize=2)
+def _converter(*, detailed: bool) -> cattrs.Converter:
+    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=detailed)
     for kind in (str, int, bool):
         converter.register_structure_hook(kind, _exactly)
     converter.register_structure_hook(float, _number)
@@ -102,7 +106,10 @@ def _dataclass_hook(converter: cattrs.Converter, kind: Any) -> Any:
     for one in fields(kind):
         one.type = hints[one.name]
     return make_dict_structure_fn(
-        kind, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True
+        kind,
+        converter,
+        _cattrs_forbid_extra_keys=True,
+        _cattrs_detailed_validation=converter.detailed_validation,
     )
 
 

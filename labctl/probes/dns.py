@@ -20,7 +20,7 @@ import dns.rdatatype
 from labctl.agent.remote.outcome import Context
 from labctl.agent.remote.probes import dns as wire
 from labctl.probes.decoding import Malformed, decode
-from labctl.probes.request import Json, Probe, Request, Vantage
+from labctl.probes.request import Json, Probe, Request, Vantage, made_once
 
 #: Seconds to wait for one try, and how many: a lost packet must not look like a closed port.
 WAIT, TRIES = 3.0, 3
@@ -72,6 +72,7 @@ class DnsAnswer:
         return ", ".join(f"{r.type} {r.data}" for r in self.answers[:6]) or "an empty answer"
 
 
+@made_once
 def dns_query(
     name: str,
     kind: str,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import functools
+import itertools
 import re
 from dataclasses import dataclass, replace
 
 from labctl.probes.decoding import decode
 from labctl.probes.haproxy_config import Proxy, parse_config
 from labctl.probes.http import Replies
-from labctl.probes.request import Json, Probe, Request
+from labctl.probes.request import Json, Probe, Request, made_once
 
 MAX_ROWS = 500
 
@@ -76,6 +77,13 @@ class Haproxy:
 
     def proxies(self) -> tuple[Proxy, ...]:
         """What the configuration says; a server's port that cannot be read there is the running one's."""
+        return self._proxies
+
+    @functools.cached_property
+    def _proxies(self) -> tuple[Proxy, ...]:
+        told = parse_config(self.text)
+        if all(one.port for proxy in told for one in proxy.servers):
+            return told
         running = {(one.proxy, one.name): one.port for one in self.state}
         return tuple(
             replace(
@@ -85,13 +93,23 @@ class Haproxy:
                     for one in proxy.servers
                 ),
             )
-            for proxy in parse_config(self.text)
+            for proxy in told
         )
 
     def balancer(self, ports: range, door: int) -> Proxy | None:
         """The backend that serves these ports on this machine: the one that requests to the port ``door`` get
         to, else the one that serves most of them. None when none serves any.
         """
+        # every check of the balancer asks for it
+        if (ports, door) not in self._balancers:
+            self._balancers[ports, door] = self._find_balancer(ports, door)
+        return self._balancers[ports, door]
+
+    @functools.cached_property
+    def _balancers(self) -> dict[tuple[range, int], Proxy | None]:
+        return {}
+
+    def _find_balancer(self, ports: range, door: int) -> Proxy | None:
         proxies = self.proxies()
         doors = [one for one in proxies if door in one.binds]
         first = {one.default_backend for one in doors} | {one.name for one in doors if one.kind == "listen"}
@@ -169,6 +187,9 @@ def parse_running(text: str) -> tuple[Running, ...]:
     )
 
 
+_COLUMNS = frozenset({"pxname", "svname", "type", "status", "addr", "weight", "algo", "cookie"})
+
+
 def _rows(text: str, kind: str) -> list[dict[str, str]]:
     """The rows of one type, 1 for backends and 2 for servers."""
     if not text.startswith("# pxname,svname,"):
@@ -177,8 +198,11 @@ def _rows(text: str, kind: str) -> list[dict[str, str]]:
         header, *lines = csv.reader(text[2:].splitlines(), strict=True)
     except csv.Error:
         return []
-    rows = [dict(zip(header, line, strict=False)) for line in lines]
-    return [one for one in rows if one.get("type") == kind and one["pxname"] and one.get("svname")][:MAX_ROWS]
+    # of its hundred columns these
+    wanted = [(at, name) for at, name in enumerate(header) if name in _COLUMNS]
+    rows = ({name: line[at] for at, name in wanted if at < len(line)} for line in lines)
+    found = (one for one in rows if one.get("type") == kind and one["pxname"] and one.get("svname"))
+    return list(itertools.islice(found, MAX_ROWS))
 
 
 def _weight(row: dict[str, str]) -> int:
@@ -196,6 +220,7 @@ def servers_in(replies: Replies) -> tuple[ServerState, ...]:
 HAPROXY = Probe("haproxy", Haproxy, interpret)
 
 
+@made_once
 def config_check() -> Request[Haproxy]:
     """HAProxy's configuration, what ``haproxy -c`` says of it, and its servers' state from the admin
     socket.

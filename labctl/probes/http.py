@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from labctl.agent.remote.outcome import Context
 from labctl.agent.remote.probes import http
-from labctl.probes.request import Json, Probe, Request, Vantage
+from labctl.probes.request import Json, Probe, Request, Vantage, made_once
 from labctl.probes.system import by_shape
 
 
@@ -48,6 +48,7 @@ class Replies:
         return "" if self.answered else (self.replies[0].error if self.replies else "timeout")
 
 
+@made_once
 def http_sample(
     address: str,
     port: int,

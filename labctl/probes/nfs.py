@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from labctl.probes.request import Probe, Request
+from labctl.probes.request import Probe, Request, made_once
 from labctl.probes.system import by_shape
 
 
@@ -88,6 +88,7 @@ SHARE_TRIAL = Probe("share_trial", ShareTrial, by_shape(ShareTrial), alters=True
 WRITE_TRIAL = Probe("write_trial", WriteTrial, by_shape(WriteTrial), alters=True)
 
 
+@made_once
 def mounts(touch: float = 12.0) -> Request[Mounts]:
     """The NFS mounts; each is touched in a process of its own, so a hung one is a finding and delays
     nothing.
@@ -95,11 +96,13 @@ def mounts(touch: float = 12.0) -> Request[Mounts]:
     return Request(MOUNTS, {"touch": touch}, deadline=touch + 20.0)
 
 
+@made_once
 def share_trial(nonce: str, *sources: str) -> Request[ShareTrial]:
     """Mount a share where only the probe sees it, and try to create a file there."""
     return Request(SHARE_TRIAL, {"sources": list(sources), "name": f".labctl-{nonce}"}, deadline=75.0)
 
 
+@made_once
 def write_trial(nonce: str, directory: str, server_directory: str) -> Request[WriteTrial]:
     """Write a fresh file through the mount at ``directory``, look for it on the server, remove it."""
     args = {"directory": directory, "name": f".labctl-{nonce}", "server_directory": server_directory}

@@ -11,10 +11,11 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from functools import cached_property, lru_cache
+from typing import Any, Generic, Literal, TypeVar, cast
 
 T = TypeVar("T")
+F = TypeVar("F", bound="Callable[..., Request[Any]]")
 
 #: Where an observation is made: by a process on the VM, from the grader's machine through the VM's firewall,
 #: on the staff's server, or by an experiment that acts on several of these; "answers" are what the student
@@ -70,6 +71,15 @@ class Request(Generic[T]):
         aside).
         """
         return f"{self.probe.name}-{hashlib.sha256(self.key.encode()).hexdigest()[:10]}"
+
+
+def made_once(function: F) -> F:
+    """For functions that give a :class:`Request`: the same one for the same arguments.
+
+    Checks ask for a thing again and again, on each VM of a class, and what names it is made once.
+    """
+    # typed: True is written otherwise than 1
+    return cast("F", lru_cache(maxsize=1024, typed=True)(function))
 
 
 @dataclass(frozen=True)

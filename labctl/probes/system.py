@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from labctl.probes.decoding import decode
-from labctl.probes.request import Json, Probe, Request, Vantage
+from labctl.probes.request import Json, Probe, Request, Vantage, made_once
 
 T = TypeVar("T")
 
@@ -230,42 +230,50 @@ ADDRESSES = Probe("addresses", Addresses, by_shape(Addresses))
 RESOLVERS = Probe("resolvers", Resolvers, by_shape(Resolvers))
 
 
+@made_once
 def packages(*names: str) -> Request[Packages]:
     """Which of these Debian packages are installed."""
     return Request(PACKAGES, {"names": sorted(names)})
 
 
+@made_once
 def unit(*names: str) -> Request[Units]:
     """The state of one service, under any of its names: ``unit("named", "bind9").best()``."""
     full = [name if "." in name else f"{name}.service" for name in names]
     return Request(UNITS, {"names": full})
 
 
+@made_once
 def sockets() -> Request[Sockets]:
     """Every listening socket of the VM, with the process that holds it."""
     return Request(SOCKETS, {"ports": []})
 
 
+@made_once
 def ufw_status() -> Request[Firewall]:
     """Whether ufw is on, and its rules. They explain what is seen from outside, which is what counts."""
     return Request(FIREWALL, {})
 
 
+@made_once
 def file_read(path: str, cap: int = 65536) -> Request[File]:
     """The beginning of a file, at most ``cap`` bytes."""
     return Request(FILE, {"path": path, "cap": cap})
 
 
+@made_once
 def directory(path: str, *, on: Vantage = "vm", attempt: int = 1) -> Request[Directory]:
     """The names in a directory, on the VM or on the staff's server."""
     return Request(DIRECTORY, {"path": path, "attempt": attempt}, vantage=on)
 
 
+@made_once
 def addresses() -> Request[Addresses]:
     """The VM's own names and addresses."""
     return Request(ADDRESSES, {})
 
 
+@made_once
 def resolvers() -> Request[Resolvers]:
     """The DNS servers that the VM's own programs ask."""
     return Request(RESOLVERS, {})

@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from ..outcome import Context
+from .link import connected, family_of
 from .trouble import trouble
 
 #: Seconds after which a query over UDP is sent once more: packets get lost.
@@ -41,10 +42,6 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
             break
     text = base64.b64encode(response).decode()
     return {"status": status, "response": text, "seconds": round(time.monotonic() - began, 4)}
-
-
-def family_of(server: str) -> int:
-    return socket.AF_INET6 if ":" in server else socket.AF_INET
 
 
 def ask_udp(server: str, port: int, query: bytes, wait: float) -> tuple[str, bytes]:
@@ -86,7 +83,7 @@ def _answer_to(query: bytes, link: socket.socket, until: float) -> bytes:
 def ask_tcp(server: str, port: int, query: bytes, wait: float) -> tuple[str, bytes]:
     until = time.monotonic() + wait
     try:
-        with socket.create_connection((server, port), timeout=max(wait, 0.001)) as link:
+        with connected(server, port, max(wait, 0.001)) as link:
             link.sendall(struct.pack("!H", len(query)) + query)
             size = struct.unpack("!H", receive(link, 2, until))[0]
             return "answered", receive(link, size, until)

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from ..outcome import Context
+from .link import connected
 from .trouble import trouble
 
 BODY_CAP = 65536
@@ -15,6 +16,8 @@ HEAD_CAP = 16384
 #: Digits of a length: what has more is longer than anything that is read, and slow to turn into a number.
 _LONGEST_NUMBER = 12
 _STATUS = re.compile(rb"[1-9][0-9]{2}\Z")
+_LENGTH = re.compile(rb"\r\n[ \t]*content-length[ \t]*:[ \t]*([0-9]+)[ \t]*(?:\r\n|\Z)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -51,7 +54,7 @@ def get(address: str, port: int, path: str, wait: float, keep: int) -> dict[str,
         port,
     )
     try:
-        with socket.create_connection((address, port), timeout=wait) as link:
+        with connected(address, port, wait) as link:
             link.sendall(request.encode("latin-1", "replace"))
             data = read_answer(link, until, min(keep, BODY_CAP))
     except OSError as err:
@@ -81,11 +84,8 @@ def read_answer(link: socket.socket, until: float, keep: int) -> bytes:
 
 def length_of(head: bytes) -> int:
     """Content-Length, or more than is ever read when the head does not say."""
-    for line in head.split(b"\r\n")[1:]:
-        name, _, value = line.partition(b":")
-        if name.strip().lower() == b"content-length" and value.strip().isdigit():
-            return int(value.strip()[:_LONGEST_NUMBER])
-    return BODY_CAP + 1
+    told = _LENGTH.search(head)
+    return int(told.group(1)[:_LONGEST_NUMBER]) if told else BODY_CAP + 1
 
 
 def parse(data: bytes, keep: int) -> dict[str, Any]:
@@ -95,8 +95,7 @@ def parse(data: bytes, keep: int) -> dict[str, Any]:
     words = head.split(b"\r\n", 1)[0].split(None, 2)
     if not blank or len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not _STATUS.match(words[1]):
         return silence("not-http")
-    lines = [line.lower() for line in head.split(b"\r\n")]
-    if any(line.startswith(b"transfer-encoding:") and b"chunked" in line for line in lines):
+    if _CHUNKED.search(head):
         body = unchunk(body)
     return {"status": int(words[1]), "body": body[:keep].decode("utf-8", "replace"), "error": ""}
 

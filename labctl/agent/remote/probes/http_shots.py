@@ -9,6 +9,7 @@ from typing import Any
 
 from ..outcome import Context
 from .http import HEAD_CAP, parse, read_answer, silence
+from .link import connected
 from .trouble import trouble
 
 MOST = 400
@@ -59,7 +60,7 @@ def _silent(replies: list[dict[str, Any] | None]) -> bool:
 
 def _ask(args: dict[str, Any], shot: dict[str, Any], wait: float) -> socket.socket:
     source = (str(shot["source"]), 0) if shot["source"] else None
-    link = socket.create_connection((str(args["address"]), int(args["port"])), wait, source)
+    link = connected(str(args["address"]), int(args["port"]), wait, source)
     head = ["GET %s HTTP/1.1" % shot["path"], "Connection: close"]
     given = {str(name): str(value) for name, value in shot["headers"]}
     given.setdefault("Host", "%s:%d" % (args["address"], int(args["port"])))
