@@ -20,7 +20,7 @@ LAYERS = (
     ("probes",),
     ("agent", "batch", "sandbox"),
     ("inventory", "connect", "store", "report"),
-    ("deadline", "documents", "files", "whoami"),
+    ("deadline", "documents", "files", "later", "whoami"),
     ("json_documents",),
     ("placed", "vault"),
     ("errors",),

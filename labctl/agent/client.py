@@ -370,7 +370,11 @@ def _named(ops: Sequence[Op]) -> Iterator[str]:
 
 
 def _exactly(stream: Stream, count: int, deadline: Deadline) -> bytes:
-    parts = []
+    part = stream.read(count, deadline)
+    if len(part) == count:  # nearly always
+        return part
+    parts = [part]
+    count -= len(part)
     while count:
         part = stream.read(count, deadline)
         parts.append(part)

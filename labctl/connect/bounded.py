@@ -42,6 +42,9 @@ class _Packetizer(Packetizer):
         super().__init__(sock)
         self._sock = sock
 
+    def start_handshake(self, timeout: float) -> None:
+        """No timer of its own, which is a thread: whoever connects has armed a guard."""
+
     def write_all(self, out: Any) -> None:
         super().write_all(b"")  # it notes the time for keepalives; and it would wait without end
         stalled = time.monotonic() + MAX_STALL

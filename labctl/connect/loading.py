@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from functools import cache
 from importlib import import_module
-from types import ModuleType
-from typing import Any
+
+from labctl.later import later
 
 #: Where everything that needs paramiko is imported.
 _MODULE = "labctl.connect.ssh"
@@ -33,18 +32,7 @@ def _thread() -> threading.Thread:
 
 
 def _load() -> None:
-    sys.modules.setdefault("invoke", _Invoke("invoke"))
+    # paramiko imports it, and with it asyncio, unittest and a YAML of its own, for a word in ssh's
+    # configuration, which we have ssh itself read: a tenth of what a run with one VM takes
+    later("invoke")
     import_module(_MODULE)
-
-
-class _Invoke(ModuleType):
-    """invoke, when anybody uses it.
-
-    paramiko imports it, and with it asyncio, unittest and a YAML of its own, for a word in ssh's
-    configuration, which we have ssh itself read: a tenth of what a run with one VM takes.
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        if sys.modules.get("invoke") is self:
-            del sys.modules["invoke"]
-        return getattr(import_module("invoke"), name)

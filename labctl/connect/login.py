@@ -8,7 +8,6 @@ are offered, nobody is asked anything, no agent is forwarded, and one absolute d
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
 from functools import partial
@@ -21,6 +20,7 @@ from paramiko.auth_strategy import AuthFailure
 from labctl.connect import known_hosts
 from labctl.connect.bounded import Transport
 from labctl.connect.carrier import Carrier, open_carrier
+from labctl.connect.guard import at
 from labctl.connect.keys import InOrder, Offers, offers_for
 from labctl.connect.known_hosts import Known
 from labctl.connect.program import OneFlight, Program
@@ -91,10 +91,7 @@ def log_in(server: Server, deadline: Deadline, carrier: Carrier | None = None, c
         stack.callback(carrier.close)
         offers = offers_for(server, deadline, until_in)
         # Whatever the server does, at the deadline its carrier is shut and every wait on it ends.
-        guard = threading.Timer(max(deadline.remaining(), 0.0), carrier.shut)
-        guard.daemon = True
-        until_in.callback(guard.cancel)
-        guard.start()
+        until_in.callback(at(deadline, carrier.shut))
         known = known_keys(server)
         client = paramiko.SSHClient()
         client.set_missing_host_key_policy(_OnlyKnownHosts(known))

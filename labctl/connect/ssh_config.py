@@ -65,7 +65,7 @@ def arguments(host: Host) -> tuple[str, ...]:
         if not value:
             continue
         try:
-            pairs, rest = getopt.getopt(shlex.split(str(value)), "o:J:F:i:l:p:Cq")
+            pairs, rest = _split(str(value))
         except (getopt.GetoptError, ValueError) as err:
             raise _wrong(host, variable, str(err)) from err
         if rest:
@@ -73,6 +73,12 @@ def arguments(host: Host) -> tuple[str, ...]:
         for letter, given in pairs:
             found += _argument(host, variable, letter, given)
     return tuple(found)
+
+
+@lru_cache(maxsize=64)
+def _split(text: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """Options and the rest. Raises what getopt and shlex do."""
+    return getopt.getopt(shlex.split(text), "o:J:F:i:l:p:Cq")
 
 
 def _argument(host: Host, variable: str, letter: str, given: str) -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import threading
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import paramiko
 
 from labctl.connect.bounded import Transport
 from labctl.connect.carrier import open_carrier
+from labctl.connect.guard import at
 from labctl.connect.login import ask_for_kinds, known_keys, log_in, record_name, revoked
 from labctl.connect.route import Server, route_to
 from labctl.deadline import Deadline
@@ -134,10 +134,7 @@ def _ask(server: Server, deadline: Deadline, known: Iterable[paramiko.PKey]) -> 
         carrier = open_carrier(server, deadline, log_in)
         stack.callback(carrier.close)
         # Whatever the server does, at the deadline its carrier is shut and every wait on it ends.
-        guard = threading.Timer(max(deadline.remaining(), 0.0), carrier.shut)
-        guard.daemon = True
-        stack.callback(guard.cancel)
-        guard.start()
+        stack.callback(at(deadline, carrier.shut))
         transport = Transport(carrier.sock)
         stack.callback(transport.close)
         ask_for_kinds(transport, known)

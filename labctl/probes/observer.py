@@ -22,6 +22,8 @@ from labctl.probes.request import Observed, Request, Unobserved
 #: Ops at a time on a VM: more than the usual one processor can use, because most of them wait.
 PARALLEL = 4
 OUTSIDE_THREADS = 8
+#: Seconds before another thread helps with the looks from outside: for a whole class they are many threads.
+_PATIENCE = 0.2
 #: What an experiment is: given its arguments and a deadline, it acts through agents and returns its
 #: observation.
 Experiment = Callable[[Mapping[str, Any], Deadline], Any]
@@ -86,13 +88,16 @@ class Observer:
         outside = _Looks(by["outside"], deadline)
         try:
             staff = pool.submit(self._by_staff, by["staff"], deadline) if by["staff"] else None
-            # what comes at once needs one thread while the VM is at work; what is waited for gets more
+            # what comes at once needs one thread; what is waited for gets more, one after the other
             looking = [pool.submit(outside.look)] if by["outside"] else []
             if by["vm"]:
                 found.update(self._by_vm(by["vm"], deadline))
             for one in by["experiment"]:
                 found[one.key] = self._by_experiment(one, deadline)
-            looking += [pool.submit(outside.look) for _ in outside.left[: OUTSIDE_THREADS - 1]]
+            while outside.left and len(looking) < OUTSIDE_THREADS and not deadline.expired:
+                wait(looking, timeout=_PATIENCE)
+                if outside.left:
+                    looking.append(pool.submit(outside.look))
             if staff:
                 found.update(_gather_all(staff, by["staff"], deadline))
             found.update(outside.seen(looking))

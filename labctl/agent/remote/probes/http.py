@@ -13,6 +13,8 @@ from .trouble import trouble
 
 BODY_CAP = 65536
 HEAD_CAP = 16384
+#: Read at a time: most answers are shorter, and room for more is taken for each of many at once.
+_PIECE = 8192
 #: Digits of a length: what has more is longer than anything that is read, and slow to turn into a number.
 _LONGEST_NUMBER = 12
 _STATUS = re.compile(rb"[1-9][0-9]{2}\Z")
@@ -72,7 +74,7 @@ def read_answer(link: socket.socket, until: float, keep: int) -> bytes:
         if left <= 0:
             raise TimeoutError
         link.settimeout(left)
-        piece = link.recv(65536)
+        piece = link.recv(_PIECE)
         if not piece:
             break
         data += piece

@@ -1,0 +1,38 @@
+"""Modules that a library imports for nothing, until somebody uses them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+
+class Later(ModuleType):
+    """Stands for a module, which is imported when anything of it is asked for.
+
+    ``functions`` can be asked for without that: it is imported when one of them is called.
+    """
+
+    def __init__(self, name: str, functions: Sequence[str]) -> None:
+        super().__init__(name)
+        for one in functions:
+            setattr(self, one, partial(self._call, one))
+
+    def _call(self, function: str, *args: Any, **options: Any) -> Any:
+        return getattr(self._real(), function)(*args, **options)
+
+    def _real(self) -> ModuleType:
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return import_module(self.__name__)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real(), name)
+
+
+def later(name: str, functions: Sequence[str] = ()) -> None:
+    """Who imports ``name`` from now on gets the module when it uses it; also where it is not installed."""
+    sys.modules.setdefault(name, Later(name, functions))

@@ -1,0 +1,71 @@
+"""What is done at a deadline, and what is prevented."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from labctl.connect.guard import at
+from labctl.deadline import Deadline
+
+#: Seconds that nothing here takes.
+LONG = 20.0
+
+
+def test_each_is_done_at_its_deadline_whatever_the_order() -> None:
+    done: list[str] = []
+    last = threading.Event()
+    began = time.monotonic()
+    at(Deadline.after(LONG), lambda: done.append("much later"))
+    at(Deadline.after(0.4), lambda: (done.append("second"), last.set()))
+    at(Deadline.after(0.1), lambda: done.append("first"))
+    assert last.wait(LONG)
+    assert done == ["first", "second"]
+    assert time.monotonic() - began >= 0.4
+
+
+def test_what_is_prevented_is_not_done() -> None:
+    done, later = threading.Event(), threading.Event()
+    disarm = at(Deadline.after(0.1), done.set)
+    at(Deadline.after(0.3), later.set)
+    disarm()
+    assert later.wait(LONG)
+    assert not done.is_set()
+    disarm()  # once more is no mistake
+
+
+def test_a_deadline_that_has_passed_is_now() -> None:
+    done = threading.Event()
+    at(Deadline(time.monotonic() - 5.0), done.set)
+    assert done.wait(LONG)
+
+
+def test_one_that_takes_long_holds_up_no_other() -> None:
+    go_on, second = threading.Event(), threading.Event()
+    try:
+        at(Deadline.after(0.05), lambda: go_on.wait(LONG) and None)
+        at(Deadline.after(0.1), second.set)
+        assert second.wait(LONG / 2)
+    finally:
+        go_on.set()
+
+
+def test_one_that_fails_holds_up_no_other() -> None:
+    second = threading.Event()
+    seen: list[object] = []
+    hook, threading.excepthook = threading.excepthook, lambda args: seen.append(args.exc_value)
+    try:
+        at(Deadline.after(0.05), lambda: {}["none"])
+        at(Deadline.after(0.2), second.set)
+        assert second.wait(LONG)
+    finally:
+        threading.excepthook = hook
+    assert [type(one) for one in seen] == [KeyError]
+
+
+def test_a_thousand_need_one_thread() -> None:
+    before = threading.active_count()
+    disarming = [at(Deadline.after(LONG), lambda: None) for _ in range(1000)]
+    assert threading.active_count() <= before + 1
+    for disarm in disarming:
+        disarm()
