@@ -16,7 +16,7 @@ from labctl.deadline import Deadline
 class _Armed:
     at: float
     number: int
-    action: Callable[[], None] | None = field(compare=False)
+    action: Callable[[], object] | None = field(compare=False)
 
     def disarm(self) -> None:
         self.action = None
@@ -32,7 +32,7 @@ class _Guard:
         self._sooner = threading.Condition()
         self._watching: threading.Thread | None = None
 
-    def arm(self, deadline: Deadline, action: Callable[[], None]) -> Callable[[], None]:
+    def arm(self, deadline: Deadline, action: Callable[[], object]) -> Callable[[], None]:
         one = _Armed(deadline.at, next(self._numbers), action)
         with self._sooner:
             while self._armed and self._armed[0].action is None:
@@ -60,6 +60,6 @@ class _Guard:
 _GUARD = _Guard()
 
 
-def at(deadline: Deadline, action: Callable[[], None]) -> Callable[[], None]:
+def at(deadline: Deadline, action: Callable[[], object]) -> Callable[[], None]:
     """Do ``action`` at ``deadline``, in a thread of its own. What is returned, called before, prevents it."""
     return _GUARD.arm(deadline, action)
