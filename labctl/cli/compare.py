@@ -7,7 +7,7 @@ import json
 import click
 
 from labctl.cli.options import database_option, json_option
-from labctl.cli.results import results
+from labctl.cli.results import kept_of, results
 from labctl.errors import RequestError
 
 
@@ -26,6 +26,6 @@ def compare(before: str, after: str, database: str | None, as_json: bool) -> Non
     labs = [store.about(name)["lab"] for name in names]
     if labs[0] != labs[1]:
         raise RequestError(f"{names[0]} is of {labs[0]} and {names[1]} of {labs[1]}: they share no check")
-    rows = differ(*([one.document for one in store.kept(name)] for name in names))
+    rows = differ(*([one.document for one in kept_of(store, name)] for name in names))
     document = {"schema": 1, "lab": labs[0], "before": names[0], "after": names[1], "hosts": rows}
     click.echo(json.dumps(document, indent=2) if as_json else render_comparison(document), nl=as_json)

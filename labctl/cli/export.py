@@ -14,7 +14,7 @@ import click
 from labctl.cli.context import Setting
 from labctl.cli.options import course_option, database_option, inventory_option, vault_options
 from labctl.cli.output import remove_output, write_output
-from labctl.cli.results import results, seen_of
+from labctl.cli.results import kept_of, results, seen_of
 from labctl.errors import HostError, RequestError
 from labctl.report.formats import FORMATS, only
 from labctl.report.text import plain
@@ -114,7 +114,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
         near = nearest(vm, about["hosts"])
         hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
         raise RequestError(f"the run {run} has no VM {vm!r}", hint=hint)
-    attempts = {one.host: one for one in store.kept(run, vm)}
+    attempts = {one.host: one for one in (store.kept(run, vm) if vm else kept_of(store, run))}
     hosts = []
     nameless = []
     for name in about["hosts"] if vm is None else [vm]:

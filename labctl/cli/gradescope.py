@@ -19,7 +19,7 @@ from labctl.cli.options import (
     vault_options,
 )
 from labctl.cli.output import write_output
-from labctl.cli.results import results
+from labctl.cli.results import kept_of, results
 from labctl.errors import HostError, RequestError
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def deliver_run(
     from labctl.store import Unreadable
 
     about = store.about(run)
-    attempts = {one.host: one for one in store.kept(run)}
+    attempts = {one.host: one for one in kept_of(store, run)}
     asked = {host.name for host in setting.select(vms)} if vms else set(about["hosts"])
     names = [name for name in about["hosts"] if name in asked]
     if not names:

@@ -15,7 +15,7 @@ import click
 
 from labctl.cli.context import Setting
 from labctl.cli.limit import chosen, selecting
-from labctl.cli.results import results, seen_of
+from labctl.cli.results import kept_of, results, seen_of
 from labctl.errors import RequestError, UnknownHost
 from labctl.inventory import Host
 
@@ -129,7 +129,7 @@ class GradingRun:
             return list(documents.values())
         told = []
         try:
-            kept = {one.host: one for one in self.store.kept(self.name)}
+            kept = {one.host: one for one in kept_of(self.store, self.name)}
             for name in self.store.about(self.name)["hosts"]:
                 if name in kept:
                     now = documents.get(name, {}).get("evidence")

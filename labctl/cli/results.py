@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from labctl.errors import HostError
 from labctl.report.text import plain
 
 if TYPE_CHECKING:
-    from labctl.store import Attempt, Store
+    from labctl.store import Attempt, Store, Unreadable
 
 
 def results(database: str | None, *, create: bool = False) -> Store:
@@ -19,6 +21,24 @@ def results(database: str | None, *, create: bool = False) -> Store:
     store = open_store(database, create=create)
     click.get_current_context().call_on_close(store.close)
     return store
+
+
+def kept_of(store: Store, run: str) -> list[Attempt]:
+    """The attempt that counts of each VM. One that is damaged is told, and the VM has no grade."""
+    from labctl.grading import lost_document
+
+    def instead(err: Unreadable) -> Mapping[str, Any]:
+        click.echo(f"not to be read: {plain(err.message, multiline=False)}", err=True)
+        click.echo(f"  {plain(err.hint, multiline=False)}", err=True)
+        return lost_document(err.host, DamagedResult(err.message, hint=err.hint))
+
+    return list(store.kept(run, unreadable=instead))
+
+
+class DamagedResult(HostError):
+    """What is stored of a VM cannot be read."""
+
+    cause = "damaged"
 
 
 def seen_of(store: Store, attempt: Attempt) -> dict[str, Any]:

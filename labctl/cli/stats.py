@@ -9,7 +9,7 @@ import click
 
 from labctl.cli.options import database_option, json_option
 from labctl.cli.output import write_output
-from labctl.cli.results import results
+from labctl.cli.results import kept_of, results
 from labctl.errors import RequestError
 
 
@@ -35,7 +35,7 @@ def stats(run: str, plots: Path | None, database: str | None, as_json: bool) -> 
     store = results(database)
     name = store.find(run)
     about = store.about(name)
-    hosts = [one.document for one in store.kept(name)]
+    hosts = [one.document for one in kept_of(store, name)]
     document = {
         "schema": 1,
         **{key: about[key] for key in ("run", "lab", "title", "keep")},

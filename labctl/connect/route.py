@@ -205,7 +205,8 @@ def _server(found: Mapping[str, tuple[str, ...]], tokens: Mapping[str, str]) -> 
 def _files(value: str, keyword: str) -> list[Path]:
     """ssh -G prints several paths in one line, without quotes: one with a blank must exist to be seen."""
     whole = in_home(value, keyword)
-    names = [value] if value and whole.exists() else value.split()
+    # a folder that may not be looked into is told when the file is read
+    names = [value] if value and os.path.exists(whole) else value.split()  # noqa: PTH110
     return [in_home(name, keyword) for name in names]
 
 

@@ -60,6 +60,10 @@ class Attempt:
     evidence_id: int | None
 
 
+#: Told of a result that is damaged; the document to take its place, or None to leave it out.
+Instead = Callable[[Unreadable], Mapping[str, Any] | None]
+
+
 class Store:
     """The results database. Every ``add_...`` is committed when it returns; errors are StoreError."""
 
@@ -303,11 +307,14 @@ class Store:
             "asked": dict(row.asked or {}),
         }
 
-    def kept(self, run: str, host: str | None = None) -> Iterator[Attempt]:
-        """The attempt that counts by the run's rule, for each VM that has any or for one, in its order."""
+    def kept(self, run: str, host: str | None = None, unreadable: Instead | None = None) -> Iterator[Attempt]:
+        """The attempt that counts by the run's rule, for each VM that has any or for one, in its order.
+
+        ``unreadable`` is told of what is damaged, which otherwise ends it, and may give a document instead.
+        """
         about = self.about(run)
         hosts = about["hosts"] if host is None else [host]
-        yield from self._chosen(run, hosts, lambda mine: [keep.kept(about["keep"], mine)])
+        yield from self._chosen(run, hosts, lambda mine: [keep.kept(about["keep"], mine)], unreadable)
 
     def counting(self, run: str) -> dict[str, int]:
         """The number of the attempt that counts, by VM; whether it can be read or not."""
@@ -316,12 +323,10 @@ class Store:
             marks = _marks(connection, run).get(run, {})
         return {host: keep.kept(rule, mine).attempt for host, mine in marks.items()}
 
-    def judgements(
-        self, run: str, unreadable: Callable[[Unreadable], None] | None = None
-    ) -> Iterator[Attempt]:
+    def judgements(self, run: str, unreadable: Instead | None = None) -> Iterator[Attempt]:
         """The latest judgement of each time that a VM was looked at: what judging again is to replace.
 
-        ``unreadable`` is told of what is damaged, which otherwise ends it.
+        ``unreadable`` as for :meth:`kept`.
         """
         yield from self._chosen(run, self.about(run)["hosts"], keep.judgements, unreadable)
 
@@ -330,7 +335,7 @@ class Store:
         run: str,
         hosts: Sequence[str],
         choose: Callable[[list[_Mark]], list[_Mark]],
-        unreadable: Callable[[Unreadable], None] | None = None,
+        unreadable: Instead | None = None,
     ) -> Iterator[Attempt]:
         with self._reading() as connection:
             marks = _marks(connection, run).get(run, {})
@@ -338,14 +343,15 @@ class Store:
             # one document at a time: a class's together are large
             for number in ids:
                 row = connection.execute(select(attempts).where(attempts.c.id == number)).one()
+                document: Mapping[str, Any] | None
                 try:
-                    found = self._attempt(row)
+                    document = self._document(row)
                 except Unreadable as err:
                     if unreadable is None:
                         raise
-                    unreadable(err)
-                else:
-                    yield found
+                    document = unreadable(err)
+                if document is not None:
+                    yield Attempt(row.run, row.host, row.attempt, row.kind, row.made, document, row.evidence)
 
     def evidence(self, attempt: Attempt) -> Mapping[str, Any] | None:
         """What was seen for an attempt, as :meth:`labctl.grading.Evidence.to_json` gives it."""
@@ -361,12 +367,11 @@ class Store:
             raise self._damaged(attempt, "what was seen", err) from err
         return found
 
-    def _attempt(self, row: Row[Any]) -> Attempt:
+    def _document(self, row: Row[Any]) -> Mapping[str, Any]:
         try:
-            document = unpacked(row.document)
+            return unpacked(row.document)
         except Damaged as err:
             raise self._damaged(row, "the result", err) from err
-        return Attempt(row.run, row.host, row.attempt, row.kind, row.made, document, row.evidence)
 
     def _damaged(self, attempt: Attempt | Row[Any], what: str, why: Exception) -> Unreadable:
         return Unreadable(

@@ -184,6 +184,33 @@ def test_damaged_evidence_of_a_vm_is_told_and_all_else_is_written(tmp_path: Path
     )
 
 
+@pytest.mark.slow
+def test_a_damaged_result_is_a_vm_without_a_grade_and_hides_no_other(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
+        connection.execute("update attempts set document = x'00' where host = 'student1'")
+        connection.commit()
+    told = f"not to be read: the run {RUN}, VM student1: the result"
+    shown, stats, differ = (
+        labctl(*argv, "--json") for argv in (["show", "last"], ["stats", "last"], ["compare", "last", "last"])
+    )
+    for done in (shown, stats, differ):
+        assert done.returncode == 0, done.stderr
+        assert told in done.stderr
+        assert f"labctl grade student1 --run {RUN}" in done.stderr
+    first, second, *_ = json.loads(shown.stdout)["hosts"]
+    assert (first["host"], first["status"], first["score"]) == ("student1", "error", None)
+    assert (first["error_cause"], second["status"]) == ("damaged", "graded")
+    assert json.loads(stats.stdout)["statistics"]["not_graded"] >= 1
+    for name in ("csv", "html", "junit", "json"):
+        done = labctl("export", "last", "--format", name, "-o", str(tmp_path / name))
+        assert done.returncode == 3
+        assert told in done.stderr
+        assert "student2" in (tmp_path / name).read_text()
+    alone = labctl("show", "last", "student1")
+    assert alone.returncode == 2
+    assert f"labctl grade student1 --run {RUN}" in alone.stderr
+
+
 def test_a_fault_in_the_inventory_of_another_vm_stops_no_export(tmp_path: Path, course: Path) -> None:
     (tmp_path / "other.yml").write_text("all: {hosts: {other: {student_name: '{{ nobody }}'}, student1: }}\n")
     out = tmp_path / "grades.csv"

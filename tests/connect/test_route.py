@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from labctl.cli import main
 from labctl.connect import Server, ssh_config
+from labctl.connect.login import known_keys
 from labctl.connect.route import CONNECT_TIMEOUT, route_to
-from labctl.errors import InventoryError, RequestError
+from labctl.errors import HostError, InventoryError, RequestError
 from labctl.inventory import Host
 
 
@@ -127,6 +128,14 @@ def test_without_configuration_the_defaults_hold(config: Path, tmp_path: Path) -
     assert (server.address, server.port, server.connect_timeout) == ("vm", 22, CONNECT_TIMEOUT)
     assert tmp_path / ".ssh/id_ed25519" in server.identity_files
     assert server.agent == ""
+
+
+def test_a_file_that_cannot_be_looked_for_is_told_when_it_is_read(config: Path) -> None:
+    """As one in a folder of root's, which this test, run by root, has none of: a name of 300 letters."""
+    server = route(config, f"UserKnownHostsFile {'n' * 300}\n")
+    assert server.known_hosts[0] == Path("n" * 300)
+    with pytest.raises(HostError, match=r"n{300}"):
+        known_keys(server)
 
 
 def test_without_an_ssh_program_the_defaults_hold_and_arguments_are_refused(
