@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
+
+# two threads may be the first to use it
+_stepping_aside = threading.Lock()
 
 
 class Later(ModuleType):
@@ -18,6 +23,8 @@ class Later(ModuleType):
 
     def __init__(self, name: str, functions: Sequence[str]) -> None:
         super().__init__(name)
+        # who only asks whether there is such a module is told so
+        self.__spec__ = find_spec(name)
         for one in functions:
             setattr(self, one, partial(self._call, one))
 
@@ -25,8 +32,9 @@ class Later(ModuleType):
         return getattr(self._real(), function)(*args, **options)
 
     def _real(self) -> ModuleType:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
+        with _stepping_aside:
+            if sys.modules.get(self.__name__) is self:
+                del sys.modules[self.__name__]
         return import_module(self.__name__)
 
     def __getattr__(self, name: str) -> Any:
@@ -35,4 +43,5 @@ class Later(ModuleType):
 
 def later(name: str, functions: Sequence[str] = ()) -> None:
     """Who imports ``name`` from now on gets the module when it uses it; also where it is not installed."""
-    sys.modules.setdefault(name, Later(name, functions))
+    if name not in sys.modules:
+        sys.modules[name] = Later(name, functions)

@@ -22,6 +22,7 @@ LATER = "import sys; from labctl.later import later; "
     ("use", "expected"),
     [
         ("import colorsys", "False"),
+        ("import importlib.util; importlib.util.find_spec('colorsys').origin[0]", "False"),
         ("import colorsys; colorsys.ONE_THIRD", "True"),
         ("from colorsys import ONE_THIRD", "True"),
         ("import colorsys; f = colorsys.rgb_to_yiq", "False"),
