@@ -198,8 +198,9 @@ def _kindly(result: Result) -> Result:
 
 def _blocked(check: Check, before: Sequence[Result], results: Mapping[str, Result]) -> Result | None:
     """SKIP when a check before failed (naming the first broken one), ERROR when one could not be judged."""
-    cause = _cause([one for one in before if one.verdict in _BROKEN], results)
-    if cause:
+    broken = [one for one in before if one.verdict in _BROKEN]
+    if broken:
+        cause = _cause(broken, results)
         layer = results[cause].check.layer
         where = f"{cause} ({layer})" if layer else cause
         seen = f"could not be tested: {where} is broken, and this rests on it"
