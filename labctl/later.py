@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
@@ -41,7 +42,14 @@ class Later(ModuleType):
         return getattr(self._real(), name)
 
 
-def later(name: str, functions: Sequence[str] = ()) -> None:
-    """Who imports ``name`` from now on gets the module when it uses it; also where it is not installed."""
+@contextmanager
+def later(name: str, functions: Sequence[str] = ()) -> Iterator[None]:
+    """Who imports ``name`` within has it when it is used; also where it is not installed."""
     if name not in sys.modules:
         sys.modules[name] = Later(name, functions)
+    try:
+        yield
+    finally:
+        with _stepping_aside:
+            if isinstance(sys.modules.get(name), Later):
+                del sys.modules[name]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import logging
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from labctl.deadline import Deadline
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(order=True)
@@ -39,8 +42,9 @@ class _Guard:
                 heapq.heappop(self._armed)
             heapq.heappush(self._armed, one)
             if self._watching is None:
-                self._watching = threading.Thread(target=self._watch, name="deadlines", daemon=True)
-                self._watching.start()
+                watching = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+                watching.start()  # where there is no room for a thread now, there may be later
+                self._watching = watching
             elif self._armed[0] is one:
                 self._sooner.notify()
         return one.disarm
@@ -49,12 +53,22 @@ class _Guard:
         while True:
             with self._sooner:
                 while not self._armed or self._armed[0].at > time.monotonic():
-                    left = self._armed[0].at - time.monotonic() if self._armed else None
-                    self._sooner.wait(left)
+                    left = self._armed[0].at - time.monotonic() if self._armed else threading.TIMEOUT_MAX
+                    self._sooner.wait(min(left, threading.TIMEOUT_MAX))
                 action = heapq.heappop(self._armed).action
             if action is not None:
-                # an action may take long: the others are not to wait for it
-                threading.Thread(target=action, name="deadline", daemon=True).start()
+                _do(action)
+
+
+def _do(action: Callable[[], object]) -> None:
+    """An action may take long: the others are not to wait for it, unless there is no room for a thread."""
+    try:
+        threading.Thread(target=action, name="deadline", daemon=True).start()
+    except RuntimeError:
+        try:
+            action()
+        except Exception:
+            log.debug("what was to be done at a deadline failed", exc_info=True)
 
 
 _GUARD = _Guard()

@@ -34,5 +34,5 @@ def _thread() -> threading.Thread:
 def _load() -> None:
     # paramiko imports it, and with it asyncio, unittest and a YAML of its own, for a word in ssh's
     # configuration, which we have ssh itself read: a tenth of what a run with one VM takes
-    later("invoke")
-    import_module(_MODULE)
+    with later("invoke"):
+        import_module(_MODULE)

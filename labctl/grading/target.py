@@ -57,6 +57,9 @@ def target_of(host: Host, staff: Host | None) -> Target:
         ports = {str(int(real)): int(seen) for real, seen in shifted.items()}
     except (TypeError, ValueError) as err:
         raise InventoryError(f"{host.name}: outside_ports must map ports to ports: {err}") from err
+    outside = [port for port in ports.values() if not 1 <= port <= 65535]
+    if outside:
+        raise InventoryError(f"{host.name}: outside_ports: there is no port {outside[0]}")
     server = _text(host, "nfs_server").rstrip(".").lower()
     return Target(
         name=host.name,

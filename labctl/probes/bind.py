@@ -142,7 +142,8 @@ def records_of(text: str) -> tuple[Record, ...]:
         fields = line.split(None, 4)
         if len(fields) != 5 or not re.fullmatch("[0-9]{1,10}", fields[1]) or fields[2] != "IN":
             continue
-        data = (_data_once if len(fields[4]) <= _SMALL else _data)(fields[3], fields[4])
+        read = _data_once if len(fields[3]) + len(fields[4]) <= _SMALL else _data
+        data = read(fields[3], fields[4])
         if data is None:
             continue
         found.append(Record(fields[0].lower(), fields[3], data, int(fields[1])))
@@ -162,7 +163,7 @@ def _data(kind: str, text: str) -> str | None:
     return normal(kind, data.to_text())
 
 
-#: Characters of data that is kept: most records of a class's zones are the lab's own, or much alike.
+#: Characters of type and data that are kept: most records of a class's zones are the lab's own.
 _SMALL = 256
 _data_once = functools.lru_cache(maxsize=512)(_data)
 

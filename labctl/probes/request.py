@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, wraps
 from typing import Any, Generic, Literal, TypeVar, cast
 
 T = TypeVar("T")
@@ -79,7 +79,18 @@ def made_once(function: F) -> F:
     Checks ask for a thing again and again, on each VM of a class, and what names it is made once.
     """
     # typed: True is written otherwise than 1
-    return cast("F", lru_cache(maxsize=1024, typed=True)(function))
+    once = lru_cache(maxsize=1024, typed=True)(function)
+
+    @wraps(function)
+    def request(*args: Any, **options: Any) -> Request[Any]:
+        size = sum(len(one) for one in (*args, *options.values()) if isinstance(one, str))
+        return (once if size <= _SMALL else function)(*args, **options)
+
+    return cast("F", request)
+
+
+#: Characters of arguments that are kept: what a VM says may be among them.
+_SMALL = 1024
 
 
 @dataclass(frozen=True)

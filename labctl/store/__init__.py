@@ -6,10 +6,11 @@ And who grades which VM now: a lease per lab and VM, so that two do not grade on
 from labctl.later import later
 
 # SQLAlchemy imports it, and with it ssl, for ways to a database that are not ours: 6 MB of every run's memory
-later("asyncio", ["iscoroutine"])
+with later("asyncio", ["iscoroutine"]):
+    import sqlalchemy.dialects.sqlite  # noqa: F401
 
-from labctl.store.database import open_store, results_url  # noqa: E402
-from labctl.store.errors import StoreError, Unreadable  # noqa: E402
-from labctl.store.store import Attempt, RunRow, Store  # noqa: E402
+from labctl.store.database import open_store, results_url
+from labctl.store.errors import StoreError, Unreadable
+from labctl.store.store import Attempt, RunRow, Store
 
 __all__ = ["Attempt", "RunRow", "Store", "StoreError", "Unreadable", "open_store", "results_url"]

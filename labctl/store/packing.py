@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy.engine import Row
@@ -43,11 +44,22 @@ def unpacked(data: bytes | None) -> dict[str, Any]:
         if unpacker.unconsumed_tail:
             raise Damaged("it is larger than any that labctl writes")
         found: Any = json.loads(text)
-    except (zlib.error, ValueError, TypeError) as err:
+    except (zlib.error, ValueError, TypeError, RecursionError) as err:
         raise Damaged(str(err)) from err
     if not isinstance(found, dict):
         raise Damaged("it is no mapping")
     return found
+
+
+def check_result(document: Mapping[str, Any], host: str) -> None:
+    """Raises :class:`Damaged` for a document that no labctl has written of this VM."""
+    if document.get("host") != host:
+        raise Damaged("it is not this VM's")
+    if document.get("status") not in ("graded", "error") or not {"score", "max_score"} <= document.keys():
+        raise Damaged("it has no status or no score")
+    checks = document.get("checks")
+    if not isinstance(checks, list) or not all(isinstance(one, dict) and "id" in one for one in checks):
+        raise Damaged("checks is no list of checks")
 
 
 def check(row: Row[Any]) -> None:

@@ -17,7 +17,7 @@ from labctl.store.errors import StoreError, Unreadable
 from labctl.store.guarded import Guarded
 from labctl.store.holder import this_process
 from labctl.store.leases import Lease, LeaseLost
-from labctl.store.packing import UNREADABLE, Damaged, check, packed, unpacked
+from labctl.store.packing import UNREADABLE, Damaged, check, check_result, packed, unpacked
 from labctl.store.schema import attempts, evidence, runs
 from labctl.store.whose import gone_on, not_to_resume
 
@@ -369,7 +369,9 @@ class Store:
 
     def _document(self, row: Row[Any]) -> Mapping[str, Any]:
         try:
-            return unpacked(row.document)
+            document = unpacked(row.document)
+            check_result(document, row.host)
+            return document
         except Damaged as err:
             raise self._damaged(row, "the result", err) from err
 

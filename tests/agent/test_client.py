@@ -274,6 +274,7 @@ class Script:
     def write(self, data: bytes, deadline: Deadline) -> None: ...
 
     def read(self, most: int, deadline: Deadline) -> bytes:
+        assert most, "a connection would wait for bytes"
         if not self.data:
             raise EOFError
         part, self.data = self.data[:most], self.data[most:]
@@ -297,6 +298,7 @@ HOSTILE = {
     "half a length": b"\x00\x00",
     "a huge length": b"\xff\xff\xff\xff",
     "half a body": struct.pack(">I", 100) + b"{",
+    "an empty frame": frame(b""),
     "not JSON": frame(b"\xff\xfe{{{"),
     "a list": frame(b"[]"),
     "deep JSON": frame(b"[" * 200_000),

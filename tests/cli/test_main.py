@@ -93,6 +93,7 @@ def test_help_imports_nothing_heavy() -> None:
         ("web2: {ansible_port: twenty}", "web2: ansible_port must be a number"),
         ('web2: {lab_user: "{{ nobody }}"}', "web2: lab_user cannot be rendered"),
         ("web2: {outside_ports: {dns: 53}}", "web2: outside_ports"),
+        ("web2: {outside_ports: {7000: 70000}}", "web2: outside_ports: there is no port 70000"),
     ],
 )
 def test_a_wrong_variable_of_one_vm_is_found_before_anything_connects(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import socket
 import threading
 import time
 
+import pytest
+
+from labctl.connect import guard
+from labctl.connect.bounded import Transport
 from labctl.connect.guard import at
 from labctl.deadline import Deadline
 
@@ -62,6 +68,57 @@ def test_one_that_fails_holds_up_no_other() -> None:
     finally:
         threading.excepthook = hook
     assert [type(one) for one in seen] == [ValueError]
+
+
+def test_what_is_due_when_there_is_no_room_for_a_thread_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    refused: list[str] = []
+
+    def full(thread: threading.Thread) -> None:
+        if thread.name == "deadline" and len(refused) < 2:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", full)
+    first, last = threading.Event(), threading.Event()
+    at(Deadline.after(0.05), first.set)
+    at(Deadline.after(0.1), lambda: int("no number"))
+    at(Deadline.after(0.2), last.set)
+    assert (first.wait(LONG), last.wait(LONG)) == (True, True)
+    assert len(refused) == 2
+
+
+def test_the_first_may_fail_for_want_of_a_thread_and_the_next_does_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    armed, done = guard._Guard(), threading.Event()
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", lambda _: int("no room"))
+        with pytest.raises(ValueError, match="no room"):
+            armed.arm(Deadline.after(LONG), lambda: None)
+    armed.arm(Deadline.after(0.1), done.set)
+    assert done.wait(LONG)
+
+
+@pytest.mark.parametrize("seconds", [1e12, math.inf])
+def test_a_deadline_that_never_comes_holds_up_no_other(seconds: float) -> None:
+    done = threading.Event()
+    armed = guard._Guard()
+    armed.arm(Deadline(seconds), lambda: None)
+    time.sleep(0.1)
+    armed.arm(Deadline.after(0.1), done.set)
+    assert done.wait(LONG)
+
+
+def test_a_handshake_has_no_thread_for_its_time_alone() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        transport = Transport(ours)
+        before = threading.active_count()
+        transport.packetizer.start_handshake(LONG)
+        assert threading.active_count() == before
+        transport.close()
 
 
 def test_a_thousand_need_one_thread() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from labctl.agent.remote.probes import http as remote_http
 from labctl.agent.remote.probes.link import connected
 from labctl.deadline import Deadline
-from labctl.probes import Observer, StaffLink, dns_query, http_sample, packages
+from labctl.probes import Observer, StaffLink, Unobserved, bind, dns_query, http_sample, packages
 from labctl.probes.observer import OUTSIDE_THREADS
 from labctl.probes.request import Probe, Request
 
@@ -50,6 +50,26 @@ def test_what_comes_at_once_takes_one_thread() -> None:
 
 def test_what_is_waited_for_gets_more_threads_and_only_so_many() -> None:
     assert 1 < len(threads_of(looks(30, 0.3))) <= OUTSIDE_THREADS
+
+
+def test_what_the_vms_deadline_cuts_short_is_no_observation() -> None:
+    requests = looks(8, 0.9)
+    found = Observer(None, StaffLink(None)).fetch(requests, Deadline.after(1.6))
+    values = [found[one.key].value for one in requests]
+    assert isinstance(values[0], By)
+    late = [one for one in values if isinstance(one, Unobserved)]
+    assert len(late) >= 3
+    assert {one.cause for one in late} == {"timeout"}
+
+
+def test_what_a_vm_says_at_length_is_not_kept() -> None:
+    long = "a" * 2000
+    assert dns_query(long, "A") is not dns_query(long, "A")
+    assert dns_query(long, "A").key == dns_query(long, "A").key
+    kept = bind._data_once.cache_info().currsize
+    for kind, data in ((long, "x"), ("TXT", f'"{long[:250]}" "{long[:250]}"')):
+        bind.records_of(f"a.example.com. 60 IN {kind} {data}")
+    assert bind._data_once.cache_info().currsize == kept
 
 
 def test_a_request_for_the_same_is_the_same() -> None:

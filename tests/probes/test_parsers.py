@@ -203,6 +203,20 @@ def test_how_long_health_checks_may_take(words: str, falls: float, rises: float)
     assert (server.check, server.falls, server.rises) == (True, falls, rises)
 
 
+def test_each_door_has_its_own_balancer() -> None:
+    text = "".join(
+        f"frontend f{port}\n bind :{port}\n default_backend b{port}\n"
+        f"backend b{port}\n server a 127.0.0.1:{port + 80}\n"
+        for port in (7000, 8000)
+    )
+    haproxy = Haproxy(True, (), text, True, "", ())
+    ports = range(7080, 8081)
+    for _ in range(2):
+        found = [haproxy.balancer(ports, door) for door in (7000, 8000)]
+        assert [one.name for one in found if one] == ["b7000", "b8000"]
+    assert haproxy.balancer(range(1, 2), 7000) is None
+
+
 def test_an_algorithm_that_is_left_out_is_the_one_that_runs() -> None:
     """HAProxy's own choice: roundrobin up to 3.2, random since."""
 

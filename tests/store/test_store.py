@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from world import LAB, World
 from labctl.cli import main
 from labctl.grading import lab_document
 from labctl.store import Store, StoreError, open_store
+from labctl.store.packing import packed
 
 ABOUT = lab_document(LAB)
 
@@ -140,11 +142,24 @@ def test_results_that_may_not_be_written_are_read_all_the_same(
     assert file.read_bytes() == before
 
 
-def test_a_damaged_document_is_an_error_and_not_a_crash(store: Store, url: str) -> None:
+DAMAGE = [
+    b"\x00\xff",
+    zlib.compress(b"[" * 200_000 + b"]" * 200_000),
+    zlib.compress(b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
+    zlib.compress(b"{}"),
+    packed({**document(), "host": "another"}),
+    packed({**document(), "status": 5}),
+    packed({**document(), "checks": 5}),
+    packed({**document(), "checks": [{"id": "a"}, 5]}),
+]
+
+
+@pytest.mark.parametrize("damaged", DAMAGE, ids=range(len(DAMAGE)))
+def test_a_damaged_document_is_an_error_and_not_a_crash(store: Store, url: str, damaged: bytes) -> None:
     store.add("20261121T080000-aaaaaa", document())
     engine = create_engine(url)
     with engine.begin() as connection:
-        connection.execute(text("update attempts set document = :damaged"), {"damaged": b"\x00\xff"})
+        connection.execute(text("update attempts set document = :damaged"), {"damaged": damaged})
     engine.dispose()
     with pytest.raises(StoreError, match="damaged") as caught:
         list(store.kept("20261121T080000-aaaaaa"))

@@ -16,7 +16,7 @@ def connected(address: str, port: int, wait: float, source: tuple[str, int] | No
     """
     try:
         socket.inet_pton(family_of(address), address)
-    except OSError:
+    except (OSError, ValueError):
         return socket.create_connection((address, port), wait, source)
     link = socket.socket(family_of(address), socket.SOCK_STREAM)
     try:
