@@ -192,7 +192,9 @@ def test_who_was_left_held_is_let_go_of_by_the_next_experiment(lab: Balanced, lo
     with start_agent(local_host(), Deadline.after(20)) as again:
         arm(again, lab)
         assert held(lab) == []
+        before = holders(lab.ports)
         tell_to_crash(lab.ports)
+        wait_for(lambda: not before & holders(lab.ports), "crashed, and perhaps begun again by now")
         assert again.call_one(Op("services.restore", {}), Deadline.after(30))["back"]
     assert (held(lab), groups(lab)) == ([], [])
     assert all(loop in lineage(pid) for pid in holders(lab.ports))
