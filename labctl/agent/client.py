@@ -370,11 +370,7 @@ def _named(ops: Sequence[Op]) -> Iterator[str]:
 
 
 def _exactly(stream: Stream, count: int, deadline: Deadline) -> bytes:
-    part = stream.read(count, deadline) if count else b""
-    if len(part) == count:  # nearly always
-        return part
-    parts = [part]
-    count -= len(part)
+    parts = []
     while count:
         part = stream.read(count, deadline)
         parts.append(part)

@@ -114,7 +114,7 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
         near = nearest(vm, about["hosts"])
         hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
         raise RequestError(f"the run {run} has no VM {vm!r}", hint=hint)
-    attempts = {one.host: one for one in (store.kept(run, vm) if vm else kept_of(store, run))}
+    attempts = {one.host: one for one in kept_of(store, run, vm)}
     hosts = []
     nameless = []
     for name in about["hosts"] if vm is None else [vm]:

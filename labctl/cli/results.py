@@ -23,8 +23,11 @@ def results(database: str | None, *, create: bool = False) -> Store:
     return store
 
 
-def kept_of(store: Store, run: str) -> list[Attempt]:
-    """The attempt that counts of each VM. One that is damaged is told, and the VM has no grade."""
+def kept_of(store: Store, run: str, vm: str | None = None) -> list[Attempt]:
+    """The attempt that counts of each VM, or of one. One that is damaged is told, and the VM has no grade.
+
+    Raises :class:`Unreadable` where it is the one that was asked for.
+    """
     from labctl.grading import lost_document
 
     def instead(err: Unreadable) -> Mapping[str, Any]:
@@ -32,7 +35,7 @@ def kept_of(store: Store, run: str) -> list[Attempt]:
         click.echo(f"  {plain(err.hint, multiline=False)}", err=True)
         return lost_document(err.host, DamagedResult(err.message, hint=err.hint))
 
-    return list(store.kept(run, unreadable=instead))
+    return list(store.kept(run, vm, instead if vm is None else None))
 
 
 class DamagedResult(HostError):

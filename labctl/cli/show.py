@@ -40,7 +40,7 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
         near = nearest(vm, about["hosts"])
         hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
         raise RequestError(f"the run {name} has no VM {vm!r}", hint=hint)
-    attempts = list(store.kept(name, vm)) if vm else kept_of(store, name)
+    attempts = kept_of(store, name, vm)
     if not attempts and (vm is not None or seen is not None or not as_json):
         raise RequestError(
             f"in the run {name} there is no result of {vm or 'any VM'} yet",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ import dns.rdatatype
 
 from labctl.probes.decoding import decode
 from labctl.probes.dns import Record, normal
+from labctl.probes.kept import kept
 from labctl.probes.request import Json, Probe, Request, made_once
 
 #: $GENERATE makes many.
@@ -142,8 +142,7 @@ def records_of(text: str) -> tuple[Record, ...]:
         fields = line.split(None, 4)
         if len(fields) != 5 or not re.fullmatch("[0-9]{1,10}", fields[1]) or fields[2] != "IN":
             continue
-        read = _data_once if len(fields[3]) + len(fields[4]) <= _SMALL else _data
-        data = read(fields[3], fields[4])
+        data = _data(fields[3], fields[4])
         if data is None:
             continue
         found.append(Record(fields[0].lower(), fields[3], data, int(fields[1])))
@@ -152,6 +151,8 @@ def records_of(text: str) -> tuple[Record, ...]:
     return tuple(found)
 
 
+# most records of a class's zones are the lab's own
+@kept(most=512, small=256)
 def _data(kind: str, text: str) -> str | None:
     """A record's data in the form that compares; None for what is no data of this type."""
     try:
@@ -161,11 +162,6 @@ def _data(kind: str, text: str) -> str | None:
     except (dns.exception.DNSException, ValueError):
         return None
     return normal(kind, data.to_text())
-
-
-#: Characters of type and data that are kept: most records of a class's zones are the lab's own.
-_SMALL = 256
-_data_once = functools.lru_cache(maxsize=512)(_data)
 
 
 BIND = Probe("bind", Bind, interpret)

@@ -7,7 +7,6 @@ import json
 import secrets
 import time
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import dns.exception
@@ -20,6 +19,7 @@ import dns.rdatatype
 from labctl.agent.remote.outcome import Context
 from labctl.agent.remote.probes import dns as wire
 from labctl.probes.decoding import Malformed, decode
+from labctl.probes.kept import kept
 from labctl.probes.request import Json, Probe, Request, Vantage, made_once
 
 #: Seconds to wait for one try, and how many: a lost packet must not look like a closed port.
@@ -121,7 +121,7 @@ def wire_args(args: Json) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=1024)
+@kept(most=1024, small=512)
 def _query(name: str, kind: str, recurse: bool) -> bytes:
     """A query without the two bytes of its number, which come first: the same for all VMs of a class."""
     message = dns.message.make_query(dns.name.from_text(name), kind, use_edns=0, payload=1232)
@@ -151,21 +151,17 @@ def interpret(data: Json) -> DnsAnswer:
 
 def parse(raw: bytes, seconds: float) -> DnsAnswer:
     """A response's bytes as an answer; status "malformed" when they are none."""
-    # a class's VMs say the same of most names; what its number is says nothing
-    read = _read_once if len(raw) <= _SMALL else _read
-    return replace(read(b"\0\0" + raw[2:]), seconds=round(seconds, 4))
+    # what its number is says nothing
+    return replace(_read(b"\0\0" + raw[2:]), seconds=round(seconds, 4))
 
 
+# a class's VMs say the same of most names
+@kept(most=256, small=512)
 def _read(raw: bytes) -> DnsAnswer:
     try:
         return _answer(dns.message.from_wire(raw, ignore_trailing=True))
     except (dns.exception.DNSException, ValueError, IndexError, RecursionError):
         return _silent("malformed", 0.0)
-
-
-#: Bytes of an answer that is kept; with so many of them it stays at some MB, whatever VMs send.
-_SMALL = 512
-_read_once = lru_cache(maxsize=256)(_read)
 
 
 def ask_outside(args: Json, seconds: float) -> DnsAnswer:

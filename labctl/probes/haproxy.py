@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from labctl.probes.decoding import decode
 from labctl.probes.haproxy_config import Proxy, parse_config
 from labctl.probes.http import Replies
+from labctl.probes.kept import kept
 from labctl.probes.request import Json, Probe, Request, made_once
 
 MAX_ROWS = 500
@@ -81,9 +82,6 @@ class Haproxy:
 
     @functools.cached_property
     def _proxies(self) -> tuple[Proxy, ...]:
-        told = parse_config(self.text)
-        if all(one.port for proxy in told for one in proxy.servers):
-            return told
         running = {(one.proxy, one.name): one.port for one in self.state}
         return tuple(
             replace(
@@ -93,7 +91,7 @@ class Haproxy:
                     for one in proxy.servers
                 ),
             )
-            for proxy in told
+            for proxy in parse_config(self.text)
         )
 
     def balancer(self, ports: range, door: int) -> Proxy | None:
@@ -163,7 +161,7 @@ def interpret(data: Json) -> Haproxy:
 
 
 # Every check of the servers' state asks it of the same page, while those of other VMs are judged.
-@functools.lru_cache(maxsize=128)
+@kept(most=128, small=65536)
 def parse_state(text: str) -> tuple[ServerState, ...]:
     """The servers in HAProxy's CSV; nothing when the text is no such thing."""
     return tuple(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+
+from labctl.probes.kept import kept
 
 #: HAProxy's own defaults, in seconds and counts (its manual, 5.2: inter, fall, rise).
 INTER, FALL, RISE = 2.0, 3, 2
@@ -101,7 +102,7 @@ def sections_of(text: str) -> tuple[Section, ...]:
 
 
 # Every check of a balancer asks what its configuration says.
-@functools.lru_cache(maxsize=64)
+@kept(most=64, small=65536)
 def parse_config(text: str) -> tuple[Proxy, ...]:
     """The sections that carry traffic. A line that is not understood changes nothing: HAProxy checks its own
     file.

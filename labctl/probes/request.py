@@ -11,11 +11,12 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, wraps
-from typing import Any, Generic, Literal, TypeVar, cast
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+from labctl.probes.kept import kept
 
 T = TypeVar("T")
-F = TypeVar("F", bound="Callable[..., Request[Any]]")
 
 #: Where an observation is made: by a process on the VM, from the grader's machine through the VM's firewall,
 #: on the staff's server, or by an experiment that acts on several of these; "answers" are what the student
@@ -73,24 +74,9 @@ class Request(Generic[T]):
         return f"{self.probe.name}-{hashlib.sha256(self.key.encode()).hexdigest()[:10]}"
 
 
-def made_once(function: F) -> F:
-    """For functions that give a :class:`Request`: the same one for the same arguments.
-
-    Checks ask for a thing again and again, on each VM of a class, and what names it is made once.
-    """
-    # typed: True is written otherwise than 1
-    once = lru_cache(maxsize=1024, typed=True)(function)
-
-    @wraps(function)
-    def request(*args: Any, **options: Any) -> Request[Any]:
-        size = sum(len(one) for one in (*args, *options.values()) if isinstance(one, str))
-        return (once if size <= _SMALL else function)(*args, **options)
-
-    return cast("F", request)
-
-
-#: Characters of arguments that are kept: what a VM says may be among them.
-_SMALL = 1024
+#: For functions that give a :class:`Request`: checks ask for a thing again and again, on each VM of a class,
+#: and what names it is made once.
+made_once = kept(most=1024, small=1024)
 
 
 @dataclass(frozen=True)

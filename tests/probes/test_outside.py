@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import dns.rdata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,8 +20,11 @@ from labctl.agent.remote.probes import http as remote_http
 from labctl.agent.remote.probes.link import connected
 from labctl.deadline import Deadline
 from labctl.probes import Observer, StaffLink, Unobserved, bind, dns_query, http_sample, packages
+from labctl.probes.kept import kept
 from labctl.probes.observer import OUTSIDE_THREADS
 from labctl.probes.request import Probe, Request
+
+real = dns.rdata.from_text
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,32 @@ def test_what_the_vms_deadline_cuts_short_is_no_observation() -> None:
     assert {one.cause for one in late} == {"timeout"}
 
 
-def test_what_a_vm_says_at_length_is_not_kept() -> None:
+def test_what_a_vm_says_at_length_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     long = "a" * 2000
     assert dns_query(long, "A") is not dns_query(long, "A")
     assert dns_query(long, "A").key == dns_query(long, "A").key
-    kept = bind._data_once.cache_info().currsize
-    for kind, data in ((long, "x"), ("TXT", f'"{long[:250]}" "{long[:250]}"')):
-        bind.records_of(f"a.example.com. 60 IN {kind} {data}")
-    assert bind._data_once.cache_info().currsize == kept
+    read: list[str] = []
+    monkeypatch.setattr(
+        dns.rdata, "from_text", lambda *args, **options: read.append(args[2]) or real(*args, **options)
+    )
+    for data in ('"read once"', f'"{long[:250]}" "{long[:250]}"'):
+        for _ in range(2):
+            assert bind.records_of(f"a.example.com. 60 IN TXT {data}")
+    assert [len(one) for one in read] == [11, 505, 505]
+
+
+@given(st.text(max_size=8), st.binary(max_size=8))
+def test_a_result_is_kept_for_what_is_short(one: str, other: bytes) -> None:
+    calls = []
+
+    @kept(most=4, small=8)
+    def function(*args: Any, **options: Any) -> int:
+        calls.append((args, options))
+        return len(calls)
+
+    first, again = function(one, key=other), function(one, key=other)
+    assert (first == again) == (len(one) + len(other) <= 8)
+    assert function(1) != function(True)
 
 
 def test_a_request_for_the_same_is_the_same() -> None:
