@@ -41,7 +41,8 @@ def test_a_name_that_is_hashed_is_found(tmp_path: Path, lines: list[str]) -> Non
     path = tmp_path / "known_hosts"
     path.write_text(f"vm1 {lines[0]}\n[10.0.0.1]:2222 {lines[1]}\n")
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", path], check=True, capture_output=True)
-    assert "vm1" not in path.read_text()
+    # not "vm1 is nowhere": the salts and hashes are chance, and have it in one run of some hundred
+    assert [line.partition("|1|")[0] for line in path.read_text().splitlines()] == ["", ""]
     assert shown(read(path).keys("vm1")) == [lines[0]]
     assert shown(read(path).keys("[10.0.0.1]:2222")) == [lines[1]]
     assert read(path).keys("vm2") == []
