@@ -143,7 +143,7 @@ def records_of(text: str) -> tuple[Record, ...]:
         if len(fields) != 5 or not re.fullmatch("[0-9]{1,10}", fields[1]) or fields[2] != "IN":
             continue
         data = _data(fields[3], fields[4])
-        if data is None:
+        if data is None or not _is_name(fields[0]):
             continue
         found.append(Record(fields[0].lower(), fields[3], data, int(fields[1])))
         if len(found) == MOST_IN_A_ZONE:
@@ -152,6 +152,16 @@ def records_of(text: str) -> tuple[Record, ...]:
 
 
 # most records of a class's zones are the lab's own
+@kept(most=512, small=256)
+def _is_name(text: str) -> bool:
+    """Whether it can be asked for: an agent that was tampered with may say anything."""
+    try:
+        dns.name.from_text(text)
+    except (dns.exception.DNSException, ValueError):
+        return False
+    return True
+
+
 @kept(most=512, small=256)
 def _data(kind: str, text: str) -> str | None:
     """A record's data in the form that compares; None for what is no data of this type."""

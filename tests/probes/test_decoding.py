@@ -13,7 +13,7 @@ from labctl import probes
 from labctl.agent import OpError, OpResult
 from labctl.probes import Malformed, Packages, Unobserved, decode, encode
 from labctl.probes.bind import records_of
-from labctl.probes.dns import parse
+from labctl.probes.dns import dns_query, parse, wire_args
 from labctl.probes.haproxy import parse_state
 from labctl.probes.haproxy_config import parse_config
 from labctl.probes.observer import observed
@@ -82,8 +82,9 @@ def test_any_text_goes_through_the_parsers(text: str) -> None:
     parse_state("# pxname,svname,status,type\n" + text)
     parse_config(text)
     parse_config("backend x\n  server " + text)
-    records_of(text)
     records_of("a. 60 IN A " + text)
+    for record in records_of(f"{text}\n{text} 60 IN A 10.0.0.1"):
+        wire_args(dns_query(record.name, record.type).args)
 
 
 def test_deep_huge_and_odd_data_is_refused() -> None:

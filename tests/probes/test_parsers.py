@@ -132,6 +132,13 @@ def test_the_records_of_a_compiled_zone() -> None:
     assert rows[4].data == "0 5 7000 www.example.com."
 
 
+@pytest.mark.parametrize("name", [f"{'x' * 64}.", f"{'x.' * 128}", "a..b.", "\\999."])
+def test_what_is_no_name_is_no_record(name: str) -> None:
+    """Each would be asked for, and no query can be made of it."""
+    good = f"{'x' * 63}. 60 IN A 10.0.0.1"
+    assert [one.name for one in records_of(f"{name} 60 IN A 10.0.0.1\n{good}")] == [f"{'x' * 63}."]
+
+
 STATE = """\
 # pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,dresp,ereq,econ,eresp,wretr,wredis,status,weight,\
 act,bck,chkfail,chkdown,lastchg,downtime,qlimit,pid,iid,sid,throttle,lbtot,tracked,type,rate,addr,
