@@ -81,15 +81,17 @@ class TestHttp:
         assert [one.body for one in replies.replies] == ["1\n", "2\n", "3\n", "4\n", "5\n"]
         assert len(set(seen)) == 5
 
+    @pytest.mark.parametrize("end", [b"\r\n", b"\n"])
     def test_a_connection_that_the_server_leaves_open_is_not_used_again(
-        self, agent: Agent, vantage: Vantage
+        self, agent: Agent, vantage: Vantage, end: bytes
     ) -> None:
         """One connection answers only once here: whoever asks on it again waits in vain."""
         seen: list[int] = []
 
         def answer(client: socket.socket) -> None:
             seen.append(client.getpeername()[1])
-            client.sendall(b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nContent-Length: 1\r\n\r\nx")
+            lines = (b"HTTP/1.1 200 OK", b"Connection: keep-alive", b"Content-Length: 1", b"", b"x")
+            client.sendall(end.join(lines))
             client.settimeout(5)
             client.recv(100)
 

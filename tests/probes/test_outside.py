@@ -138,11 +138,11 @@ _NAMES = st.sampled_from(["Content-Length", "content-length", "CONTENT-length ",
 _LINES = st.lists(st.tuples(_NAMES | _WORDS, st.integers(0, 10**9).map(str) | _WORDS), max_size=6)
 
 
-@given(_LINES)
-def test_the_length_is_the_first_that_is_one(lines: list[tuple[str, str]]) -> None:
-    head = "\r\n".join(["HTTP/1.1 200 OK", *(f"{name}:{value}" for name, value in lines)]).encode()
+@given(_LINES, st.sampled_from(["\r\n", "\n"]))
+def test_the_length_is_the_first_that_is_one(lines: list[tuple[str, str]], end: str) -> None:
+    head = end.join(["HTTP/1.1 200 OK", *(f"{name}:{value}" for name, value in lines)]).encode()
     expected = remote_http.BODY_CAP + 1
-    for line in head.split(b"\r\n")[1:]:
+    for line in head.split(end.encode())[1:]:
         name, _, value = line.partition(b":")
         if name.strip(b" \t").lower() == b"content-length" and value.strip(b" \t").isdigit():
             expected = int(value)

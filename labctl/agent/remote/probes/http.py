@@ -18,8 +18,10 @@ _PIECE = 8192
 #: Digits of a length: what has more is longer than anything that is read, and slow to turn into a number.
 _LONGEST_NUMBER = 12
 _STATUS = re.compile(rb"[1-9][0-9]{2}\Z")
-_LENGTH = re.compile(rb"\r\n[ \t]*content-length[ \t]*:[ \t]*([0-9]+)[ \t]*(?:\r\n|\Z)", re.IGNORECASE)
-_CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
+# lines may end in LF alone (RFC 9112, 2.2): curl, browsers and HAProxy take them, and students' servers do it
+_HEAD_ENDS = re.compile(rb"\r?\n\r?\n")
+_LENGTH = re.compile(rb"\n[ \t]*content-length[ \t]*:[ \t]*([0-9]+)[ \t]*(?:\r?\n|\Z)", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
 
 
 def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
@@ -78,8 +80,8 @@ def read_answer(link: socket.socket, until: float, keep: int) -> bytes:
         if not piece:
             break
         data += piece
-        head, blank, body = data.partition(b"\r\n\r\n")
-        if blank and len(body) >= min(keep, length_of(head)):
+        ends = _HEAD_ENDS.search(data)
+        if ends and len(data) - ends.end() >= min(keep, length_of(data[: ends.start()])):
             break
     return data
 
@@ -93,11 +95,12 @@ def length_of(head: bytes) -> int:
 def parse(data: bytes, keep: int) -> dict[str, Any]:
     if not data:
         return silence("reset")
-    head, blank, body = data.partition(b"\r\n\r\n")
-    words = head.split(b"\r\n", 1)[0].split(None, 2)
-    if not blank or len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not _STATUS.match(words[1]):
+    ends = _HEAD_ENDS.search(data)
+    words = data.split(b"\n", 1)[0].split(None, 2)
+    if not ends or len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not _STATUS.match(words[1]):
         return silence("not-http")
-    if _CHUNKED.search(head):
+    body = data[ends.end() :]
+    if _CHUNKED.search(data, 0, ends.start()):
         body = unchunk(body)
     return {"status": int(words[1]), "body": body[:keep].decode("utf-8", "replace"), "error": ""}
 
