@@ -191,7 +191,11 @@ def _decrypt(password: bytes, salt: bytes, seal: bytes, text: bytes) -> bytes | 
 
 def read_file(path: Path, error: type[RequestError] = RequestError) -> bytes:
     """What ``path`` holds, opened when it is a vault. Raises OSError, and ``error`` for a shut vault."""
-    data = path.read_bytes()
+    return opened(path.read_bytes(), path, error)
+
+
+def opened(data: bytes, path: Path, error: type[RequestError] = RequestError) -> bytes:
+    """``data``, which ``path`` holds, opened when it is a vault. Raises ``error`` for a shut vault."""
     return open_vault(data, Place(path, 1, 1), error) if is_vaulted(data) else data
 
 
@@ -222,17 +226,36 @@ _hidden = _Hidden()
 
 
 def hide(value: Any) -> None:
-    """Keep the texts in ``value`` (which a vault held) out of everything that is shown from now on."""
+    """Keep the texts and long numbers in ``value`` (which a vault held) out of everything that is shown from
+    now on.
+    """
     if isinstance(value, str):
-        # A diff shows a secret of several lines line by line.
-        lines = [line.strip() for line in value.splitlines()]
-        _hidden.add([value, value.strip(), *(line for line in lines if len(line) >= _HIDE_WITHIN)])
+        # A diff shows a secret of several lines line by line; of a template what it is made into is shown.
+        parts = [part.strip() for line in value.splitlines() for part in (line, *_literals(line))]
+        _hidden.add([value, value.strip(), *(part for part in parts if len(part) >= _HIDE_WITHIN)])
+    elif _is_number(value):
+        _hidden.add([text for text in (str(value),) if len(text) >= _HIDE_WITHIN])
     elif isinstance(value, dict):
         for item in value.values():
             hide(item)
     elif isinstance(value, list):
         for item in value:
             hide(item)
+
+
+_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}")
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+
+
+def _literals(line: str) -> list[str]:
+    """What a line with templates in it holds besides: the text around them and that quoted in them."""
+    templates = _TEMPLATE.findall(line)
+    quoted = [one or other for text in templates for one, other in _QUOTED.findall(text)]
+    return [*_TEMPLATE.split(line), *quoted] if templates else []
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def masked(value: Any) -> Any:
@@ -245,4 +268,4 @@ def masked(value: Any) -> Any:
         return {_hidden.mask(key) if isinstance(key, str) else key: masked(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [masked(item) for item in value]
-    return value
+    return MASK if _is_number(value) and str(value) in _hidden.whole else value

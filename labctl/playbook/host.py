@@ -17,6 +17,7 @@ from labctl.playbook.prepare import (
     Item,
     Mode,
     Prepared,
+    hides,
     ignores_errors,
     number_of,
     prepare,
@@ -83,8 +84,9 @@ class PlayOnHost:
         self.roles_done: set[Hashable] = set()
         #: The blocks whose body is under way and that catch what fails in it, or do something after it.
         self.catching: list[Block] = []
-        #: The result of the task that failed last.
+        #: The result of the task that failed last, and where in the record it is.
         self.failure: Mapping[str, Any] = {}
+        self.failed_at = -1
         self.in_handlers = False
         self._turns: dict[int, int] = {}
 
@@ -169,9 +171,9 @@ class PlayOnHost:
 
     def _rescued(self) -> None:
         """A caught failure is not the host's: its result stays, marked, for the rescue to read."""
-        last = self.record.tasks[-1]
-        self.record.tasks[-1] = replace(last, ignored=True)
-        self.state.register("ansible_failed_task", {"name": last.name, "action": last.module})
+        task = self.record.tasks[self.failed_at]  # others may follow it: those of an always further in
+        self.record.tasks[self.failed_at] = replace(task, ignored=True)
+        self.state.register("ansible_failed_task", {"name": task.name, "action": task.module})
         self.state.register("ansible_failed_result", self.failure)
 
     def _task(self, task: Task) -> None:
@@ -229,6 +231,7 @@ class PlayOnHost:
         if outcome is not None:
             self._adopt(task, outcome)
             return
+        known = len(self.state.included)
         try:
             self._one(task)
             self._flush()
@@ -238,7 +241,9 @@ class PlayOnHost:
         named = task.args.value if task.module.name == "set_fact" else ()
         facts = {name: self.state.value_of(name) for name in named if self.state.knows(name)}
         register = self.state.results.get(task.register) if task.register else None
-        self.once.publish(key, Outcome(self.name, False, register, facts))
+        # of a task that includes others each host has what it includes to do, as far as it does not run once
+        included = self.state.included[known:] if task.module.name == "include_vars" else ()
+        self.once.publish(key, Outcome(self.name, False, register, facts, tuple(included)))
 
     def _adopt(self, task: Task, outcome: Outcome) -> None:
         if outcome.failed:
@@ -248,6 +253,7 @@ class PlayOnHost:
             self.state.register(task.register, outcome.register)
         for name, (value, remote) in outcome.facts.items():
             self.state.set_fact(name, value, remote=remote)
+        self.state.included.extend(outcome.included)
 
     def _prepare(self, task: Task) -> Prepared | None:
         """Make a task ready; None when it cannot be, and its failure is to be ignored."""
@@ -265,10 +271,11 @@ class PlayOnHost:
                 self._flush(facts=True)
             except PlaybookError as err:
                 self._flush()
-                self._refuse(task, f"{err}. {err.hint}" if err.hint else str(err))
+                hidden = hides(task, self._scope(task), err)
+                self._refuse(task, f"{err}. {err.hint}" if err.hint else str(err), hidden=hidden)
                 return None
 
-    def _refuse(self, task: Task, text: str) -> None:
+    def _refuse(self, task: Task, text: str, *, hidden: bool = False) -> None:
         """A task that cannot be done for this host has failed; nothing of it was sent."""
         self.handlers.done(task)
         ignored = ignores_errors(task, self._scope(task))
@@ -280,14 +287,14 @@ class PlayOnHost:
                 name=task_name(task),
                 module=task.module.name,
                 status="failed",
-                msg=text,
+                msg=judge.HIDDEN if hidden else text,
                 place=str(task.place),
                 ignored=ignored,
                 handler=self.in_handlers,
             )
         )
         if not ignored:
-            self.failure = result
+            self._failed(result)
             raise TaskFailed
 
     # -- sending and taking results ----------------------------------------------------------
@@ -350,8 +357,11 @@ class PlayOnHost:
         self._show(shown)
         if shown.status != "failed" or shown.ignored:
             return False
-        self.failure = whole
+        self._failed(whole)
         return True
+
+    def _failed(self, result: Mapping[str, Any]) -> None:
+        self.failure, self.failed_at = result, len(self.record.tasks) - 1
 
     def _until(self, prepared: Prepared, result: dict[str, Any]) -> tuple[dict[str, Any], float]:
         """Repeat a task, or one round of its loop, until its condition holds, as often as it may."""

@@ -10,8 +10,9 @@ from typing import Any
 from labctl.errors import PlaybookError
 from labctl.placed import Map, Seq
 from labctl.playbook.files import PlayFiles
+from labctl.playbook.keywords import ENGINE_HINT
 from labctl.playbook.model import Block, Privilege, Role, Source, Task
-from labctl.playbook.template import Templar
+from labctl.playbook.template import Templar, is_template
 
 # Inherited one by one: the innermost that says something wins.
 _WORDS = ("check_mode", "diff", "no_log", "ignore_errors", "timeout", "delegate_to", "run_once")
@@ -138,5 +139,11 @@ def tags_of(item: Map) -> frozenset[str]:
     for one in listed:
         if not isinstance(one, str | int):
             raise PlaybookError(f"tags are words, not {one!r}", place=item.at("tags"))
+        if is_template(str(one)):
+            raise PlaybookError(
+                f"tags are words, and {one!r} is a template: it would be filled in only after the choice",
+                hint=f"write the words themselves; {ENGINE_HINT}",
+                place=item.at("tags"),
+            )
         tags.update(part.strip() for part in str(one).split(",") if part.strip())
     return frozenset(tags)

@@ -26,8 +26,7 @@ def judged(prepared: Prepared, item: Item, value: Mapping[str, Any]) -> dict[str
         if isinstance(result.get(stream), str) and f"{stream}_lines" not in result:
             result[f"{stream}_lines"] = result[stream].splitlines()
     if prepared.looped:
-        result["item"] = item.element
-        result["ansible_loop_var"] = prepared.task.loop.variable if prepared.task.loop else "item"
+        result |= item.layer.values if item.layer else {}
     if result.get("skipped") or result.pop("_fault", False):
         return result
     task = prepared.task

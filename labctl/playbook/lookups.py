@@ -54,9 +54,12 @@ def _file(scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) -> lis
     for term in terms:
         path = _trusted_path(scope, term, "files")
         try:
-            text = vault.read_file(path, PlaybookError).decode("utf-8")
+            data = path.read_bytes()
+            text = vault.opened(data, path, PlaybookError).decode("utf-8")
         except (OSError, UnicodeDecodeError) as err:
             raise LookupFailed(f"cannot read {path}: {err}") from err
+        if vault.is_vaulted(data):
+            vault.hide(text)
         text = text.lstrip() if lstrip else text
         found.append(text.rstrip() if rstrip else text)
     return found
@@ -78,7 +81,10 @@ def _template(scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) ->
     found: list[Any] = []
     for path in [_trusted_path(scope, term, "templates") for term in terms]:
         try:
-            found.append(scope.templar.value_of_file(path, scope, trim_blocks=trim_blocks))
+            value = scope.templar.value_of_file(path, scope, trim_blocks=trim_blocks)
+            if vault.is_vaulted(path.read_bytes()):
+                vault.hide(value)
+            found.append(value)
         except PlaybookError as err:
             if not isinstance(err.__cause__, Used):
                 raise

@@ -18,12 +18,15 @@ from labctl.playbook.interrupt import Interrupted
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the others take over: the registered result, and facts with whether a VM had a part in them."""
+    """What the others take over: the registered result, facts with whether a VM had a part in them, and what
+    include_vars read.
+    """
 
     host: str
     failed: bool = False
     register: Any = None
     facts: Mapping[str, tuple[Any, bool]] = field(default_factory=dict)
+    included: Sequence[Mapping[str, Any]] = ()
 
 
 class Once:
@@ -87,6 +90,6 @@ class Once:
             self._changed.notify_all()
 
     def _is_first(self, host: str) -> bool:
-        if set(self._waiting) != self._here:
-            return False
-        return host == next(name for name in self._order if name in self._waiting)
+        # one whose outcome is there, and that has not woken up yet, is about to go on
+        waiting = {name for name, key in self._waiting.items() if key not in self._outcomes}
+        return waiting == self._here and host == next(name for name in self._order if name in waiting)

@@ -10,15 +10,20 @@ from labctl.errors import PlaybookError
 from labctl.playbook.host import Setting
 from labctl.playbook.includes import Includes
 from labctl.playbook.model import Block, Task
-from labctl.playbook.prepare import Prepared, prepare
+from labctl.playbook.prepare import Prepared, hides, prepare
 from labctl.playbook.template import is_template
-from labctl.playbook.variables import NeedsFacts, NeedsResult
+from labctl.playbook.values import Used
+from labctl.playbook.variables import NeedsFacts, NeedsResult, ScopeView
+
+_UNHIDDEN = "without no_log, and with other values in its secrets, it is told"
 
 
 def preflight(setting: Setting, host: str) -> None:
     """Raise PlaybookError, naming the host, for the first task that cannot be made ready on it."""
     _check_notifications(setting)
     walk = _Walk(setting, host)
+    for handler in setting.play.handlers:
+        walk.forget(handler)  # it may run between any two of the tasks
     for section in setting.play.sections:
         walk.items(section)
     for handler in setting.play.handlers:
@@ -36,6 +41,8 @@ class _Walk:
         self.state.role_names.clear()
         self.includes = Includes(self.state)
         self.mode = replace(setting.mode, quiet=True)
+        #: Something was left out that may define names which only the run will know.
+        self.unsure = False
 
     def items(self, items: Sequence[Task | Block]) -> None:
         for item in items:
@@ -59,10 +66,14 @@ class _Walk:
             self.forget(task)
             return
         except PlaybookError as err:
-            if task.ignore_errors is not None:
+            if task.ignore_errors is not None or self.may_be_known(err):
                 self.forget(task)
                 return
-            raise PlaybookError(f"{err.message} [for {self.host}]", hint=err.hint, place=err.place) from err
+            if hides(task, self.setting.scope(self.host, task, self.includes.layers), err):
+                message, hint = "this cannot be made ready, and why is hidden by no_log", _UNHIDDEN
+            else:
+                message, hint = err.message, err.hint
+            raise PlaybookError(f"{message} [for {self.host}]", hint=hint, place=err.place) from err
         self.keep(prepared)
         if task.register:
             self.state.pending[task.register] = True
@@ -81,12 +92,22 @@ class _Walk:
                     for handler in included.handlers:
                         self.task(handler)
 
+    def may_be_known(self, err: PlaybookError) -> bool:
+        """Whether the name that is not defined may be by then: by what was left out, or another host's."""
+        used = err.__cause__
+        if not isinstance(used, Used):
+            return False
+        return self.unsure or isinstance(used.value._undefined_obj, ScopeView)
+
     def forget(self, task: Task) -> None:
         """What this task gives is not known before the run."""
         if task.register:
             self.state.pending[task.register] = True
         if task.module.name == "set_fact":
             self.state.pending.update(dict.fromkeys(task.args.value, True))
+            self.unsure = self.unsure or any(map(is_template, task.args.value))
+        if task.module.name == "include_vars" or task.include is not None:
+            self.unsure = True
 
 
 def _tasks_of(block: Block) -> Iterator[Task]:

@@ -14,7 +14,7 @@ from labctl.playbook.actions import here, include_vars, send
 from labctl.playbook.model import Included, Source, Task
 from labctl.playbook.result import masked
 from labctl.playbook.schema import BadValue, Module, complete, to_bool
-from labctl.playbook.values import OMIT
+from labctl.playbook.values import OMIT, NotGiven, Used
 from labctl.playbook.variables import Layer, NeedsFacts, NeedsResult, Scope
 
 
@@ -193,7 +193,7 @@ def _looped(task: Task, scope: Scope, element: Any, index: int, *, quiet: bool) 
     assert loop is not None
     values = {loop.variable: element, "ansible_loop_var": loop.variable}
     if loop.index:
-        values[loop.index] = index
+        values |= {loop.index: index, "ansible_index_var": loop.index}
     layer = Layer("loop", values, "remote" if scope.touched else "final")
     inner = scope.with_layer(layer)
     item = _item(task, inner, quiet=quiet)
@@ -339,6 +339,18 @@ def _flag(source: Source | None, scope: Scope, default: bool) -> bool:
         return to_bool(scope.templar.render(source.value, source.place, scope))
     except BadValue as err:
         raise PlaybookError(str(err), place=source.place) from err
+
+
+def hides(task: Task, scope: Scope, err: PlaybookError) -> bool:
+    """Whether ``no_log`` keeps ``err`` from being shown, which may have values in it. Where that cannot be
+    told, it does. A name that is not defined has none.
+    """
+    if isinstance(err.__cause__, Used | NotGiven):
+        return False
+    try:
+        return _flag(task.no_log, scope, False)
+    except (PlaybookError, NeedsResult, NeedsFacts):
+        return True
 
 
 def _number(source: Source, scope: Scope) -> float:

@@ -88,12 +88,21 @@ def _shown(source: str) -> str:
     return repr(first if len(first) <= 60 else first[:57] + "...")
 
 
+#: What Jinja calls a value of ours, and what it is to the user.
+_OWN_KINDS = {
+    "labctl.playbook.variables.ScopeView object": "that host in hostvars",
+    "labctl.documents.Secret object": "a text from a vault",
+}
+
+
 def _message(err: BaseException, scope: Scope) -> tuple[str, str]:
     if isinstance(err, UndefinedError):
         message = str(err.message or err)
         parts = message.split("'")
         if message.endswith("is undefined") and len(parts) > 1:
             return f"the variable {parts[1]!r} is not defined", _did_you_mean(parts[1], scope.names())
+        for kind, shown in _OWN_KINDS.items():
+            message = message.replace(f"'{kind}'", shown)
         return message, ""
     if isinstance(err, TemplateNotFound):
         return f"the template {err.name!r} is nowhere to be found", ""

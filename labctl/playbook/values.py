@@ -13,6 +13,7 @@ from datetime import date, time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from jinja2 import StrictUndefined, TemplateError, Undefined, UndefinedError
+from jinja2.exceptions import FilterArgumentError
 from jinja2.utils import missing
 
 if TYPE_CHECKING:
@@ -26,6 +27,10 @@ class Used(UndefinedError):
         super().__init__(message)
         self.value = value
         self.__cause__ = value._made_by
+
+
+class NotGiven(FilterArgumentError):
+    """What is mandatory has no value."""
 
 
 class NoValue(StrictUndefined):

@@ -215,6 +215,8 @@ def test_runs_as_another_user(agent: Agent) -> None:
     assert result.value["uid"] != 0
     (unknown,) = results(agent, [Op("tests.whoami", {}, user="no-such-user")])
     assert unknown.failed
+    assert unknown.value is not None
+    assert "there is no user 'no-such-user' on the VM" in unknown.value["msg"]
 
 
 @pytest.mark.root

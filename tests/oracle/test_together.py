@@ -29,5 +29,5 @@ def test_delegation_and_what_is_done_once(pair: Pair) -> None:
     by_labctl = pair.labctl_on(playbook, STUDENTS, "-e", f"base=/srv/labctl staff={STAFF}")
     assert by_labctl == by_ansible
     left = written(pair, "/srv/ansible")
-    assert left["student2"].count("\n") == 4
+    assert left["student2"].count("\n") == 5
     assert written(pair, "/srv/labctl") == left

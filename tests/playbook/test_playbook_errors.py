@@ -9,6 +9,8 @@ import pytest
 from playing import inventory
 
 from labctl.errors import PlaybookError
+from labctl.inventory import Inventory
+from labctl.inventory.model import local_host
 from labctl.playbook import RunOptions, load_playbook
 from labctl.playbook.engine import Run
 
@@ -200,6 +202,25 @@ CASES = [
         "not a list",
         "",
     ),
+    (
+        "a tag that is a template",
+        "- hosts: all\n  vars: {t: danger}\n  tasks:\n    - ping:\n      tags: ^^[a, '{{ t }}']\n",
+        "is a template",
+        "--engine ansible",
+    ),
+    (
+        "a loop that gives text, where nothing is to be told",
+        "- hosts: all\n  vars: {p: 's3cret'}\n  tasks:\n"
+        "    - ping:\n      loop: ^^'{{ p }}'\n      no_log: true\n",
+        "why is hidden by no_log [for vm]",
+        "without no_log",
+    ),
+    (
+        "an undefined name, where no value is to be told",
+        "- hosts: all\n  tasks:\n    - debug: {msg: ^^'{{ secrit }}'}\n      no_log: true\n",
+        "'secrit' is not defined",
+        "",
+    ),
     ("nobody to run on", "- hosts: ^^elsewhere\n  tasks: []\n", "no play of", "elsewhere"),
 ]
 
@@ -265,6 +286,33 @@ def test_the_line_inside_a_block_of_text_is_counted(tmp_path: Path) -> None:
         Run([load_playbook(tmp_path / "play.yml")], made, hosts, RunOptions()).preflight()
     assert caught.value.place is not None
     assert caught.value.place.line == 6
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [
+        "    - block: [{include_vars: more.yml}]\n      rescue: [{debug: }]\n"
+        "    - debug: {msg: '{{ more }}'}\n",
+        "    - command: id\n      register: out\n    - include_vars: '{{ out.stdout }}.yml'\n"
+        "    - debug: {msg: '{{ more }}'}\n",
+        "    - command: id\n      register: out\n    - set_fact: {'{{ out.stdout }}': 1}\n"
+        "    - debug: {msg: '{{ more }}'}\n",
+        "    - meta: flush_handlers\n    - debug: {msg: '{{ more.stdout }}'}\n"
+        "  handlers:\n    - {name: h, command: id, register: more}\n",
+        "    - debug: {msg: \"{{ hostvars['other'].more }}\"}\n",
+    ],
+)
+def test_what_another_may_define_by_then_is_no_mistake_before_it(tmp_path: Path, tasks: str) -> None:
+    (tmp_path / "more.yml").write_text("more: 1\n")
+    path = tmp_path / "play.yml"
+    path.write_text(f"- hosts: all\n  gather_facts: false\n  tasks:\n{tasks}")
+    made, hosts = inventory()
+    others = Inventory({**made.hosts, "other": local_host("other")}, {})
+    Run([load_playbook(path)], others, [*hosts, others.hosts["other"]], RunOptions()).preflight()
+    # what nothing else is to be expected of is still found
+    path.write_text("- hosts: all\n  gather_facts: false\n  tasks:\n    - debug: {msg: '{{ more }}'}\n")
+    with pytest.raises(PlaybookError, match="'more' is not defined"):
+        Run([load_playbook(path)], others, hosts, RunOptions()).preflight()
 
 
 def test_what_only_the_vm_can_tell_is_no_mistake_before_it_was_asked(tmp_path: Path) -> None:

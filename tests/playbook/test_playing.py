@@ -312,21 +312,6 @@ def test_what_a_vm_said_is_not_rendered_on_its_way_through_facts(tmp_path: Path)
     assert messages(host)[-1] == "{{ secret }}|{{ secret }}|{{ secret }}"
 
 
-def test_no_log_and_secret_arguments_are_masked(tmp_path: Path) -> None:
-    host = play(
-        tmp_path,
-        """
-        - command: sh -c 'echo s3cret; exit 1'
-          no_log: true
-          ignore_errors: true
-        - user: {name: nobody-here, password: s3cret, group: no-such-group}
-        """,
-    )
-    assert "s3cret" not in str(host)
-    assert host["tasks"][1]["args"]["password"] == "********"
-    assert host["tasks"][1]["args"]["group"] == "no-such-group"
-
-
 def test_tags(tmp_path: Path) -> None:
     tasks = """
         - {debug: {msg: a}, tags: [base, x]}

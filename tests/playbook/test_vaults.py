@@ -36,7 +36,10 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (top / "dev").write_text("of dev\n")
     (top / "wrong").write_text("wrong\n")
     (top / "inventory.yml").write_text("all: {hosts: {here: {ansible_connection: local}}}\n")
-    (top / "vars.yml").write_text(f'of_file: {SECRET}\nderived: "{{{{ of_file }}}}/{{{{ 1 + 1 }}}}"\n')
+    (top / "vars.yml").write_text(
+        f'of_file: {SECRET}\nderived: "{{{{ of_file }}}}/{{{{ 1 + 1 }}}}"\npin: 987654321\n'
+        "address: \"app:in-the-template@{{ inventory_hostname }}/{{ 'in-quotes' }}\"\n"
+    )
     (top / "sent").write_text("sent: the-words-of-the-file\n")
     (top / "sent.j2").write_text("{{ of_file }} {{ inline }}\n")
     ansible_vault("encrypt", "--vault-password-file", "pw", "vars.yml", "sent", "sent.j2", cwd=top)
@@ -111,15 +114,22 @@ def test_nothing_that_is_shown_holds_a_secret(course: Path, tmp_path: Path) -> N
       loop: ["{{{{ inline }}}}"]
     - fail: {{msg: "{{{{ said.stdout }}}}"}}
       ignore_errors: true
+    - copy: {{content: "{{{{ lookup('file', 'sent') }}}}\n", dest: {tmp_path}/looked-up}}
+    - copy: {{content: "{{{{ lookup('template', 'sent.j2') }}}} x\n", dest: {tmp_path}/made}}
+    - copy: {{content: "{{{{ address }}}} pin={{{{ pin }}}}\n", dest: {tmp_path}/numbers}}
+    - debug: {{var: pin}}
     - command: sh -c "echo {{{{ of_file }}}}; exit 1"
 """
-    for words in (("--json", "--diff"), ("--diff",)):
+    for words in (("--json", "--diff"), ("--diff", "-v")):
         done = setup(course, tasks, *words)
         assert done.returncode == 1, done.stderr
         for text in (done.stdout, done.stderr):
             assert SECRET not in text
             assert "of-the-string" not in text
             assert "the-words-of-the-file" not in text
+            assert "in-the-template" not in text
+            assert "in-quotes" not in text
+            assert "987654321" not in text
         for file in tmp_path.iterdir():
             file.unlink()
     assert "********" in done.stderr

@@ -132,7 +132,11 @@ def _in_child(work: Callable[[int, float], dict[str, Any]], user: str | None, or
     signal.signal(signal.SIGTERM, _terminated)
     signal.signal(signal.SIGALRM, _terminated)
     if user is not None:
-        become(user)
+        try:
+            become(user)
+        except KeyError:
+            told = {"failed": True, "msg": "there is no user %r on the VM: who is to do this?" % user}
+            work = lambda _index, _deadline: {"value": told}  # noqa: E731
     while True:
         order = os.read(orders, _ORDER.size)
         if len(order) < _ORDER.size:

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Undefined
 
 from labctl.playbook.filters.common import FilterArgumentError, shown
-from labctl.playbook.values import Broken, NoValue
+from labctl.playbook.values import Broken, NotGiven, NoValue
 
 
 def default(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
@@ -24,7 +24,7 @@ def mandatory(value: Any, msg: str | None = None) -> Any:
         return value
     if isinstance(value, NoValue):
         # Not an undefined value any more but an error, past which no default leads.
-        raise FilterArgumentError(msg or f"the mandatory variable {value._undefined_name!r} is not defined")
+        raise NotGiven(msg or f"the mandatory variable {value._undefined_name!r} is not defined")
     return value
 
 
