@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 
@@ -248,7 +247,7 @@ def stats(vm: Target, see: See) -> Judgement:
         return passed("port 7001, /stats")
     # HAProxy asks only there where its statistics are
     locked = any(one.status == 401 for one in (*inside.replies, *outside.replies))
-    if locked and not others and re.search(r"^\s*stats\s+auth\s", see(config_check()).text, re.MULTILINE):
+    if locked and not others and see(config_check()).guards_statistics():
         return passed("port 7001, /stats, with a password")
     said = str(inside.replies[0]) if inside.replies else "no answer"
     return failed(

@@ -10,7 +10,7 @@ from labctl.grading import Judgement, See, Target, check, failed, passed, unjudg
 from labctl.probes import CrashReport, Proxy, config_check, crash_experiment
 
 from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
-from .looking import LONGEST, SLACK, balancer, configured, sample, socket_line, weighted
+from .looking import LONGEST, SLACK, balancer, configured, sample, weighted
 from .naming import IN_TURN
 
 #: Seconds in which six workers start again and answer.
@@ -159,7 +159,7 @@ def experiment(see: See) -> CrashReport:
             servers=len(servers),
             down_within=min(_falls(backend) + SLACK, LONGEST) if checked else 1.0,
             up_within=min(_rises(backend) + START, LONGEST) if checked else 1.0,
-            config=socket_line(see(config_check()).text),
+            config=see(config_check()).admin_socket(),
         )
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -233,9 +232,3 @@ def settled_states(vm: Target, see: See) -> Settled[tuple[ServerState, ...]]:
     )
     last = see.until(request, lambda one: up(servers(one)), within=min(rises + SLACK, LONGEST))
     return replace(last, value=_of(backend, servers(last.value)) or states)
-
-
-def socket_line(text: str) -> str:
-    """The line that names HAProxy's admin socket: all of the configuration that waiting for it needs."""
-    found = re.search(r"^\s*stats\s+socket\s+\S+", text, re.MULTILINE)
-    return found.group(0) if found else ""

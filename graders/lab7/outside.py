@@ -4,18 +4,11 @@ for.
 
 from __future__ import annotations
 
-import ipaddress
-
 from labctl.grading import Judgement, See, Target, check, failed, only_from_elsewhere, passed
-from labctl.probes import DnsAnswer, Request, dns_query, sockets, ufw_status, zone_check
+from labctl.probes import DnsAnswer, Request, addresses, dns_query, sockets, ufw_status, zone_check
 
 from .facts import ZONE
 from .reach import LOST, lost_on_the_way
-
-#: An entry of an access list with a shorter prefix lets the world in. Of IPv6 a provider has a /19 at most.
-WIDEST_PREFIX, WIDEST_PREFIX_6 = 8, 19
-#: Unique local addresses (RFC 4193): nobody outside has one.
-_PRIVATE_6 = ipaddress.IPv6Network("fc00::/7")
 
 
 @check("dns.outside-udp", question="2d", layer="answer from outside", after=("dns.answers",))
@@ -42,14 +35,14 @@ def no_open_recursion(vm: Target, see: See) -> Judgement:
     answers = see(fresh(vm, tcp=False), fresh(vm, tcp=True))
     heard = [one for one in answers if one.answered]
     # The grader itself may sit in a network that is allowed: being offered recursion is only a fault
-    # where the configuration offers it to everybody. And it may sit in one that is denied.
-    allowed = see(zone_check(ZONE)).recursion_for()
-    wide = [entry for entry in allowed if is_world(entry)]
-    denied = [entry for entry in allowed if entry.startswith("!")]
-    if heard and not any(one.recursion for one in heard) and not (wide and denied):
+    # where the configuration offers it to the world. And it may sit in one that is denied.
+    found, own = see(zone_check(ZONE), addresses())
+    others = found.strangers(own.addresses)
+    if heard and not any(one.recursion for one in heard) and (others.everybody or not others.example):
         return passed("recursion is not offered outside")
-    if not wide:
-        return passed(f"only for {', '.join(allowed[:8])}")
+    allowed = ", ".join(found.recursion_for()[:8])
+    if not others.example:
+        return passed(f"only for {allowed}" if allowed else "for nobody")
     if not heard:
         lost = (
             lost_on_the_way(vm, see, 53, proto, one.status)
@@ -58,7 +51,7 @@ def no_open_recursion(vm: Target, see: See) -> Judgement:
         return next(filter(None, lost), passed("nobody outside reaches the server"))
     return failed(
         expected="recursion for localhost and the campus networks only",
-        seen=f"recursion for {', '.join([*wide, *(f'not {one[1:]}' for one in denied)])}",
+        seen=f"recursion for {others.example}, which may be anybody: {allowed}",
         hint="who may ask for your zone and who may have other names resolved are two settings; "
         "the second follows the first when it is left out",
     )
@@ -126,19 +119,6 @@ def _reach(vm: Target, see: See, how: str) -> Judgement:
     else:
         hint = "on which addresses does the server listen? ss -tulpn tells"
     return failed(expected=f"an authoritative answer from outside over {how}", seen=str(answer), hint=hint)
-
-
-def is_world(entry: str) -> bool:
-    """An access list's entry that lets (nearly) everybody in."""
-    if entry in ("any", "!none"):
-        return True
-    try:
-        network = ipaddress.ip_network(entry, strict=False)
-    except ValueError:
-        return False
-    if network.version == 4:
-        return network.prefixlen < WIDEST_PREFIX
-    return network.prefixlen < WIDEST_PREFIX_6 and not network.subnet_of(_PRIVATE_6)
 
 
 CHECKS = (outside_udp, outside_tcp, no_open_recursion)

@@ -322,9 +322,22 @@ def served(see: See, records: list[Record]) -> list[Record]:
     type.
     """
     asked = list(dict.fromkeys((record.name, record.type) for record in records))[:MAX_QUERIES]
-    replies = see.all([dns_query(name, kind) for name, kind in asked])
-    given = {key: set(reply.data(key[1])) for key, reply in zip(asked, replies, strict=True)}
+    # a delegation is told to whoever does not want it followed
+    replies = see.all([dns_query(name, kind, recurse=not _delegates(name, kind)) for name, kind in asked])
+    given = {
+        (name, kind): {*reply.data(kind), *(_referred(reply, name) if _delegates(name, kind) else ())}
+        for (name, kind), reply in zip(asked, replies, strict=True)
+    }
     return [record for record in records if record.data in given.get((record.name, record.type), set())]
+
+
+def _delegates(name: str, kind: str) -> bool:
+    return kind == "NS" and name != APEX
+
+
+def _referred(reply: DnsAnswer, name: str) -> set[str]:
+    """The name servers that a referral names for ``name``."""
+    return {one.data for one in reply.authority if (one.name, one.type) == (name, "NS")}
 
 
 def serial(soa: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dns.exception
@@ -11,10 +12,12 @@ import dns.rdata
 import dns.rdataclass
 import dns.rdatatype
 
+from labctl.agent.remote.probes.access import Configuration
 from labctl.probes.decoding import decode
 from labctl.probes.dns import Record, normal
 from labctl.probes.kept import kept
 from labctl.probes.request import Json, Probe, Request, made_once
+from labctl.probes.strangers import Strangers, strangers
 
 #: $GENERATE makes many.
 MOST_IN_A_ZONE = 2000
@@ -41,70 +44,35 @@ class Bind:
     def of_type(self, kind: str) -> tuple[Record, ...]:
         return tuple(record for record in self.records if record.type == kind)
 
+    @property
+    def configuration(self) -> Configuration:
+        return _configuration(self.text)
+
     def zone_type(self, zone: str) -> str:
         """The ``type`` of the zone statement: "master" and "primary" are the same; "" without the zone."""
-        named = re.search(r"^\s*type (\w+);", self._statement(zone), re.MULTILINE)
-        return named.group(1).lower() if named else ""
+        found = self.configuration.zone(zone)
+        return self.configuration.stated("type", found).lower() if found else ""
+
+    def strangers(self, at: Sequence[str]) -> Strangers:
+        """Whom of the world it resolves names for; ``at``: the machine's addresses."""
+        return strangers(self.configuration, at)
+
+    def recursion_for(self) -> tuple[str, ...]:
+        """The entries, as they are written, of the lists that say whose names are resolved."""
+        return self.configuration.asked()
 
     def signs(self, zone: str) -> bool:
         """Whether BIND signs the zone itself: what it serves has a serial of its own, a higher one."""
-        signing = r'^\s*(?:inline-signing yes|dnssec-policy (?!"?(?:none|insecure)"?;)[^;]+);'
-        return bool(re.search(signing, self._statement(zone), re.MULTILINE))
-
-    def _statement(self, zone: str) -> str:
-        """What stands in the braces of the zone's statement; "" without one."""
-        pattern = rf'^(\s*)zone "{re.escape(zone)}\.?"[^\n]*\{{\n(.*?)^\1\}};'
-        block = re.search(pattern, self.text, re.MULTILINE | re.DOTALL | re.IGNORECASE)
-        return block.group(2) if block else ""
-
-    def recursion_for(self) -> tuple[str, ...]:
-        """Who may have names resolved: the entries of the access lists in force, named lists opened up; of
-        all views together.
-
-        BIND takes allow-recursion, else allow-query-cache, else allow-query, else its own default, each from
-        the view and else from the options (its manual, 8.2.16.6).
-        """
-        options = "".join(re.findall(r"^options \{\n(.*?)^\};", self.text, re.MULTILINE | re.DOTALL))
-        views = re.findall(r"^view [^\n]*\{\n(.*?)^\};", self.text, re.MULTILINE | re.DOTALL)
-        found: list[str] = []
-        for view in views or [""]:
-            if (_said("recursion", view, options) or "yes") in ("no", "false", "0"):
-                continue
-            lists = (_said(name, view, options) for name in _ALLOWING)
-            allowed = next((self._entries(one) for one in lists if one is not None), _BY_DEFAULT)
-            clients = _said("match-clients", view)
-            if "any" in allowed and clients is not None:
-                allowed = self._entries(clients)  # nobody else gets to this view
-            found += allowed
-        return tuple(dict.fromkeys(found))
-
-    def _entries(self, body: str, depth: int = 0) -> tuple[str, ...]:
-        entries: list[str] = []
-        # a list that is denied lets nobody in, whatever it holds; any other is as if its entries stood there
-        body = _DENIED.sub("", body).replace("\n", " ")
-        for word in (part.strip(" \t{}").replace('"', "") for part in body.split(";")):
-            named = re.search(rf'^acl "{re.escape(word)}" \{{(.*?)^\}};', self.text, re.MULTILINE | re.DOTALL)
-            if named and depth < 5:
-                entries.extend(self._entries(named.group(1), depth + 1))
-            elif word:
-                entries.append(word)
-            if word in ("any", "!any", "none", "!none"):
-                break  # everybody has met an entry by now
-        return tuple(entries)
+        found = self.configuration.zone(zone)
+        policy = self.configuration.inherited("dnssec-policy", found)
+        inline = self.configuration.stated("inline-signing", found) if found else ""
+        return found is not None and (inline == "yes" or policy not in ("", "none", "insecure"))
 
 
-_DENIED = re.compile(r"^([ \t]*)!\{\n.*?^\1\};$", re.MULTILINE | re.DOTALL)
-_ALLOWING = ("allow-recursion", "allow-query-cache", "allow-query")
-_BY_DEFAULT = ("localnets", "localhost")
-
-
-def _said(name: str, *blocks: str) -> str | None:
-    """A statement's value in the first of the blocks that has it: of a list what stands in its braces."""
-    for block in blocks:
-        found = re.search(rf"^\t{name} (?:\{{\n(.*?)^\t\}}|([^;{{]*));", block, re.MULTILINE | re.DOTALL)
-        if found:
-            return found.group(1) or found.group(2) or ""
-    return None
+# every check of the zone asks what it says, and a class's configurations are much the same
+@kept(most=64, small=65536)
+def _configuration(text: str) -> Configuration:
+    return Configuration(text)
 
 
 @dataclass(frozen=True)

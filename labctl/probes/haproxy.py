@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, replace
 
 from labctl.probes.decoding import decode
-from labctl.probes.haproxy_config import Proxy, parse_config
+from labctl.probes.haproxy_config import Proxy, lines_of, parse_config
 from labctl.probes.http import Replies
 from labctl.probes.kept import kept
 from labctl.probes.request import Json, Probe, Request, made_once
@@ -94,9 +94,22 @@ class Haproxy:
             for proxy in parse_config(self.text)
         )
 
+    def guards_statistics(self) -> bool:
+        """Whether the configuration has the statistics page ask for a password."""
+        return any(
+            words[:2] == ["stats", "auth"] or words[:3] == ["stats", "http-request", "auth"]
+            for words in lines_of(self.text)
+        )
+
+    def admin_socket(self) -> str:
+        """The line that names the admin socket, as the agent reads it; "" without one."""
+        lines = (words for words in lines_of(self.text) if words[:2] == ["stats", "socket"] and words[2:])
+        return next((" ".join(words[:3]) for words in lines), "")
+
     def balancer(self, ports: range, door: int) -> Proxy | None:
         """The backend that serves these ports on this machine: the one that requests to the port ``door`` get
-        to, else the one that serves most of them. None when none serves any.
+        to, else one that some of them get to, else the one that serves most of them. None when none serves
+        any.
         """
         # every check of the balancer asks for it
         if (ports, door) not in self._balancers:
@@ -110,7 +123,8 @@ class Haproxy:
     def _find_balancer(self, ports: range, door: int) -> Proxy | None:
         proxies = self.proxies()
         doors = [one for one in proxies if door in one.binds]
-        first = {one.default_backend for one in doors} | {one.name for one in doors if one.kind == "listen"}
+        # a listen section that sends all requests to a backend uses no server of its own
+        first = {one.usual_backend or (one.name if one.kind == "listen" else "") for one in doors}
         perhaps = {name for one in doors for name in one.uses}
         found = max(
             (one for one in proxies if any(server.port in ports for server in one.servers)),

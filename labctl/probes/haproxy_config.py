@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,13 +12,21 @@ from labctl.probes.kept import kept
 
 #: HAProxy's own defaults, in seconds and counts (its manual, 5.2: inter, fall, rise).
 INTER, FALL, RISE = 2.0, 3, 2
+#: What a VM sends may be made to take long: beyond these it is no student's file, and is not read on.
+MOST_LINES, LONGEST_LINE = 20_000, 2048
+#: Characters that variables add to the whole of it.
+MOST_EXPANDED = 65_536
+#: Of the servers, ports and rules that one section has.
+MOST_OF_A_KIND = 1000
+#: A server tracks one that tracks another: so many are followed.
+_MOST_TRACKS = 20
 
 
 @dataclass(frozen=True)
 class Server:
     """One server of a backend as configured. ``inter`` is seconds between two health checks, ``fastinter``
     while they disagree with its state, ``downinter`` when it is DOWN; None for those that are not given. A
-    server that tracks another's checks is checked.
+    server that tracks another's checks (``track``, "BACKEND/SERVER") is checked, as often as that one is.
     """
 
     name: str
@@ -30,6 +39,7 @@ class Server:
     weight: int
     fastinter: float | None = None
     downinter: float | None = None
+    track: str = ""
 
     @property
     def falls(self) -> float:
@@ -50,9 +60,9 @@ class Server:
 @dataclass(frozen=True)
 class Proxy:
     """A frontend, backend or listen section. ``balance`` has the arguments too, and is "" when it is left
-    out, "roundrobin" then being meant. ``uses`` are the backends of ``use_backend``. ``cookie`` is the name
-    of the one that HAProxy sets, ``sticks`` what a stick table goes by. ``buffers``: it waits for the whole
-    of a request before it chooses a server.
+    out, "roundrobin" then being meant. ``uses`` are the backends of ``use_backend``, up to the first that is
+    taken whatever is asked for, ``always``. ``cookie`` is the name of the one that HAProxy sets, ``sticks``
+    what a stick table goes by. ``buffers``: it waits for the whole of a request before it chooses a server.
     """
 
     kind: str
@@ -63,6 +73,7 @@ class Proxy:
     default_backend: str
     servers: tuple[Server, ...]
     uses: tuple[str, ...] = ()
+    always: str = ""
     cookie: str = ""
     sticks: str = ""
     buffers: bool = False
@@ -71,6 +82,11 @@ class Proxy:
     def algorithm(self) -> str:
         """The word alone: "hdr" for ``balance hdr(User-Agent)``."""
         return self.balance.split("(")[0].split(" ")[0] or "roundrobin"
+
+    @property
+    def usual_backend(self) -> str:
+        """Where requests go that no rule sends elsewhere; "" for a section with no such backend."""
+        return self.always or self.default_backend
 
 
 @dataclass(frozen=True)
@@ -90,15 +106,16 @@ class Section:
 
 def sections_of(text: str) -> tuple[Section, ...]:
     """A configuration as its sections, in order."""
-    found: list[Section] = []
+    found: list[tuple[str, list[str]]] = []
     for raw in text.splitlines():
         words = _words(raw)
         if words and words[0] in _SECTIONS:
-            found.append(Section(" ".join(words), ()))
+            found.append((" ".join(words), []))
         elif words:
-            last = found.pop() if found else Section("", ())
-            found.append(Section(last.header, (*last.lines, raw.strip())))
-    return tuple(found)
+            if not found:
+                found.append(("", []))
+            found[-1][1].append(raw.strip())
+    return tuple(Section(header, tuple(lines)) for header, lines in found)
 
 
 # Every check of a balancer asks what its configuration says.
@@ -115,7 +132,7 @@ def parse_config(text: str) -> tuple[Proxy, ...]:
     latest = plain
     current: Proxy | None = None
     section_server = plain.server
-    for words in _lines(text):
+    for words in lines_of(text):
         if words[0] in _SECTIONS:
             if current is not None and current.kind != "defaults":
                 proxies.append(current)
@@ -140,20 +157,83 @@ def parse_config(text: str) -> tuple[Proxy, ...]:
             latest = named[current.name] = _Defaults(current, section_server)
     if current is not None and current.kind != "defaults":
         proxies.append(current)
-    return tuple(proxies)
+    return _tracked(proxies)
 
 
-def _lines(text: str) -> Iterator[list[str]]:
+def _tracked(proxies: list[Proxy]) -> tuple[Proxy, ...]:
+    """Servers that track another's checks have that one's times: it alone is looked at (its manual, 5.2)."""
+    known = {(proxy.name, server.name): server for proxy in proxies for server in proxy.servers}
+
+    def timed(proxy: Proxy, server: Server) -> Server:
+        looked_at, place = server, proxy.name
+        for _ in range(_MOST_TRACKS):
+            if not looked_at.track:
+                break
+            backend, _, name = looked_at.track.rpartition("/")
+            place = backend or place
+            if (place, name) not in known:
+                return server
+            looked_at = known[place, name]
+        return replace(
+            server,
+            inter=looked_at.inter,
+            fall=looked_at.fall,
+            rise=looked_at.rise,
+            fastinter=looked_at.fastinter,
+            downinter=looked_at.downinter,
+        )
+
+    if not any(server.track for server in known.values()):
+        return tuple(proxies)
+    return tuple(
+        replace(proxy, servers=tuple(timed(proxy, one) if one.track else one for one in proxy.servers))
+        for proxy in proxies
+    )
+
+
+def lines_of(text: str) -> Iterator[list[str]]:
     """The words of each line, with the variables that the lines before it set."""
     variables: dict[str, str] = {}
-    for raw in text.splitlines():
-        words = _words(_VARIABLE.sub(lambda one: variables.get(one[1], one[2] or one[0]), raw))
+    room = MOST_EXPANDED
+    for raw in itertools.islice(text.splitlines(), MOST_LINES):
+        line = _expanded(raw, variables, min(room, LONGEST_LINE))
+        room -= max(0, len(line) - len(raw))
+        words = _words(line)
         if words:
             yield words
         if words[:1] == ["setenv"] and len(words) > 2:
             variables[words[1]] = words[2]
         if words[:1] == ["presetenv"] and len(words) > 2:
             variables.setdefault(words[1], words[2])
+
+
+def _expanded(line: str, variables: dict[str, str], room: int) -> str:
+    """The line with ``${NAME}`` and ``${NAME-what else}`` filled in; what HAProxy has from its unit's
+    environment is not known here. Where more than ``room`` characters would come in, the line stays as it is:
+    each may double the last.
+    """
+    if "${" not in line or len(line) > LONGEST_LINE:
+        return line
+    done: list[str] = []
+    length = at = 0
+    end = -1
+    while (begin := line.find("${", at)) >= 0:
+        if end < begin:
+            end = line.find("}", begin)
+        if end < 0:
+            break
+        name, dash, otherwise = line[begin + 2 : end].partition("-")
+        if not _NAME.fullmatch(name):
+            done.append(line[at : begin + 2])
+            at = begin + 2
+            continue
+        value = variables.get(name, otherwise if dash else line[begin : end + 1])
+        length += len(value)
+        if length > room:
+            return line
+        done += [line[at:begin], value]
+        at = end + 1
+    return "".join([*done, line[at:]])
 
 
 @dataclass(frozen=True)
@@ -196,8 +276,9 @@ def _words(line: str) -> list[str]:
         return line.split()  # HAProxy does not take it either
 
 
-#: ``${NAME}`` and ``${NAME-what else}``; what HAProxy has from its unit's environment is not known here.
-_VARIABLE = re.compile(r"\$\{(\w+)(?:-([^}]*))?\}")
+_NAME = re.compile(r"\w{1,256}")
+#: Conditions that always hold, as the only ones of a rule.
+_ALWAYS = (["if", "TRUE"], ["if", "{", "always_true", "}"], ["unless", "FALSE"])
 _QUOTING = re.compile("[\"'\\\\#]")
 
 
@@ -215,11 +296,16 @@ def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
         return replace(proxy, sticks=" ".join(rest))
     if words[0] == "bind" and rest:
         ports = tuple(port for item in rest[0].split(",") for port in _ports(item))
-        return replace(proxy, binds=proxy.binds + ports)
+        return replace(proxy, binds=(proxy.binds + ports)[:MOST_OF_A_KIND])
     if words[0] == "default_backend" and rest:
         return replace(proxy, default_backend=rest[0])
-    if words[0] == "use_backend" and rest:
+    if words[0] == "use_backend" and rest and not proxy.always and len(proxy.uses) < MOST_OF_A_KIND:
+        # a name that is made of the request may be that of no backend
+        if "%" not in rest[0] and (not rest[1:] or rest[1:] in _ALWAYS):
+            return replace(proxy, always=rest[0])
         return replace(proxy, uses=(*proxy.uses, rest[0]))
+    if len(proxy.servers) >= MOST_OF_A_KIND:
+        return proxy
     if words[0] == "server" and len(rest) >= 2:
         return replace(proxy, servers=(*proxy.servers, _server(rest[0], rest[1], rest[2:], server)))
     if words[0] == "server-template" and len(rest) >= 3:
@@ -258,6 +344,8 @@ def _settings(server: Server, words: list[str]) -> Server:
         value = words[at + 1] if at + 1 < len(words) else ""
         if word in ("check", "no-check", "track"):
             server = replace(server, check=word != "no-check")
+            if word == "track":
+                server = replace(server, track=value)
         elif word == "inter":
             server = replace(server, inter=_seconds(value) or server.inter)
         elif word == "fastinter":

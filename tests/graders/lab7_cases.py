@@ -85,6 +85,16 @@ def named(old: str, new: str, recursion: bool = True) -> Break:
     return apply
 
 
+def bind_text(end: str, more: str) -> Break:
+    """The configuration with another end."""
+
+    def apply(world: World) -> None:
+        assert world.bind.text.endswith(end)
+        world.bind = replace(world.bind, text=world.bind.text.removesuffix(end) + more)
+
+    return apply
+
+
 def units(**fields: object) -> Break:
     """Of the DNS server, under both its names."""
     names = ("named.service", "bind9.service")
@@ -260,6 +270,24 @@ CASES = [
     ),
     Case("open-resolver", named('"localhost";\n', "any;\n"), ("dns.no-open-recursion",)),
     Case("open-by-prefix", named("10.77.0.0/24", "0.0.0.0/0"), ("dns.no-open-recursion",)),
+    Case(
+        "open-to-half-of-the-world-and-not-to-the-grader",
+        named('"localhost";\n', "128.0.0.0/1;\n", recursion=False),
+        ("dns.no-open-recursion",),
+    ),
+    Case(
+        "open-to-ipv6-alone", named('"localhost";\n', "::/0;\n", recursion=False), ("dns.no-open-recursion",)
+    ),
+    Case(
+        "open-in-the-view-of-the-rest",
+        both(
+            named(
+                "zone ", 'view "campus" {\n\tmatch-clients {\n\t\t10.0.0.0/8;\n\t\tlocalhost;\n\t};\nzone '
+            ),
+            bind_text("};\n", '};\n};\nview "rest" {\n\tallow-recursion {\n\t\t"any";\n\t};\n};\n'),
+        ),
+        ("dns.no-open-recursion",),
+    ),
     Case("open-by-allow-query", named("allow-recursion", "allow-query"), ()),
     Case(
         "open-by-inheritance",
@@ -341,6 +369,18 @@ CASES = [
         both(
             config("default_backend kitchen", "default_backend pantry"),
             config("backend kitchen\n", f"{OTHER_BACKEND.format('pantry', 'roundrobin')}backend kitchen\n"),
+            lambda w: setattr(w, "haproxy", replace(w.haproxy, state=())),
+            change(page=UNKNOWN, page_outside=UNKNOWN),
+        ),
+        ("lb.health-checks", "lb.stats"),
+    ),
+    Case(
+        "a-rule-for-all-sends-them-to-another-backend",
+        both(
+            config("default_backend kitchen\n", "default_backend kitchen\n    use_backend pantry if TRUE\n"),
+            config(
+                "\nbackend kitchen\n", f"\n{OTHER_BACKEND.format('pantry', 'roundrobin')}backend kitchen\n"
+            ),
             lambda w: setattr(w, "haproxy", replace(w.haproxy, state=())),
             change(page=UNKNOWN, page_outside=UNKNOWN),
         ),

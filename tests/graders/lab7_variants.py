@@ -9,6 +9,7 @@ from lab7_cases import (
     LOCKED,
     OTHER_BACKEND,
     bind,
+    bind_text,
     both,
     change,
     config,
@@ -53,11 +54,38 @@ VARIANTS = {
             Socket("tcp", "0.0.0.0", 7000, 9, "haproxy", "haproxy.service"),
         )
     ),
+    "any-may-ask-and-the-cache-is-for-the-campus": named(
+        "};\nzone", "\tallow-query-cache {\n\t\t10.0.0.0/8;\n\t};\n};\nzone", recursion=True
+    ),
+    "recursion-for-any-and-the-cache-for-the-campus": both(
+        named('"localhost";\n', '"any";\n'),
+        named("};\nzone", "\tallow-query-cache {\n\t\t10.0.0.0/8;\n\t};\n};\nzone", recursion=True),
+    ),
+    "open-to-nobody-in-the-only-view": both(
+        named('"localhost";\n', '"any";\n'),
+        named("zone ", 'view "all" {\n\trecursion no;\nzone ', recursion=False),
+        bind_text("};\n", "};\n};\n"),
+    ),
     "private-networks-of-ipv6": named('"localhost";\n', '"localhost";\n\t\tfc00::/7;\n'),
     "many-records-of-a-type": records(
         *(one for one in RECORDS if one.type != "TXT"),
         *(Record(f"host-{n}.example.com.", "CNAME", "api.example.com.", 60) for n in range(60)),
         Record("zz.example.com.", "TXT", '"hello"', 60),
+    ),
+    "a-part-given-away-is-of-ones-own": records(
+        *(one for one in RECORDS if one.type != "TXT"),
+        Record("sub.example.com.", "NS", "ns1.sub.example.com.", 60),
+        Record("ns1.sub.example.com.", "A", "10.77.0.11", 60),
+    ),
+    "a-rule-for-all-in-place-of-the-default": both(
+        config("default_backend kitchen", "use_backend kitchen\n    default_backend pantry"),
+        config("\nbackend kitchen\n", f"\n{OTHER_BACKEND.format('pantry', 'source')}backend kitchen\n"),
+    ),
+    "statistics-behind-a-list-of-users": both(
+        config(
+            "    stats enable\n", "    stats enable\n    stats http-request auth unless { http_auth(x) }\n"
+        ),
+        change(page=LOCKED, page_outside=LOCKED),
     ),
     "a-part-given-away": both(
         bind(

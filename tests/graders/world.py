@@ -318,6 +318,10 @@ class World:
         found = tuple(one for one in zone if one.name == name and one.type == args["type"])
         known = any(one.name == name for one in self.served)
         rcode = self.outside_rcode if outside else "NOERROR" if known else "NXDOMAIN"
+        if args["type"] == "NS" and name != "example.com." and found:
+            # a delegation: followed, and nobody is there, or told
+            rcode, authority = ("SERVFAIL", ()) if args["recurse"] else ("NOERROR", found)
+            return DnsAnswer("answered", rcode, False, False, (), authority, 0.01)
         return DnsAnswer("answered", rcode, rcode != "REFUSED", outside and self.recursion, found, (), 0.01)
 
     def _http(self, args: Any, outside: bool) -> Replies:

@@ -12,7 +12,7 @@ import pytest
 from labctl.agent.remote.command import Finished
 from labctl.agent.remote.outcome import Context, Failed
 from labctl.agent.remote.probes import bind
-from labctl.probes import Bind
+from labctl.agent.remote.probes.access import Configuration
 
 ZONE = "$TTL 60\n@ SOA ns.example.com. root.example.com. 7 60 60 60 60\n@ NS ns\nns A 10.77.0.11\n"
 #: Deprecated: said, and no mistake.
@@ -28,7 +28,8 @@ class Asked:
         self.programs: list[str] = []
         real = bind.ask
         monkeypatch.setattr(bind, "ask", lambda argv, *rest, **more: self.run(real, argv, *rest, **more))
-        monkeypatch.setattr(bind, "config_in_use", lambda: str(folder / "named.conf"))
+        self.argv = ["named", "-c", str(folder / "named.conf")]
+        monkeypatch.setattr(bind, "argv_in_use", lambda *_: self.argv)
 
     def run(self, real: Any, argv: list[str], *rest: Any, **more: Any) -> Any:
         self.programs.append(argv[0])
@@ -60,50 +61,6 @@ def test_each_program_is_run_once(asked: Asked) -> None:
     assert (told["config_valid"], told["zone_valid"]) == (True, True)
     assert "ns.example.com." in told["records"]
     assert told["zone_file"] == str(asked.folder / "db")
-
-
-LISTS = "acl campus { 10.0.0.0/8; { 192.168.0.0/16; }; };\noptions { recursion no; allow-query { any; }; };\n"
-A_ZONE = 'zone "x" { type master; file "/x"; allow-query { none; }; };'
-
-
-@pytest.mark.parametrize(
-    ("views", "allowed"),
-    [
-        ("", ()),
-        ('view "a" { recursion yes; %s };', ("any",)),
-        ('view "a" { recursion yes; allow-recursion { { localhost; }; campus; }; %s };',
-         ("localhost", "10.0.0.0/8", "192.168.0.0/16")),
-        ('view "a" { match-clients { campus; }; recursion yes; %s };\nview "b" { match-clients { any; }; };',
-         ("10.0.0.0/8", "192.168.0.0/16")),
-        ('view "a" { match-clients { campus; }; };\nview "b" { recursion yes; allow-recursion { any; }; };',
-         ("any",)),
-    ],
-)  # fmt: skip
-def test_who_may_recurse_is_told_of_all_views(tmp_path: Path, views: str, allowed: tuple[str, ...]) -> None:
-    config = tmp_path / "named.conf"
-    config.write_text(LISTS + views.replace("%s", A_ZONE))
-    printed = subprocess.run(["named-checkconf", "-p", config], capture_output=True, text=True, check=True)
-    told = Bind(True, "", True, "", printed.stdout, "", False, "", ())
-    assert told.recursion_for() == allowed
-
-
-@pytest.mark.parametrize(
-    ("entries", "allowed"),
-    [
-        ("!10.9.0.0/24; any;", ("!10.9.0.0/24", "any")),
-        ("!campus; 10.0.0.0/8; !any; any;", ("!campus", "10.0.0.0/8", "!any")),
-        ("none; any;", ("none",)),
-        ("!{ !campus; any; }; 10.1.0.0/16;", ("10.1.0.0/16",)),
-        ("!{ !{ campus; }; any; }; localhost;", ("localhost",)),
-        ("{ !10.2.0.0/16; any; }; ", ("!10.2.0.0/16", "any")),
-    ],
-)
-def test_who_is_denied_is_told_too(tmp_path: Path, entries: str, allowed: tuple[str, ...]) -> None:
-    config = tmp_path / "named.conf"
-    config.write_text(f"acl campus {{ 10.0.0.0/8; }};\noptions {{ allow-recursion {{ {entries} }}; }};\n")
-    printed = subprocess.run(["named-checkconf", "-p", config], capture_output=True, text=True, check=True)
-    told = Bind(True, "", True, "", printed.stdout, "", False, "", ())
-    assert told.recursion_for() == allowed
 
 
 def test_a_file_is_included_from_the_servers_own_directory(asked: Asked) -> None:
@@ -192,6 +149,50 @@ def test_a_zone_in_the_raw_format_is_read(asked: Asked, where: str) -> None:
 
 def test_the_journal_is_read_where_the_zone_says_that_it_is(asked: Asked) -> None:
     text = asked.told(zone='journal "of/its own.jnl"; allow-update { 127.0.0.1; };')["text"]
-    reading = bind.reading_of(text, "example.com")
+    reading = bind.reading_of(Configuration(text), "example.com")
     assert reading[:2] == ["-J", f"{asked.folder}/of/its own.jnl"]
-    assert "-j" in bind.reading_of(asked.told()["text"], "example.com")
+    assert "-j" in bind.reading_of(Configuration(asked.told()["text"]), "example.com")
+
+
+@pytest.mark.parametrize(
+    ("argv", "config", "root"),
+    [
+        ("named -u bind", "", ""),
+        ("named -f -u bind -c /a.conf", "/a.conf", ""),
+        ("named -fc/a.conf -4 -t /jail", "/a.conf", "/jail"),
+        ("named -c /a.conf -ubind -c /b.conf", "/b.conf", ""),
+        ("named -D -c", "", ""),
+        ("named -n 2 x -c /a.conf", "", ""),
+        ("named -c", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_the_options_that_named_was_started_with(argv: str, config: str, root: str) -> None:
+    assert (bind.option(argv.split(), "c"), bind.option(argv.split(), "t")) == (config, root)
+
+
+@pytest.mark.root
+def test_a_server_in_a_directory_of_its_own_is_read_there(asked: Asked) -> None:
+    asked.told()
+    jail = asked.folder / "jail"
+    (jail / "etc").mkdir(parents=True)
+    (jail / "db").write_text(ZONE)
+    zone = 'options { directory "/"; };\nzone "example.com" { type master; file "db"; };'
+    (jail / "etc" / "named.conf").write_text(zone)
+    asked.argv = ["named", "-t", str(jail), "-c", "/etc/named.conf"]
+    told = bind.run({"zone": "example.com"}, Context(time.monotonic() + 30))
+    assert (told["config"], told["config_message"]) == ("/etc/named.conf", "")
+    assert (told["zone_file"], told["zone_valid"]) == ("/db", True), told["zone_message"]
+    assert "ns.example.com." in told["records"]
+
+
+def test_thousands_of_other_zones_are_left_out(asked: Asked) -> None:
+    others = "".join(
+        f'zone "ad{n}.example.net" {{ type master; file "/etc/bind/db.empty"; allow-query {{ any; }}; }};\n'
+        for n in range(4000)
+    )
+    told = asked.told(statements=others)
+    assert told["zone_valid"], told["zone_message"]
+    assert "ns.example.com." in told["records"]
+    assert "ad7.example.net" not in told["text"]
+    assert len(told["text"]) < 1000

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,7 +14,9 @@ from hypothesis import strategies as st
 
 from labctl import probes
 from labctl.agent import OpError, OpResult
-from labctl.probes import Malformed, Packages, Unobserved, decode, encode
+from labctl.agent.remote.probes.bind import without_other_zones
+from labctl.agent.remote.probes.haproxy import socket_in
+from labctl.probes import Bind, Haproxy, Malformed, Packages, Unobserved, decode, encode, sections_of
 from labctl.probes.bind import records_of
 from labctl.probes.dns import dns_query, parse, wire_args
 from labctl.probes.haproxy import parse_state
@@ -85,6 +90,81 @@ def test_any_text_goes_through_the_parsers(text: str) -> None:
     records_of("a. 60 IN A " + text)
     for record in records_of(f"{text}\n{text} 60 IN A 10.0.0.1"):
         wire_args(dns_query(record.name, record.type).args)
+
+
+NEST = "\n".join(f"acl a{n} {{\na{n + 1};\na{n + 1};\na{n + 2};\n}};" for n in range(9000))
+SLOW_BIND = {
+    "empty lines": "\n" * 250_000,
+    "blanks": " \t" * 120_000,
+    "open braces": 'zone "example.com" {\n' * 12_000,
+    "a circle": "acl a {\nb;\nb;\n};\nacl b {\na;\na;\n};\noptions {\nallow-recursion {\na;\n};\n};\n",
+    "lists of lists": f"{NEST}\noptions {{\nallow-recursion {{\na0;\n}};\n}};",
+    "lists of lists, the last first": "options {\nallow-recursion {\n"
+    + "".join(f"a{n};\n" for n in range(6000, 0, -39))
+    + f"}};\n}};\n{NEST}",
+    "many networks": "options {\nallow-recursion {\n"
+    + "".join(f"{n % 224}.{n // 224}.0.0/16;\n" for n in range(14_000))
+    + "};\n};",
+    "many views": "acl a {\n"
+    + "10.0.0.0/8;\n" * 9000
+    + "};\n"
+    + 'view "v" {\nmatch-clients {\na;\n};\n};\n' * 2200,
+}
+SLOW_HAPROXY = {
+    "empty lines": "\n" * 130_000,
+    "one line": "backend x " * 13_000,
+    "lines of a section": "global\n" + "a\n" * 65_000,
+    "servers": "backend x\n" + "server a b\n" * 11_000,
+    "templates": "backend x\n" + "server-template a 100 b:1\n" * 5000,
+    "ports": "listen x\n" + "bind :1-999\n" * 10_000,
+    "rules": "listen x\n" + "use_backend a if b\n" * 6500,
+    "words": "backend x\nserver a b " + "check " * 20_000,
+    "braces": "${a-" * 32_000,
+    "braces and an end": "${" * 60_000 + "}",
+    "braces in lines": ("${a-" * 500 + "}\n") * 64,
+    "doubled": "setenv a 0123456789\n" + 'setenv a "${a}${a}"\n' * 6000,
+    "quoted": "setenv a " + "x" * 2000 + "\n" + '"${a}"\n' * 17_000,
+    "tracks": "backend x\n" + "".join(f"server s{n} b:1 track s{n + 1}\n" for n in range(4500)),
+}
+
+
+@pytest.mark.parametrize("text", SLOW_BIND.values(), ids=SLOW_BIND)
+def test_a_configuration_of_bind_that_was_made_to_be_slow_is_read(text: str) -> None:
+    """With a pattern that goes back each of these took from seconds to years, and Python's lock with it."""
+    with within_seconds_of_cpu(3.0):
+        found = Bind(True, "", True, "", text, "", False, "", ())
+        found.zone_type("example.com")
+        found.signs("example.com")
+        found.recursion_for()
+        found.strangers(["10.77.0.11"])
+        without_other_zones(text, "example.com")
+
+
+@pytest.mark.parametrize("text", SLOW_HAPROXY.values(), ids=SLOW_HAPROXY)
+def test_a_configuration_of_haproxy_that_was_made_to_be_slow_is_read(text: str) -> None:
+    with within_seconds_of_cpu(3.0):
+        found = Haproxy(True, (), text, True, "", ())
+        found.balancer(range(8080, 8086), 7000)
+        found.guards_statistics()
+        found.admin_socket()
+        sections_of(text)
+        socket_in(text)
+
+
+@contextlib.contextmanager
+def within_seconds_of_cpu(seconds: float) -> Iterator[None]:
+    """Ends what takes longer, even in the middle of one call of a library's: no speed, a bound."""
+
+    def over(*_: object) -> None:
+        raise TimeoutError(f"more than {seconds} s of CPU")
+
+    before = signal.signal(signal.SIGVTALRM, over)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def test_deep_huge_and_odd_data_is_refused() -> None:

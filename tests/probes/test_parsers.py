@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from labctl.agent.remote.probes import bind as remote_bind
+from labctl.agent.remote.probes import haproxy as remote_haproxy
 from labctl.agent.remote.probes import http as remote_http
 from labctl.agent.remote.probes import mounts as remote_mounts
 from labctl.agent.remote.probes import sockets as remote_sockets
+from labctl.agent.remote.probes.access import Configuration
 from labctl.probes.bind import Bind, records_of
 from labctl.probes.haproxy import Haproxy, Running, ServerState, parse_state
 from labctl.probes.haproxy_config import parse_config
@@ -82,9 +84,10 @@ def a_bind(text: str) -> Bind:
 
 
 def test_the_zone_of_a_named_configuration() -> None:
-    assert remote_bind.zone_file(NAMED, "example.com") == "/var/cache/bind/db.example.com"
-    assert remote_bind.zone_file(NAMED, "example.org") == ""
-    assert remote_bind.zone_file(NAMED, "xample.com") == ""
+    found = Configuration(NAMED)
+    assert remote_bind.zone_file(found, "example.com") == "/var/cache/bind/db.example.com"
+    assert remote_bind.zone_file(found, "example.org") == ""
+    assert remote_bind.zone_file(found, "xample.com") == ""
     assert a_bind(NAMED).zone_type("example.com") == "master"
     assert a_bind(NAMED).zone_type("example.org") == ""
 
@@ -92,10 +95,15 @@ def test_the_zone_of_a_named_configuration() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "allowed"),
     [
-        ("", "", ("localhost", "10.77.0.0/24")),
+        ("", "", ("campus",)),
         ("recursion yes", "recursion no", ()),
         ('allow-recursion {\n\t\t"campus";', 'allow-recursion {\n\t\t"any";', ("any",)),
-        ("allow-recursion {", "allow-transfer {", ("localhost", "10.77.0.0/24")),
+        ("allow-recursion {", "allow-transfer {", ("campus",)),
+        (
+            'allow-recursion {\n\t\t"campus";',
+            "allow-recursion {\n\t\t!{\n\t\t10.0.0.1;\n\t\t};",
+            ("{ ... }",),
+        ),
     ],
 )
 def test_who_may_have_names_resolved(old: str, new: str, allowed: tuple[str, ...]) -> None:
@@ -107,7 +115,7 @@ def test_recursion_follows_allow_query_when_nothing_else_is_said() -> None:
         "allow-query-cache {", "allow-notify {"
     )
     assert a_bind(text).recursion_for() == ("any",)
-    assert a_bind("options {\n};\n").recursion_for() == ("localnets", "localhost")
+    assert a_bind("options {\n};\n").recursion_for() == ("localhost", "localnets")
 
 
 COMPILED = """\
@@ -222,6 +230,88 @@ def test_each_door_has_its_own_balancer() -> None:
         found = [haproxy.balancer(ports, door) for door in (7000, 8000)]
         assert [one.name for one in found if one] == ["b7000", "b8000"]
     assert haproxy.balancer(range(1, 2), 7000) is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "gets"),
+    [
+        ("default_backend one\n use_backend two if TRUE", "two"),
+        ("use_backend two\n default_backend one", "two"),
+        ("use_backend one if { path /x }\n use_backend two\n use_backend one", "two"),
+        ("use_backend one if { path /x }\n use_backend two unless { path /y }", "one"),
+        ("use_backend two if { path /x }\n default_backend one", "one"),
+        ("use_backend %[hdr(host)]\n default_backend one", "one"),
+    ],
+)
+def test_a_rule_without_a_condition_comes_before_the_default(rules: str, gets: str) -> None:
+    text = "".join(
+        f"backend {name}\n server a 127.0.0.1:8080\n server b 127.0.0.1:8081\n" for name in ("one", "two")
+    )
+    for kind in ("frontend door", "listen door"):
+        own = " server a 127.0.0.1:8080\n" if kind.startswith("listen") and "default" in rules else ""
+        found = Haproxy(True, (), f"{kind}\n bind :7000\n {rules}\n{own}{text}", True, "", ())
+        backend = found.balancer(range(8080, 8086), 7000)
+        assert backend is not None
+        assert backend.name == gets
+
+
+def test_servers_that_track_have_the_times_of_the_one_that_is_looked_at() -> None:
+    text = (
+        "backend looked\n server a 127.0.0.1:8080 check inter 10s fall 2\n server b 127.0.0.1:8081 track a\n"
+        "backend app\n server x 127.0.0.1:8080 track looked/b\n server y 127.0.0.1:8081 track no/body\n"
+        " server v 127.0.0.1:8082 track w\n server w 127.0.0.1:8083 track v\n"
+    )
+    _, app = parse_config(text)
+    assert [(one.check, one.falls) for one in app.servers] == [(True, 20.0)] + 3 * [(True, 6.0)]
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        ("stats socket /run/a.sock mode 660", "/run/a.sock"),
+        ('\t stats  socket "/run/a.sock" mode 660', "/run/a.sock"),
+        ("stats socket unix@/run/a.sock", "/run/a.sock"),
+        ("stats socket ipv4@127.0.0.1:9999\nstats socket /run/b.sock", "/run/b.sock"),
+        ("# stats socket /run/a.sock", remote_haproxy.SOCKET),
+        ("", remote_haproxy.SOCKET),
+    ],
+)
+def test_the_admin_socket_is_found(line: str, path: str) -> None:
+    assert remote_haproxy.socket_in(f"global\n{line}\n") == path
+    if path.endswith("a.sock"):
+        told = Haproxy(True, (), f"global\n{line}\n", True, "", ()).admin_socket()
+        assert remote_haproxy.socket_in(told) == path
+
+
+@pytest.mark.parametrize(
+    ("line", "guarded"),
+    [
+        ("stats auth me:secret", True),
+        ("stats http-request auth realm x unless { http_auth(people) }", True),
+        ("# stats auth me:secret", False),
+        ("stats enable", False),
+    ],
+)
+def test_a_statistics_page_may_ask_for_a_password(line: str, guarded: bool) -> None:
+    assert Haproxy(True, (), f"listen s\n  {line}\n", True, "", ()).guards_statistics() is guarded
+
+
+@pytest.mark.parametrize(
+    ("argv", "files"),
+    [
+        ("haproxy -Ws -f /etc/a.cfg -f /etc/b.cfg -p /run/x", ["/etc/a.cfg", "/etc/b.cfg"]),
+        ("haproxy -f /etc/a.cfg -- /etc/b.cfg /etc/c.cfg", ["/etc/a.cfg", "/etc/b.cfg", "/etc/c.cfg"]),
+        ("haproxy -db -- /etc/b.cfg", ["/etc/b.cfg"]),
+        ("haproxy -f own.cfg", [remote_haproxy.CONFIG]),
+        ("haproxy -f", [remote_haproxy.CONFIG]),
+        ("", [remote_haproxy.CONFIG]),
+    ],
+)
+def test_the_files_that_haproxy_was_started_with(
+    monkeypatch: pytest.MonkeyPatch, argv: str, files: list[str]
+) -> None:
+    monkeypatch.setattr(remote_haproxy, "argv_in_use", lambda *_: argv.split())
+    assert remote_haproxy.files_in_use() == files
 
 
 def test_an_algorithm_that_is_left_out_is_the_one_that_runs() -> None:

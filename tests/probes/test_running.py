@@ -64,4 +64,4 @@ def test_the_named_of_the_unit_counts_else_the_one_on_port_53(
     processes: Told, config: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told(processes, monkeypatch)
-    assert bind.config_in_use() == config
+    assert bind.in_use() == (config, "")

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from ..outcome import Context, Failed
+from .access import Configuration
 from .asking import ask
 from .running import argv_in_use
 
@@ -14,6 +15,10 @@ CONFIG = "/etc/bind/named.conf"
 #: Debian's two names for the unit.
 UNITS, PORT = ("named.service", "bind9.service"), 53
 TEXT_CAP = 262144
+#: Lists of thousands of zones, against advertisements, are left out of it.
+READ_CAP = 4 * 1024 * 1024
+#: named's options that have a value (its manual page, BIND 9.18).
+_VALUED = "cdDELmMnNpStTuUX"
 #: How each statement begins in named-checkconf's output. Its warnings begin with a file's name and a line.
 STATEMENT = re.compile(r"^[a-z][a-z-]*(?: .*)? \{$", re.MULTILINE)
 
@@ -26,11 +31,13 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     load.
     """
     zone = str(args["zone"])
-    config = config_in_use()
+    config, root = in_use()
+    jail = ["-t", root] if root else []
     # -p: what it accepts it prints, after its warnings; -x: keys as question marks, so no secret travels
-    check = ask(["named-checkconf", "-p", "-x", config], ctx, cap=TEXT_CAP)
+    check = ask(["named-checkconf", "-p", "-x", *jail, config], ctx, cap=READ_CAP)
     begins = STATEMENT.search(check.out) if check.rc == 0 else None
     told, text = (check.out[: begins.start()], check.out[begins.start() :]) if begins else (check.out, "")
+    text = without_other_zones(text, zone)[:TEXT_CAP]
     result: dict[str, Any] = {
         "installed": not check.missing,
         "config": config,
@@ -44,9 +51,10 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     }
     if check.rc != 0:
         return result
-    path = zone_file(text, zone)
+    found = Configuration(text)
+    path = zone_file(found, zone)
     result["zone_file"] = path
-    reading = reading_of(text, zone)
+    reading = [*jail, *reading_of(found, zone)]
     if path:
         said = ask(["named-checkzone", *reading, zone, path], ctx)
         result["zone_valid"] = said.rc == 0
@@ -62,51 +70,60 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     return result
 
 
-def config_in_use() -> str:
-    """The -c of the named that counts, else Debian's place."""
+def in_use() -> tuple[str, str]:
+    """The configuration of the named that counts, else Debian's; and the directory that is its root, "" for
+    that of everybody.
+    """
     argv = argv_in_use("named", UNITS, PORT)
-    return next((argv[at + 1] for at, word in enumerate(argv[:-1]) if word == "-c"), CONFIG)
+    return option(argv, "c") or CONFIG, option(argv, "t")
 
 
-def zone_file(text: str, zone: str) -> str:
-    """The zone's file in named-checkconf -p's output, made absolute; "" when there is no such zone."""
-    named = stated("file", statement(text, zone))
-    return os.path.join(directory(text), named) if named else ""
+def option(argv: list[str], letter: str) -> str:
+    """What follows named's ``-c`` or stands at its end, as getopt has it; "" where it was not given."""
+    found, words = "", iter(argv[1:])
+    for word in words:
+        if not word.startswith("-"):
+            break
+        for at, one in enumerate(word[1:], 2):
+            if one in _VALUED:
+                value = word[at:] or next(words, "")
+                found = value if one == letter else found
+                break
+    return found
 
 
-def reading_of(text: str, zone: str) -> list[str]:
+def without_other_zones(text: str, zone: str) -> str:
+    """named-checkconf -p's output without the statements of other zones, of which there may be thousands."""
+    kept, end, wanted = [], "", zone.rstrip(".").lower()
+    for line in text.splitlines(True):
+        if end:
+            end = "" if line.startswith(end) else end
+            continue
+        words = line.split(None, 2)
+        if words[:1] == ["zone"] and words[-1] == "{\n" and _plain(words[1]) != wanted:
+            end = line[: line.index("zone")] + "};"
+        else:
+            kept.append(line)
+    return "".join(kept)
+
+
+def _plain(name: str) -> str:
+    return name.strip('"').rstrip(".").lower()
+
+
+def zone_file(found: Configuration, zone: str) -> str:
+    """The zone's file, made absolute; "" when there is no such zone, or it has none."""
+    statement = found.zone(zone)
+    named = found.stated("file", statement) if statement else ""
+    return os.path.join(found.directory, named) if named else ""
+
+
+def reading_of(found: Configuration, zone: str) -> list[str]:
     """Options with which BIND's programs read the zone as named does: with its journal, $INCLUDE from its
     directory, in its format, and nobody else's names looked up.
     """
-    body, base = statement(text, zone), directory(text)
-    journal = stated("journal", body)
-    options = re.search(r"^options \{\n(.*?)^\};", text, re.MULTILINE | re.DOTALL)
-    form = stated("masterfile-format", body) or stated(
-        "masterfile-format", options.group(1) if options else ""
-    )
+    statement, base = found.zone(zone), found.directory
+    journal = found.stated("journal", statement) if statement else ""
+    form = found.inherited("masterfile-format", statement) or "text"
     reading = ["-J", os.path.join(base, journal)] if journal else ["-j"]
-    return [*reading, "-w", base, "-i", "local", "-f", form or "text"]
-
-
-def statement(text: str, zone: str) -> str:
-    """What stands in the braces of the zone's statement in named-checkconf -p's output; "" without one.
-
-    That output is regular: a zone statement starts in column one or two with its name in double quotes and
-    ends with a brace at the same indentation.
-    """
-    block = re.search(
-        r'^(\s*)zone "%s\.?"[^\n]*\{\n(.*?)^\1\};' % re.escape(zone),
-        text,
-        re.MULTILINE | re.DOTALL | re.IGNORECASE,
-    )
-    return block.group(2) if block else ""
-
-
-def stated(name: str, body: str) -> str:
-    found = re.search(r'^\s*%s "?([^"\n;]+)"?;' % name, body, re.MULTILINE)
-    return found.group(1) if found else ""
-
-
-def directory(text: str) -> str:
-    """named's working directory, which relative names of files begin from."""
-    return stated("directory", text) or "/var/cache/bind"
+    return [*reading, "-w", base, "-i", "local", "-f", form]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 from typing import Any
 
@@ -46,9 +45,10 @@ def run(_args: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def files_in_use() -> list[str]:
-    """Every -f of the HAProxy that counts, else Debian's place."""
+    """Every -f of the HAProxy that counts and what follows its --, else Debian's place."""
     argv = argv_in_use("haproxy", UNITS)
-    files = [argv[at + 1] for at, word in enumerate(argv[:-1]) if word == "-f"]
+    ends = argv.index("--") if "--" in argv else len(argv)
+    files = [argv[at + 1] for at, word in enumerate(argv[: ends - 1]) if word == "-f"] + argv[ends + 1 :]
     return files[:8] if files and all(os.path.isabs(path) for path in files) else [CONFIG]
 
 
@@ -60,14 +60,23 @@ def written_in(path: str) -> list[str]:
         return [path]
 
 
+def socket_in(text: str) -> str:
+    """The UNIX socket that a configuration names, else Debian's."""
+    for line in text.splitlines():
+        words = line.replace('"', "").replace("'", "").split(None, 3)
+        if words[:2] == ["stats", "socket"] and words[2:]:
+            path = words[2][5:] if words[2].startswith("unix@") else words[2]
+            if path.startswith("/"):
+                return path
+    return SOCKET
+
+
 def ask_socket(text: str, command: str, wait: float) -> str:
     """What HAProxy answers on the UNIX socket that its configuration names; "" when there is none."""
-    named = re.search(r"^\s*stats\s+socket\s+(?:unix@)?(/\S+)", text, re.MULTILINE)
-    path = named.group(1) if named else SOCKET
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     link.settimeout(max(0.1, wait))
     try:
-        link.connect(path)
+        link.connect(socket_in(text))
         link.sendall(command.encode())
         answer = b""
         while len(answer) < TEXT_CAP:
