@@ -1,6 +1,7 @@
 """``lookup('file' | 'env' | 'template' | 'vars', ...)``: what a template may fetch from this machine.
 
-A path that text from a VM took part in is refused: a VM must not choose what is read here.
+A path that text from a VM took part in is refused, unless it is written out in the template: a VM must not
+choose what is read here.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ def find_file(name: str, directories: Sequence[Path], kind: str = "files") -> Pa
     raise LookupFailed(f"there is no file {name!r} (looked for {searched})")
 
 
-def _trusted_path(scope: Scope, name: str, kind: str) -> Path:
-    if scope.touched:
+#: The option of a lookup whose terms are constants of the template: nobody but its author chose them.
+LITERAL = "literal_terms"
+
+
+def _trusted_path(scope: Scope, name: str, kind: str, options: Mapping[str, Any]) -> Path:
+    if scope.touched and not options.get(LITERAL):
         raise LookupFailed(f"text from the VM takes part in the path {name!r}: it may not choose a file here")
     return find_file(name, scope.templar.directories, kind)
 
@@ -52,7 +57,7 @@ def _file(scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) -> lis
     lstrip, rstrip = (to_bool(options.get(word, word == "rstrip")) for word in ("lstrip", "rstrip"))
     found = []
     for term in terms:
-        path = _trusted_path(scope, term, "files")
+        path = _trusted_path(scope, term, "files", options)
         try:
             data = path.read_bytes()
             text = vault.opened(data, path, PlaybookError).decode("utf-8")
@@ -79,7 +84,7 @@ def _env(_scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) -> lis
 def _template(scope: Scope, terms: Sequence[str], options: Mapping[str, Any]) -> list[Any]:
     trim_blocks = to_bool(options.get("trim_blocks", True))
     found: list[Any] = []
-    for path in [_trusted_path(scope, term, "templates") for term in terms]:
+    for path in [_trusted_path(scope, term, "templates", options) for term in terms]:
         try:
             value = scope.templar.value_of_file(path, scope, trim_blocks=trim_blocks)
             if vault.is_vaulted(path.read_bytes()):
@@ -136,7 +141,7 @@ def look_up(
     given = dict(options)
     as_list = bool(given.pop("wantlist", False)) or as_list
     ignored = given.pop("errors", "strict") == "ignore"
-    unknown = sorted(set(given) - LOOKUPS[short].options)
+    unknown = sorted(set(given) - LOOKUPS[short].options - {LITERAL})
     if unknown:
         raise LookupFailed(f"the option {unknown[0]!r} of the lookup {short!r} is not covered")
     may_be_undefined = LOOKUPS[short].takes_undefined

@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import FileSystemLoader, Template, nodes, pass_context
-from jinja2.compiler import Frame
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.lexer import Lexer
-from jinja2.nativetypes import NativeCodeGenerator
 from jinja2.runtime import Context, Macro
 from jinja2.sandbox import SandboxedEnvironment
 from jinja2.tests import TESTS as JINJA_TESTS
@@ -28,6 +26,7 @@ from labctl import vault
 from labctl.documents import Verbatim
 from labctl.errors import Place, PlaybookError
 from labctl.placed import Map, Seq
+from labctl.playbook.codegen import Codegen
 from labctl.playbook.filters import FAILURES, filters_for, tests_for, undefined_through
 from labctl.playbook.lookups import LookupFailed, look_up
 from labctl.playbook.template_errors import (
@@ -88,37 +87,6 @@ def _concat(chunks: Iterable[Any]) -> Any:
     return kept[0] if len(kept) == 1 else "".join(map(as_text, kept))
 
 
-class _Codegen(NativeCodeGenerator):
-    def _output_const_repr(self, group: Iterable[Any]) -> str:
-        constants = list(group)
-        return repr(constants[0]) if len(constants) == 1 else repr("".join(map(str, constants)))
-
-    # A list or mapping that a template writes is guarded, so that what is in it need not be searched when
-    # something is done with all of it. The exception is one whose own method is called: Ansible's rule.
-
-    def visit_List(self, node: nodes.List, frame: Frame) -> None:
-        self.write("environment.guarded(")
-        super().visit_List(node, frame)
-        self.write(")")
-
-    def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:
-        self.write("environment.guarded(")
-        super().visit_Dict(node, frame)
-        self.write(")")
-
-    def visit_Getattr(self, node: nodes.Getattr, frame: Frame) -> None:
-        literal = node.node
-        if not isinstance(literal, nodes.List | nodes.Dict):
-            super().visit_Getattr(node, frame)
-            return
-        self.write("environment.getattr(")
-        if isinstance(literal, nodes.List):
-            super().visit_List(literal, frame)
-        else:
-            super().visit_Dict(literal, frame)
-        self.write(f", {node.attr!r})")
-
-
 class _Context(Context):
     def resolve_or_missing(self, key: str) -> Any:
         if key in self.vars:
@@ -132,7 +100,7 @@ class _Context(Context):
 
 
 class _Environment(SandboxedEnvironment):
-    code_generator_class = _Codegen
+    code_generator_class = Codegen
     context_class = _Context
     concat = staticmethod(_concat)
     guarded = staticmethod(guarded)

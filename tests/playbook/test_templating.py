@@ -170,6 +170,33 @@ def test_a_vm_cannot_choose_a_file_of_the_controller(tmp_path: Path) -> None:
             made.templar.render(text, PLACE, made)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{{ said.stdout }}{{ lookup('file', 'known') }}",
+        "{% if said.stdout %}{{ query('file', 'known') | first }}{% endif %}",
+        "{{ said.stdout }}{{ lookup('template', 'known') }}",
+        "{{ said.stdout }}{{ lookup('file', 'kno' 'wn', rstrip=false) }}",
+    ],
+)
+def test_a_path_that_stands_in_the_template_is_nobody_elses_choice(tmp_path: Path, text: str) -> None:
+    (tmp_path / "known").write_text("hers")
+    made = scope({}, {"said": {"stdout": "his"}}, tmp_path)
+    assert "hers" in made.templar.render(text, PLACE, made)
+
+
+@pytest.mark.parametrize(
+    "terms",
+    ["said.stdout", "'/' ~ said.stdout", "*[said.stdout]", "'known', said.stdout",
+     "said.stdout, literal_terms=false"],
+)  # fmt: skip
+def test_a_path_with_anything_else_in_it_is_refused(tmp_path: Path, terms: str) -> None:
+    (tmp_path / "known").write_text("hers")
+    made = scope({}, {"said": {"stdout": "known"}}, tmp_path)
+    with pytest.raises(PlaybookError, match="may not choose a file"):
+        made.templar.render("{{ lookup('file', " + terms + ") }}", PLACE, made)
+
+
 @pytest.mark.parametrize("read", ["said.stdout", "copy", "map.path", "again.path", "list[0]", "list | first"])
 @pytest.mark.parametrize("through", ["{{ lookup('file', hostvars.two.%s) }}", "{{ lookup('file', own) }}"])
 def test_nor_can_another_one_that_hostvars_tells_of(tmp_path: Path, read: str, through: str) -> None:
