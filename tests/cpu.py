@@ -1,0 +1,23 @@
+"""A bound on the CPU that something takes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def within_seconds_of_cpu(seconds: float) -> Iterator[None]:
+    """Ends what takes longer, even in the middle of one call of a library's: no speed, a bound."""
+
+    def over(*_: object) -> None:
+        raise TimeoutError(f"more than {seconds} s of CPU")
+
+    before = signal.signal(signal.SIGVTALRM, over)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
