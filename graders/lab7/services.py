@@ -67,9 +67,9 @@ class Claim:
         """The same port and protocol, whoever holds it."""
         return self.port == one.port and self.proto in ("", one.proto)
 
-    def names(self, one: Socket) -> bool:
-        """The line has the program's name; the kernel's own sockets have none."""
-        return not one.process or bool(self.words & names_of(one))
+    def names(self, one: Socket, called: frozenset[str]) -> bool:
+        """The line says what its program is ``called``; the kernel's own sockets have no name."""
+        return not one.process or bool(self.words & called)
 
 
 def read_claims(text: str) -> tuple[Claim, ...]:
@@ -187,15 +187,17 @@ def services(_vm: Target, see: See, text: str) -> Judgement:
         )
     right: set[tuple[int, str]] = set()
     wrong: list[str] = []
-    known = frozenset(name for one in listening if one.process for name in names_of(one))
+    # once for each: there may be a thousand claims
+    programs = [(one, names_of(one)) for one in listening]
+    known = frozenset(name for one, called in programs if one.process for name in called)
     unread = _unread(text, {port for port, _ in wanted})
     stuffed = False
     for claim in claims:
-        meant = [one for one in listening if claim.means(one)]
-        held = [one for one in meant if claim.names(one)]
-        if any(not one.loopback for one in held):
-            right |= {(one.port, one.proto) for one in held if not one.loopback}
-            own = frozenset(name for one in held for name in names_of(one)) | _HOLDERS
+        meant = [pair for pair in programs if claim.means(pair[0])]
+        held = [pair for pair in meant if claim.names(*pair)]
+        if any(not one.loopback for one, _ in held):
+            right |= {(one.port, one.proto) for one, _ in held if not one.loopback}
+            own = frozenset(name for _, called in held for name in called) | _HOLDERS
             stuffed |= bool(claim.words & known - own)
         elif claim.apart:
             continue

@@ -30,6 +30,8 @@ ASKED = tuple(f"asked-{one}" for one in "abcdefghijkl")
 MEANWHILE = 12
 #: A cookie is sent back so often, of the first server or of the second: in no order that goes round.
 RETURNS = (0, 0, 1, 0, 1, 1, 1, 0, 0, 1, 1, 0)
+#: Of a cookie so much is sent back; the agent tells no more of it.
+LONGEST = 200
 #: Below so many answers nothing is said.
 ENOUGH = PLAIN
 #: Words of ``balance`` that a name can be held against.
@@ -141,10 +143,14 @@ def plan(balance: str, weights: Mapping[int, int]) -> tuple[Shot, ...]:
     )
 
 
+# a name goes into each of some hundred requests: a longer one than anybody gives is as good as none
+_HEADER = re.compile(r"(?:hash\s+req\.)?hdr\(([A-Za-z0-9-]{1,64})(?![A-Za-z0-9-])")
+_PARAMETER = re.compile(r"url_param\s+([A-Za-z0-9_.-]{1,64})(?![A-Za-z0-9_.-])")
+
+
 def _looked_at(balance: str) -> tuple[str, str]:
     """The header and the parameter by which the configuration chooses; others where it does not."""
-    header = re.match(r"(?:hash\s+req\.)?hdr\(([A-Za-z0-9-]+)", balance)
-    parameter = re.match(r"url_param\s+([A-Za-z0-9_.-]+)", balance)
+    header, parameter = _HEADER.match(balance), _PARAMETER.match(balance)
     return header[1] if header else "X-Asked", parameter[1] if parameter else "asked"
 
 
@@ -170,7 +176,7 @@ def found_by(balance: str, weights: Mapping[int, int], replies: ShotReplies, ope
             continue
         seen.append(Seen(number, shot.source, shot.path, opened and reply.held))
         if reply.cookies:
-            cookies.setdefault(number, "; ".join(reply.cookies))
+            cookies.setdefault(number, "; ".join(one[:LONGEST] for one in reply.cookies))
     named = name(seen, weights, max(ROUND, sum(weights.values())))
     return Found(named, tuple(one.server for one in seen), tuple(errors), cookies)
 

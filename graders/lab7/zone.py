@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from labctl.grading import Judgement, See, Target, check, failed, passed
@@ -312,9 +312,15 @@ def answered(records: Iterable[Record]) -> list[Record]:
     return [
         one
         for one in every
-        if not any(one.name == cut or one.name.endswith(f".{cut}") for cut in cuts)
-        and one.type not in ("NSEC3", "RRSIG")
+        if one.type not in ("NSEC3", "RRSIG") and cuts.isdisjoint(_with_parents(one.name))
     ]
+
+
+def _with_parents(name: str) -> Iterator[str]:
+    """A name, and what is behind each of its dots."""
+    while name:
+        yield name
+        name = name.partition(".")[2]
 
 
 def served(see: See, records: list[Record]) -> list[Record]:

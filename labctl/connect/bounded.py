@@ -1,8 +1,10 @@
 """paramiko's transport with bounds on what a server can make it hold in memory, and on how often it wakes.
 
 Its timeouts bound nothing of this: it allocates whatever length a packet claims to have, reads a banner
-without an end, and keeps what a server sends beyond the channel's window. And wherever it waits it looks
-ten times a second whether something has happened: with hundreds of servers, as much work as the handshakes.
+without an end, and keeps what a server sends beyond the channel's window. It takes six seconds to read a
+number of 250 kB, and counts to four thousand million where an EXT_INFO says so, with Python's lock. And
+wherever it waits it looks ten times a second whether something has happened: with hundreds of servers, as
+much work as the handshakes.
 """
 
 from __future__ import annotations
@@ -15,13 +17,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import paramiko
-from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA
+from paramiko.common import MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA, MSG_EXT_INFO, MSG_KEXINIT
+from paramiko.kex_gex import KexGexSHA256
 from paramiko.packet import Packetizer
 
 from labctl.deadline import Deadline
 
 #: OpenSSH neither sends nor takes a larger packet.
 MAX_PACKET = 256 << 10
+#: A message of the key exchange: numbers of 16384 bits and a host key's certificate have room in it.
+MAX_KEX_MESSAGE = 16 << 10
+#: The last kind of message that is the key exchange's own (RFC 4250, 4.1.2).
+_LAST_OF_KEX = 49
+#: Bits of a group that the server makes up for Diffie and Hellman: with 8192 each exchange takes 3 s.
+MAX_GROUP_BITS = 4096
 #: What comes before and with the server's version: RFC 4253 has 255 bytes a line, and some have a few lines.
 MAX_BANNER = 64 << 10
 #: Seconds after which a thread that waits for the server looks whether it is to go on waiting.
@@ -30,6 +39,10 @@ LOOK_EVERY = 1.0
 MAX_STALL = 60.0
 #: What waits to be read of one channel: paramiko's window, and as much again for both of its streams.
 MAX_WAITING = 4 << 20
+
+
+#: Bytes of an extension without name and value: their lengths.
+_SMALLEST_PAIR = 8
 
 
 class _Packetizer(Packetizer):
@@ -68,12 +81,41 @@ class _Packetizer(Packetizer):
         data: bytes = super().read_all(n, check_rekey)
         return data
 
+    def read_message(self) -> tuple[int, paramiko.Message]:
+        kind, message = super().read_message()
+        if kind == MSG_EXT_INFO:
+            # paramiko believes the count, however little follows it
+            pairs = message.get_int()
+            message.rewind()
+            if pairs * _SMALLEST_PAIR > len(message.asbytes()):
+                raise paramiko.SSHException(f"it sent {pairs} extensions that are not there")
+        elif MSG_KEXINIT <= kind <= _LAST_OF_KEX and len(message.asbytes()) > MAX_KEX_MESSAGE:
+            raise paramiko.SSHException(f"it sent {len(message.asbytes())} bytes to exchange keys")
+        return kind, message
+
     def _read_timeout(self, timeout: float) -> bytes:
         data: bytes = super()._read_timeout(timeout)  # type: ignore[misc]
         self._banner += len(data)
         if self._banner > MAX_BANNER:
             raise paramiko.SSHException("it sent a banner without an end")
         return data
+
+
+class _MadeUpGroup(KexGexSHA256):
+    """Diffie and Hellman's exchange in a group of the server's, of a size that is quickly worked with."""
+
+    max_bits = MAX_GROUP_BITS
+
+    def _parse_kexdh_gex_group(self, message: paramiko.Message) -> None:
+        bits = message.get_mpint().bit_length()
+        message.rewind()
+        if bits > MAX_GROUP_BITS:
+            raise paramiko.SSHException(f"it made up a group of {bits} bits")
+        super()._parse_kexdh_gex_group(message)  # type: ignore[misc]
+
+
+#: How keys are exchanged, which its type stubs do not know.
+_EXCHANGES: dict[str, Any] = vars(paramiko.Transport)["_kex_info"]
 
 
 def _within_bounds(handler: Any) -> Any:
@@ -97,6 +139,7 @@ class Transport(paramiko.Transport):
         kind: _within_bounds(_HANDLERS[kind]) for kind in (MSG_CHANNEL_DATA, MSG_CHANNEL_EXTENDED_DATA)
     }
 
+    _kex_info = _EXCHANGES | {_MadeUpGroup.name: _MadeUpGroup}
     packetizer: _Packetizer
 
     def __init__(self, sock: Any, **options: Any) -> None:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from labctl import vault
+from labctl.playbook.diffs import unified_diff
 from labctl.vault import MASK
 
 Status = Literal["ok", "changed", "failed", "skipped", "unreachable"]
 
+# Files of one task whose differences are shown.
+_MOST_DIFFS = 20
 # Text that a report keeps of one task; the whole is only in registered variables.
 _KEEP = 8000
 _SECRET_WORDS = ("password", "passwd", "secret", "token", "private_key", "passphrase", "authorization")
+# Keys of a mapping that is shown as a diff.
+_MOST_KEYS = 10_000
 # Parameters whose names only sound like it.
 _NO_SECRETS = frozenset({"update_password", "password_lock"})
 _ACCOUNT = re.compile(r"(?<=://)[^/@\s]+@")
@@ -156,7 +160,7 @@ class RunResult:
 def unified(diff: Any) -> str:
     """Ansible's before/after documents as one unified diff."""
     parts = []
-    for one in diff if isinstance(diff, list) else [diff]:
+    for one in diff[:_MOST_DIFFS] if isinstance(diff, list) else [diff]:
         if not isinstance(one, Mapping):
             continue
         if one.get("prepared"):
@@ -165,12 +169,11 @@ def unified(diff: Any) -> str:
         before, after = _side(one.get("before")), _side(one.get("after"))
         if before == after:
             continue
-        lines = difflib.unified_diff(
-            before.splitlines(keepends=True),
-            after.splitlines(keepends=True),
+        names = (
             f"before: {one.get('before_header', '')}".rstrip(": "),
             f"after: {one.get('after_header', '')}".rstrip(": "),
         )
+        lines = unified_diff(before, after, names)
         parts.append("".join(line if line.endswith("\n") else line + "\n" for line in lines))
     return "".join(parts)
 
@@ -179,7 +182,7 @@ def _side(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, Mapping):
-        return "".join(f"{key}: {value[key]}\n" for key in sorted(value))
+        return "".join(f"{key}: {value[key]}\n" for key in sorted(value)[:_MOST_KEYS])
     return str(value)
 
 

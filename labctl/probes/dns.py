@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import struct
 import time
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,6 +26,9 @@ from labctl.probes.request import Json, Probe, Request, Vantage, made_once
 #: Seconds to wait for one try, and how many: a lost packet must not look like a closed port.
 WAIT, TRIES = 3.0, 3
 MAX_RECORDS = 200
+#: A longer response is not read: two thousand addresses have room in it, and more strings than dnspython
+#: reads in a moment do not.
+MOST_OCTETS = 32 << 10
 
 
 @dataclass(frozen=True)
@@ -152,7 +156,26 @@ def interpret(data: Json) -> DnsAnswer:
 def parse(raw: bytes, seconds: float) -> DnsAnswer:
     """A response's bytes as an answer; status "malformed" when they are none."""
     # what its number is says nothing
-    return replace(_read(b"\0\0" + raw[2:]), seconds=round(seconds, 4))
+    return replace(_read(b"\0\0" + _beginning(raw)[2:]), seconds=round(seconds, 4))
+
+
+def _beginning(raw: bytes) -> bytes:
+    """A response without the records that are too many to be looked at; b"" when it is none."""
+    if not _HEAD.size <= len(raw) <= MOST_OCTETS:
+        return b""
+    *flags, questions, answers, authority, others = _HEAD.unpack_from(raw)
+    if questions > 1:
+        return b""
+    if answers + authority + others <= MAX_RECORDS:
+        return raw
+    # whatever follows a section that is cut cannot be read
+    read = [min(answers, MAX_RECORDS), 0, 0]
+    if answers <= MAX_RECORDS:
+        read[1] = min(authority, MAX_RECORDS)
+    return _HEAD.pack(*flags, questions, *read) + raw[_HEAD.size :]
+
+
+_HEAD = struct.Struct("!6H")
 
 
 # a class's VMs say the same of most names
@@ -191,9 +214,22 @@ def _records(section: list[Any]) -> tuple[Record, ...]:
         kind = dns.rdatatype.to_text(rrset.rdtype)
         for item in rrset:
             found.append(
-                Record(rrset.name.to_text().lower(), kind, normal(kind, item.to_text()), int(rrset.ttl))
+                Record(rrset.name.to_text().lower(), kind, normal(kind, text_of(item)), int(rrset.ttl))
             )
     return tuple(found[:MAX_RECORDS])
+
+
+def text_of(data: Any) -> str:
+    """A record's data as text. Where they are a list of more types or ports than anybody has (NSEC, WKS),
+    without their names: for eight thousand octets dnspython makes 65 thousand of those.
+    """
+    lists = [bits for _, bits in getattr(data, "windows", ())] or [getattr(data, "bitmap", b"")]
+    if sum(int.from_bytes(bits, "big").bit_count() for bits in lists) > _MOST_LISTED:
+        data = data.to_generic()
+    return str(data.to_text())
+
+
+_MOST_LISTED = 64
 
 
 #: Types whose data holds names, which compare without regard to case.

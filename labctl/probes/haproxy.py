@@ -7,8 +7,10 @@ import functools
 import itertools
 import re
 from dataclasses import dataclass, replace
+from typing import Annotated
 
-from labctl.probes.decoding import decode
+from labctl.agent.remote.probes import haproxy as wire
+from labctl.probes.decoding import MAX_TEXT, at_most, decode
 from labctl.probes.haproxy_config import Proxy, lines_of, parse_config
 from labctl.probes.http import Replies
 from labctl.probes.kept import kept
@@ -96,15 +98,19 @@ class Haproxy:
 
     def guards_statistics(self) -> bool:
         """Whether the configuration has the statistics page ask for a password."""
-        return any(
-            words[:2] == ["stats", "auth"] or words[:3] == ["stats", "http-request", "auth"]
-            for words in lines_of(self.text)
-        )
+        return self._statistics[0]
 
     def admin_socket(self) -> str:
         """The line that names the admin socket, as the agent reads it; "" without one."""
-        lines = (words for words in lines_of(self.text) if words[:2] == ["stats", "socket"] and words[2:])
-        return next((" ".join(words[:3]) for words in lines), "")
+        return self._statistics[1]
+
+    @functools.cached_property
+    def _statistics(self) -> tuple[bool, str]:
+        # read once: each wave of checks asks, and a configuration may be made to take long
+        lines = [words for words in lines_of(self.text) if words[0] == "stats"]
+        guarded = any(words[1:2] == ["auth"] or words[1:3] == ["http-request", "auth"] for words in lines)
+        sockets = (" ".join(words[:3]) for words in lines if words[1:2] == ["socket"] and words[2:])
+        return guarded, next(sockets, "")
 
     def balancer(self, ports: range, door: int) -> Proxy | None:
         """The backend that serves these ports on this machine: the one that requests to the port ``door`` get
@@ -154,11 +160,11 @@ class Candidate:
 @dataclass(frozen=True)
 class _Told:
     installed: bool
-    files: tuple[str, ...]
-    text: str
+    files: Annotated[tuple[str, ...], at_most(8)]
+    text: Annotated[str, at_most(wire.TEXT_CAP)]
     valid: bool
     message: str
-    state: str
+    state: Annotated[str, at_most(2 * wire.TEXT_CAP)]
 
 
 def interpret(data: Json) -> Haproxy:
@@ -199,6 +205,8 @@ def parse_running(text: str) -> tuple[Running, ...]:
     )
 
 
+#: Lines of its CSV that are read, and columns that count.
+_MOST_LINES = 20_000
 _COLUMNS = frozenset({"pxname", "svname", "type", "status", "addr", "weight", "algo", "cookie"})
 
 
@@ -207,12 +215,12 @@ def _rows(text: str, kind: str) -> list[dict[str, str]]:
     if not text.startswith("# pxname,svname,"):
         return []
     try:
-        header, *lines = csv.reader(text[2:].splitlines(), strict=True)
+        header, *lines = itertools.islice(csv.reader(text[2:MAX_TEXT].splitlines(), strict=True), _MOST_LINES)
     except csv.Error:
         return []
-    # of its hundred columns these
-    wanted = [(at, name) for at, name in enumerate(header) if name in _COLUMNS]
-    rows = ({name: line[at] for at, name in wanted if at < len(line)} for line in lines)
+    # of its hundred columns these, each once: whoever writes the header may say one ten thousand times
+    wanted = {name: at for at, name in enumerate(header) if name in _COLUMNS}
+    rows = ({name: line[at] for name, at in wanted.items() if at < len(line)} for line in lines)
     found = (one for one in rows if one.get("type") == kind and one["pxname"] and one.get("svname"))
     return list(itertools.islice(found, MAX_ROWS))
 

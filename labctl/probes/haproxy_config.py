@@ -147,7 +147,7 @@ def parse_config(text: str) -> tuple[Proxy, ...]:
                 begun = base or latest
                 current, section_server = replace(begun.proxy, kind=words[0], name=name), begun.server
             continue
-        if current is None:
+        if current is None or (current.kind == "defaults" and words[0] in _NOT_IN_DEFAULTS):
             continue
         if words[0] == "default-server":
             section_server = _settings(section_server, words[1:])
@@ -279,6 +279,8 @@ def _words(line: str) -> list[str]:
 _NAME = re.compile(r"\w{1,256}")
 #: Conditions that always hold, as the only ones of a rule.
 _ALWAYS = (["if", "TRUE"], ["if", "{", "always_true", "}"], ["unless", "FALSE"])
+#: HAProxy does not take these there, and every section that follows would have them again.
+_NOT_IN_DEFAULTS = frozenset({"bind", "use_backend", "server", "server-template"})
 _QUOTING = re.compile("[\"'\\\\#]")
 
 
@@ -294,7 +296,7 @@ def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
         return replace(proxy, buffers=True)
     if words[0] == "stick" and rest:
         return replace(proxy, sticks=" ".join(rest))
-    if words[0] == "bind" and rest:
+    if words[0] == "bind" and rest and len(proxy.binds) < MOST_OF_A_KIND:
         ports = tuple(port for item in rest[0].split(",") for port in _ports(item))
         return replace(proxy, binds=(proxy.binds + ports)[:MOST_OF_A_KIND])
     if words[0] == "default_backend" and rest:

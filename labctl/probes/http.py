@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Annotated
 
 from labctl.agent.remote.outcome import Context
 from labctl.agent.remote.probes import http
+from labctl.probes.decoding import at_most
 from labctl.probes.request import Json, Probe, Request, Vantage, made_once
 from labctl.probes.system import by_shape
 
@@ -35,7 +37,7 @@ class Reply:
 class Replies:
     """The replies in the order of the requests, which were made one after the other."""
 
-    replies: tuple[Reply, ...]
+    replies: Annotated[tuple[Reply, ...], at_most(http.MOST)]
     seconds: float
 
     @property

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
+from labctl.agent.remote.probes import http_shots as http_shots_op
+from labctl.probes.decoding import at_most
 from labctl.probes.request import Probe, Request
 from labctl.probes.system import by_shape
 
@@ -34,7 +37,7 @@ class ShotReply:
     status: int
     body: str
     error: str
-    cookies: tuple[str, ...]
+    cookies: Annotated[tuple[str, ...], at_most(http_shots_op.MOST_COOKIES)]
     held: bool
 
     def __str__(self) -> str:
@@ -46,7 +49,7 @@ class ShotReply:
 class ShotReplies:
     """One reply for each shot, in their order; fewer when two in a row had no answer or the time was over."""
 
-    replies: tuple[ShotReply, ...]
+    replies: Annotated[tuple[ShotReply, ...], at_most(http_shots_op.MOST)]
     seconds: float
 
 

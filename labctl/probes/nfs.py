@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
+from labctl.probes.decoding import at_most
 from labctl.probes.request import Probe, Request, made_once
 from labctl.probes.system import by_shape
 
@@ -24,7 +26,7 @@ class Mount:
     super_options: tuple[str, ...]
     answers: str
     error: str
-    entries: tuple[str, ...]
+    entries: Annotated[tuple[str, ...], at_most(500)]
 
     @property
     def server(self) -> str:
@@ -50,7 +52,7 @@ class Mount:
 class Mounts:
     """The NFS mounts, in the order in which they were made; ``others`` counts the rest of the mount table."""
 
-    mounts: tuple[Mount, ...]
+    mounts: Annotated[tuple[Mount, ...], at_most(20)]
     others: int
 
 
@@ -63,7 +65,7 @@ class ShareTrial:
 
     mounted: str
     message: str
-    entries: tuple[str, ...]
+    entries: Annotated[tuple[str, ...], at_most(200)]
     create: str
     seconds: float
 

@@ -27,6 +27,8 @@ WORLD, WORLD_6 = 2 * 2**24, 2 * 2**109
 #: The widest networks of a configuration that are looked at one by one; another one that it names is too
 #: small to matter, or one of more than any configuration has.
 MOST_NETWORKS = 40
+#: The machine's addresses that are looked at: each makes all of it as long again.
+MOST_ADDRESSES = 16
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def strangers(found: Configuration, at: Sequence[str]) -> Strangers:
     two such places one address tells of all.
     """
     own = [number for number in map(number_of, at) if number is not None and number >> 24 != 127]
+    del own[MOST_ADDRESSES:]
     networks = sorted(found.networks(), key=lambda one: one[0] - one[1])[:MOST_NETWORKS]
     edges = {first for first, _ in networks} | {last + 1 for _, last in networks}
     let_in = [

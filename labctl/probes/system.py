@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from functools import cached_property
+from typing import Annotated, TypeVar
 
-from labctl.probes.decoding import decode
+from labctl.probes.decoding import at_most, decode
 from labctl.probes.request import Json, Probe, Request, Vantage, made_once
 
 T = TypeVar("T")
@@ -74,7 +75,7 @@ class Units:
     """``systemd`` is false where systemctl does not work at all."""
 
     systemd: bool
-    units: tuple[Unit, ...]
+    units: Annotated[tuple[Unit, ...], at_most(100)]
 
     def best(self) -> Unit | None:
         """Of several names of one service the unit that exists, an active one first."""
@@ -105,17 +106,39 @@ class Socket:
 
 @dataclass(frozen=True)
 class Sockets:
-    listening: tuple[Socket, ...]
+    listening: Annotated[tuple[Socket, ...], at_most(500)]
 
     def holders(self, port: int) -> tuple[str, ...]:
         """The names of the processes on a port, sorted."""
         return tuple(sorted({one.process or "?" for one in self.listening if one.port == port}))
 
 
-# A line of `ufw status`: where to, what happens, where from.
-_RULE = re.compile(
-    r"^(?P<to>\S.*?)(?P<six> \(v6\))? +(?P<action>ALLOW|DENY|REJECT|LIMIT)(?: IN)? +(?P<source>\S.*)$"
-)
+@dataclass(frozen=True)
+class _Rule:
+    """A line of ``ufw status``: where to, whether that is of IPv6, what happens, where from."""
+
+    to: str
+    six: bool
+    action: str
+    source: str
+
+
+_ACTIONS = frozenset({"ALLOW", "DENY", "REJECT", "LIMIT"})
+
+
+def _rule(line: str) -> _Rule | None:
+    """By its words: a pattern goes back and forth over long blanks. None for a line that is no rule."""
+    words = line.split()
+    at = next((at for at, word in enumerate(words) if at and word in _ACTIONS), 0)
+    source = words[at + 1 :]
+    if source[:1] == ["IN"] and source[1:]:
+        del source[0]
+    if not at or not source or line[:1].isspace():
+        return None
+    six = at > 1 and words[at - 1] == "(v6)"
+    return _Rule(" ".join(words[: at - six]), six, words[at], " ".join(source))
+
+
 #: The profiles of applications that Debian's packages bring, and that labs meet.
 _PROFILES = {"OpenSSH": "22/tcp", "Bind9": "53", "WWW": "80/tcp", "WWW Full": "80,443/tcp", "DNS": "53"}
 
@@ -127,7 +150,7 @@ def _names(target: str, listening: Socket) -> bool:
         return True
     if proto and proto != listening.proto:
         return False
-    for part in ports.split(","):
+    for part in ports.split(",", _MOST_PORTS)[:_MOST_PORTS]:
         first, _, last = part.partition(":")
         known = _PORT.fullmatch(first) and _PORT.fullmatch(last or first)
         if known and int(first) <= listening.port <= int(last or first):
@@ -136,6 +159,8 @@ def _names(target: str, listening: Socket) -> bool:
 
 
 _PORT = re.compile("[0-9]{1,5}")
+#: ufw takes no more in one rule.
+_MOST_PORTS = 15
 #: Rule targets that are understood: ports, ranges of them, and a protocol.
 _PORTS = re.compile(r"(?:Anywhere|\d+(?::\d+)?(?:,\d+(?::\d+)?)*)(?:/(?:tcp|udp))?")
 
@@ -150,7 +175,7 @@ class Firewall:
 
     installed: bool
     active: bool
-    rules: tuple[str, ...]
+    rules: Annotated[tuple[str, ...], at_most(200)]
 
     def reach(self, listening: Socket) -> str:
         """Who can connect: "loopback", "everywhere", "allowed by ufw", "some addresses" or "closed by ufw".
@@ -163,21 +188,23 @@ class Firewall:
             return "everywhere"
         family6 = ":" in listening.address
         some = False
-        for rule in self.rules:
-            found = _RULE.match(rule)
-            if not found or bool(found["six"]) != family6 or not _names(found["to"], listening):
+        for rule in self._read:
+            if rule.six != family6 or not _names(rule.to, listening):
                 continue
-            if found["source"].strip().startswith("Anywhere"):
-                return "closed by ufw" if found["action"] in ("DENY", "REJECT") else "allowed by ufw"
-            some = some or found["action"] in ("ALLOW", "LIMIT")
+            if rule.source.startswith("Anywhere"):
+                return "closed by ufw" if rule.action in ("DENY", "REJECT") else "allowed by ufw"
+            some = some or rule.action in ("ALLOW", "LIMIT")
         return "some addresses" if some else "closed by ufw"
+
+    @cached_property
+    def _read(self) -> tuple[_Rule, ...]:
+        return tuple(filter(None, map(_rule, self.rules)))
 
     def keeps_out(self, listening: Socket) -> bool:
         """Its rules do not let everybody in, and none that lets somebody in is beyond :meth:`reach`: about an
         interface, or an application that is not known here.
         """
-        found = filter(None, map(_RULE.match, self.rules))
-        unclear = any(one["action"] in ("ALLOW", "LIMIT") and not _understood(one["to"]) for one in found)
+        unclear = any(one.action in ("ALLOW", "LIMIT") and not _understood(one.to) for one in self._read)
         return self.reach(listening) in ("closed by ufw", "some addresses") and not unclear
 
 
@@ -196,7 +223,7 @@ class Directory:
     """``entries`` are names, sorted."""
 
     exists: bool
-    entries: tuple[str, ...]
+    entries: Annotated[tuple[str, ...], at_most(500)]
     error: str
 
 
@@ -206,7 +233,7 @@ class Addresses:
 
     hostname: str
     fqdn: str
-    addresses: tuple[str, ...]
+    addresses: Annotated[tuple[str, ...], at_most(64)]
 
 
 @dataclass(frozen=True)
@@ -215,8 +242,8 @@ class Resolvers:
     systemd-resolved asks for them. ``link`` is the file that resolv.conf is a link to.
     """
 
-    configured: tuple[str, ...]
-    behind: tuple[str, ...]
+    configured: Annotated[tuple[str, ...], at_most(20)]
+    behind: Annotated[tuple[str, ...], at_most(20)]
     link: str
 
 

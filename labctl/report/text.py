@@ -22,14 +22,17 @@ def plain(text: str, *, limit: int = 0, multiline: bool = True, keep: str = "") 
     Newlines stay when ``multiline``, tabs become spaces. ``limit`` cuts long text and says so.
     Letters of ``keep`` are shown as they are.
     """
+    # nobody sees the rest, and to escape a megabyte of it takes a second
+    cut = max(0, len(text) - limit) if limit else 0
+    text = text[:limit] if cut else text
     if text.isprintable():
         shown = text
     elif multiline:
         shown = "\n".join(_escaped(line, keep) for line in text.split("\n"))
     else:
         shown = _escaped(text, keep)
-    if limit and len(shown) > limit:
-        return f"{shown[:limit]}… ({len(shown) - limit} more characters)"
+    if cut or (limit and len(shown) > limit):
+        return f"{shown[:limit]}… ({len(shown) + cut - limit} more characters)"
     return shown
 
 

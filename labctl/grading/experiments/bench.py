@@ -112,7 +112,7 @@ class Bench:
         # every result is read before anything is raised, or the next call would meet the rest of this one
         for result in self.agent.call(ops, deadline, parallel):
             if result.value is None or result.value.get("failed"):
-                said = result.error.message if result.error else str((result.value or {}).get("msg"))
+                said = result.error.message if result.error else str((result.value or {}).get("msg"))[:300]
                 problem = problem or f"{ops[result.index].name}: {said}"
             else:
                 values[result.index] = result.value

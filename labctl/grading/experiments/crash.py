@@ -6,6 +6,7 @@ lease in the same call: when the undo is gone, the call stops. See ``labctl/agen
 
 from __future__ import annotations
 
+import itertools
 import logging
 import re
 import time
@@ -16,7 +17,7 @@ from labctl.agent import Op
 from labctl.deadline import Deadline
 from labctl.errors import HostError
 from labctl.grading.experiments.bench import Bench, Interrupted
-from labctl.probes import CrashReport, Replies, Settled, WorkerGroup, decode, parse_state
+from labctl.probes import CrashReport, Malformed, Replies, Settled, WorkerGroup, decode, parse_state
 
 #: Seconds without word from the grader after which the VM heals itself. Starting six workers takes a slow VM
 #: another ten or so, and the whole is promised within 60.
@@ -31,6 +32,9 @@ ROTATION = 15
 ENDING = 8.0
 #: Kept for restoring at the end, out of the experiment's own time.
 RESERVE = 40.0
+
+#: Groups of workers, and lines about restoring them, that a VM is heard out for.
+MOST_GROUPS, MOST_LINES = 100, 100
 
 log = logging.getLogger(__name__)
 
@@ -92,8 +96,8 @@ def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashRep
         staying=seen.staying,
         respawned=tuple(sorted(seen.respawned)),
         empty=seen.empty,
-        restarted=tuple(str(word)[:200] for word in restored.get("restarted", [])),
-        problems=tuple(str(word)[:300] for word in restored.get("problems", [])),
+        restarted=_lines(restored.get("restarted", [])),
+        problems=_lines(restored.get("problems", [])),
         after=after,
         up=up,
         restored=bench.restored,
@@ -232,7 +236,7 @@ class _Steps:
         """The workers' ports on which others listen than before."""
         op = Op("services.came_back", {}, deadline=10.0, isolated=True)
         _, told = self.bench.call([_renew(), op], self.work.sooner(25.0))
-        return {int(port) for port in told["ports"]}
+        return {port for port in self.ports if port in told["ports"]}
 
     def settle(self, *, down: int) -> Settled:
         within = float(self.args["down_within"])
@@ -307,4 +311,13 @@ def _prove(
 
 
 def _groups(told: Mapping[str, Any]) -> tuple[WorkerGroup, ...]:
+    """How the workers run. It is looked at again and again: no more groups than processes that run by
+    themselves on a few ports.
+    """
+    if len(told["groups"]) > MOST_GROUPS:
+        raise Malformed(f"{len(told['groups'])} groups of workers")
     return tuple(decode(WorkerGroup, group) for group in told["groups"])
+
+
+def _lines(told: Any) -> tuple[str, ...]:
+    return tuple(str(line)[:300] for line in itertools.islice(told, MOST_LINES))

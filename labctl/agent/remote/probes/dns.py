@@ -92,7 +92,7 @@ def ask_tcp(server: str, port: int, query: bytes, wait: float) -> tuple[str, byt
 
 
 def receive(link: socket.socket, size: int, until: float) -> bytes:
-    data = b""
+    data = bytearray()
     while len(data) < size:
         left = until - time.monotonic()
         if left <= 0:
@@ -102,4 +102,4 @@ def receive(link: socket.socket, size: int, until: float) -> bytes:
         if not piece:
             raise ConnectionResetError(errno.ECONNRESET, "closed in the middle of an answer")
         data += piece
-    return data
+    return bytes(data)

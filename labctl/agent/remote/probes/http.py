@@ -11,6 +11,8 @@ from ..outcome import Context
 from .link import connected
 from .trouble import trouble
 
+#: Requests of one op.
+MOST = 500
 BODY_CAP = 65536
 HEAD_CAP = 16384
 #: Read at a time: most answers are shorter, and room for more is taken for each of many at once.
@@ -33,7 +35,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
     began = time.monotonic()
     replies = []
     silent = 0
-    for _ in range(min(int(args["count"]), 500)):
+    for _ in range(min(int(args["count"]), MOST)):
         wait = min(float(args["wait"]), ctx.remaining() - 0.5)
         if wait <= 0:
             break
@@ -68,10 +70,12 @@ def get(address: str, port: int, path: str, wait: float, keep: int) -> dict[str,
 
 def read_answer(link: socket.socket, until: float, keep: int) -> bytes:
     """Head and at most ``keep`` bytes of body; less when the server ends the connection or the body's
-    length.
+    length. What comes in small pieces is looked at once.
     """
-    data = b""
-    while len(data) < HEAD_CAP + keep:
+    data = bytearray()
+    most = HEAD_CAP + keep
+    looked = 0  # at so much of it, for the head's end
+    while len(data) < most:
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError
@@ -80,10 +84,12 @@ def read_answer(link: socket.socket, until: float, keep: int) -> bytes:
         if not piece:
             break
         data += piece
-        ends = _HEAD_ENDS.search(data)
-        if ends and len(data) - ends.end() >= min(keep, length_of(data[: ends.start()])):
-            break
-    return data
+        if looked >= 0:
+            ends = _HEAD_ENDS.search(data, looked)
+            looked = -1 if ends else max(0, len(data) - 3)
+            if ends:
+                most = min(most, ends.end() + min(keep, length_of(bytes(data[: ends.start()]))))
+    return bytes(data)
 
 
 def length_of(head: bytes) -> int:
@@ -107,17 +113,18 @@ def parse(data: bytes, keep: int) -> dict[str, Any]:
 
 def unchunk(body: bytes) -> bytes:
     """The pieces of a chunked body, as far as they came."""
-    whole = b""
+    pieces: list[bytes] = []
+    at = 0
     while True:
-        size, end, rest = body.partition(b"\r\n")
+        end = body.find(b"\r\n", at)
         try:
-            count = int(size.split(b";")[0], 16)
+            count = int(body[at:end].split(b";")[0], 16) if end >= 0 else 0
         except ValueError:
-            return whole
-        if not end or count <= 0:
-            return whole
-        whole += rest[:count]
-        body = rest[count + 2 :]
+            count = 0
+        if count <= 0:
+            return b"".join(pieces)
+        pieces.append(body[end + 2 : end + 2 + count])
+        at = end + 2 + count + 2
 
 
 def silence(error: str) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from .link import connected
 from .trouble import trouble
 
 MOST = 400
+#: Cookies of one answer, and how much of each.
+MOST_COOKIES, LONGEST_COOKIE = 8, 200
 #: Seconds for a server to say that it has a held request, and wants the rest of it.
 ACCEPTED = 1.0
 
@@ -109,8 +111,8 @@ def _answer(data: bytes, keep: int, held: bool) -> dict[str, Any]:
     for line in head.split("\r\n")[1:]:
         name, _, value = line.partition(":")
         if name.strip().lower() == "set-cookie":
-            cookies.append(value.split(";")[0].strip()[:200])
-    return _told(parse(data, keep), cookies[:8], held)
+            cookies.append(value.split(";")[0].strip()[:LONGEST_COOKIE])
+    return _told(parse(data, keep), cookies[:MOST_COOKIES], held)
 
 
 def _told(reply: dict[str, Any], cookies: list[str], held: bool) -> dict[str, Any]:
