@@ -24,8 +24,8 @@ GIVEN_OUT = "2000::/3"
 #: So many addresses of others, and it is for the world: two of IPv4's /8, of which a campus has one at most,
 #: and two of IPv6's /19, of which a provider has.
 WORLD, WORLD_6 = 2 * 2**24, 2 * 2**109
-#: The widest networks of a configuration that are looked at one by one; another one that it names is too
-#: small to matter, or one of more than any configuration has.
+#: The widest networks of each kind in a configuration that are looked at one by one; another one that it
+#: names is too small to matter, or one of more than any configuration has.
 MOST_NETWORKS = 40
 
 
@@ -46,7 +46,10 @@ def strangers(found: Configuration, at: Sequence[str]) -> Strangers:
     two such places one address tells of all.
     """
     own = [number for number in map(number_of, at) if number is not None and number >> 24 != 127]
-    networks = sorted(found.networks(), key=lambda one: one[0] - one[1])[:MOST_NETWORKS]
+    named = sorted(set(found.networks()), key=lambda one: one[0] - one[1])
+    # any network of IPv6 is wider than all of IPv4
+    kinds = ([one for one in named if (one[0] < _V6) == old] for old in (True, False))
+    networks = [one for kind in kinds for one in kind[:MOST_NETWORKS]]
     edges = {first for first, _ in networks} | {last + 1 for _, last in networks}
     let_in = [
         (last - first, first, world)
