@@ -104,7 +104,8 @@ class Haproxy:
     def admin_socket(self) -> str:
         """The line that names the admin socket, as the agent reads it; "" without one."""
         lines = (words for words in lines_of(self.text) if words[:2] == ["stats", "socket"] and words[2:])
-        return next((" ".join(words[:3]) for words in lines), "")
+        # others are of TCP, which the agent does not ask
+        return next((" ".join(words[:3]) for words in lines if words[2].startswith(("/", "unix@/"))), "")
 
     def balancer(self, ports: range, door: int) -> Proxy | None:
         """The backend that serves these ports on this machine: the one that requests to the port ``door`` get
