@@ -304,15 +304,17 @@ def additions(records: Iterable[Record]) -> tuple[Record, ...]:
 
 
 def answered(records: Iterable[Record]) -> list[Record]:
-    """Those of a zone that its server gives as answers: what is below a delegation it refers to others, and
-    the names of NSEC3 it denies (RFC 5155, 7.2.8).
+    """Those of a zone that its server gives as answers: what is below a delegation it refers to others, what
+    is below a DNAME it looks for elsewhere, and the names of NSEC3 it denies (RFC 5155, 7.2.8).
     """
     every = list(records)
     cuts = {one.name for one in every if one.type == "NS" and one.name != APEX}
+    below = (*cuts, *{one.name for one in every if one.type == "DNAME"})
     return [
         one
         for one in every
-        if not any(one.name == cut or one.name.endswith(f".{cut}") for cut in cuts)
+        if one.name not in cuts
+        and not any(one.name.endswith(f".{cut}") for cut in below)
         and one.type not in ("NSEC3", "RRSIG")
     ]
 
