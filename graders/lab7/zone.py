@@ -304,23 +304,25 @@ def additions(records: Iterable[Record]) -> tuple[Record, ...]:
 
 
 def answered(records: Iterable[Record]) -> list[Record]:
-    """Those of a zone that its server gives as answers: what is below a delegation it refers to others, and
-    the names of NSEC3 it denies (RFC 5155, 7.2.8).
+    """Those of a zone that its server gives as answers: what is below a delegation it refers to others, what
+    is below a DNAME it looks for elsewhere, and the names of NSEC3 it denies (RFC 5155, 7.2.8).
     """
     every = list(records)
     cuts = {one.name for one in every if one.type == "NS" and one.name != APEX}
+    below = cuts | {one.name for one in every if one.type == "DNAME"}
     return [
         one
         for one in every
-        if one.type not in ("NSEC3", "RRSIG") and cuts.isdisjoint(_with_parents(one.name))
+        if one.type not in ("NSEC3", "RRSIG")
+        and one.name not in cuts
+        and below.isdisjoint(_parents(one.name))
     ]
 
 
-def _with_parents(name: str) -> Iterator[str]:
-    """A name, and what is behind each of its dots."""
-    while name:
+def _parents(name: str) -> Iterator[str]:
+    """What is behind each of a name's dots."""
+    while name := name.partition(".")[2]:
         yield name
-        name = name.partition(".")[2]
 
 
 def served(see: See, records: list[Record]) -> list[Record]:

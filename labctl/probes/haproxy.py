@@ -109,8 +109,9 @@ class Haproxy:
         # read once: each wave of checks asks, and a configuration may be made to take long
         lines = [words for words in lines_of(self.text) if words[0] == "stats"]
         guarded = any(words[1:2] == ["auth"] or words[1:3] == ["http-request", "auth"] for words in lines)
-        sockets = (" ".join(words[:3]) for words in lines if words[1:2] == ["socket"] and words[2:])
-        return guarded, next(sockets, "")
+        sockets = (words[:3] for words in lines if words[1:2] == ["socket"] and words[2:])
+        # others are of TCP, which the agent does not ask
+        return guarded, next((" ".join(one) for one in sockets if one[2].startswith(("/", "unix@/"))), "")
 
     def balancer(self, ports: range, door: int) -> Proxy | None:
         """The backend that serves these ports on this machine: the one that requests to the port ``door`` get

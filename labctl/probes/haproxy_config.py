@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from labctl.probes.haproxy_rules import Truth, holds, is_so, with_another
 from labctl.probes.kept import kept
 
 #: HAProxy's own defaults, in seconds and counts (its manual, 5.2: inter, fall, rise).
@@ -18,6 +19,8 @@ MOST_LINES, LONGEST_LINE = 20_000, 2048
 MOST_EXPANDED = 65_536
 #: Of the servers, ports and rules that one section has.
 MOST_OF_A_KIND = 1000
+#: Named conditions of one section.
+_MOST_ACLS = 100
 #: A server tracks one that tracks another: so many are followed.
 _MOST_TRACKS = 20
 
@@ -63,6 +66,7 @@ class Proxy:
     out, "roundrobin" then being meant. ``uses`` are the backends of ``use_backend``, up to the first that is
     taken whatever is asked for, ``always``. ``cookie`` is the name of the one that HAProxy sets, ``sticks``
     what a stick table goes by. ``buffers``: it waits for the whole of a request before it chooses a server.
+    ``acls``: its named conditions, as far as they are known to hold for the lab's requests.
     """
 
     kind: str
@@ -77,6 +81,8 @@ class Proxy:
     cookie: str = ""
     sticks: str = ""
     buffers: bool = False
+    acls: tuple[tuple[str, Truth], ...] = ()
+    disabled: bool = False
 
     @property
     def algorithm(self) -> str:
@@ -121,8 +127,8 @@ def sections_of(text: str) -> tuple[Section, ...]:
 # Every check of a balancer asks what its configuration says.
 @kept(most=64, small=65536)
 def parse_config(text: str) -> tuple[Proxy, ...]:
-    """The sections that carry traffic. A line that is not understood changes nothing: HAProxy checks its own
-    file.
+    """The sections that carry traffic, without disabled ones. A line that is not understood changes nothing:
+    HAProxy checks its own file.
     """
     proxies: list[Proxy] = []
     plain = _Defaults(
@@ -157,7 +163,7 @@ def parse_config(text: str) -> tuple[Proxy, ...]:
             latest = named[current.name] = _Defaults(current, section_server)
     if current is not None and current.kind != "defaults":
         proxies.append(current)
-    return _tracked(proxies)
+    return _tracked([one for one in proxies if not one.disabled])
 
 
 def _tracked(proxies: list[Proxy]) -> tuple[Proxy, ...]:
@@ -277,8 +283,6 @@ def _words(line: str) -> list[str]:
 
 
 _NAME = re.compile(r"\w{1,256}")
-#: Conditions that always hold, as the only ones of a rule.
-_ALWAYS = (["if", "TRUE"], ["if", "{", "always_true", "}"], ["unless", "FALSE"])
 #: HAProxy does not take these there, and every section that follows would have them again.
 _NOT_IN_DEFAULTS = frozenset({"bind", "use_backend", "server", "server-template"})
 _QUOTING = re.compile("[\"'\\\\#]")
@@ -299,13 +303,10 @@ def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
     if words[0] == "bind" and rest and len(proxy.binds) < MOST_OF_A_KIND:
         ports = tuple(port for item in rest[0].split(",") for port in _ports(item))
         return replace(proxy, binds=(proxy.binds + ports)[:MOST_OF_A_KIND])
-    if words[0] == "default_backend" and rest:
-        return replace(proxy, default_backend=rest[0])
-    if words[0] == "use_backend" and rest and not proxy.always and len(proxy.uses) < MOST_OF_A_KIND:
-        # a name that is made of the request may be that of no backend
-        if "%" not in rest[0] and (not rest[1:] or rest[1:] in _ALWAYS):
-            return replace(proxy, always=rest[0])
-        return replace(proxy, uses=(*proxy.uses, rest[0]))
+    if words[0] in ("acl", "default_backend", "use_backend") and rest:
+        return _rule(proxy, words[0], rest)
+    if words[0] in ("disabled", "enabled"):
+        return replace(proxy, disabled=words[0] == "disabled")
     if len(proxy.servers) >= MOST_OF_A_KIND:
         return proxy
     if words[0] == "server" and len(rest) >= 2:
@@ -313,6 +314,25 @@ def _line(proxy: Proxy, words: list[str], server: Server) -> Proxy:
     if words[0] == "server-template" and len(rest) >= 3:
         return replace(proxy, servers=(*proxy.servers, *_template(rest, server)))
     return proxy
+
+
+def _rule(proxy: Proxy, word: str, rest: list[str]) -> Proxy:
+    """What decides to which backend a request goes."""
+    http = proxy.mode == "http"
+    if word == "default_backend":
+        return replace(proxy, default_backend=rest[0])
+    if word == "acl":
+        known = with_another(proxy.acls, rest[0], is_so(rest[1:], http))
+        return replace(proxy, acls=known) if len(known) <= _MOST_ACLS else proxy
+    if proxy.always or len(proxy.uses) >= MOST_OF_A_KIND:
+        return proxy
+    taken = holds(rest[1:], dict(proxy.acls), http)
+    if taken is False:
+        return proxy
+    # a name that is made of the request may be that of no backend
+    if taken and "%" not in rest[0]:
+        return replace(proxy, always=rest[0])
+    return replace(proxy, uses=(*proxy.uses, rest[0]))
 
 
 def _ports(bind: str) -> list[int]:

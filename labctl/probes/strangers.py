@@ -24,8 +24,8 @@ GIVEN_OUT = "2000::/3"
 #: So many addresses of others, and it is for the world: two of IPv4's /8, of which a campus has one at most,
 #: and two of IPv6's /19, of which a provider has.
 WORLD, WORLD_6 = 2 * 2**24, 2 * 2**109
-#: The widest networks of a configuration that are looked at one by one; another one that it names is too
-#: small to matter, or one of more than any configuration has.
+#: The widest networks of each kind in a configuration that are looked at one by one; another one that it
+#: names is too small to matter, or one of more than any configuration has.
 MOST_NETWORKS = 40
 #: The machine's addresses that are looked at: each makes all of it as long again.
 MOST_ADDRESSES = 16
@@ -48,26 +48,33 @@ def strangers(found: Configuration, at: Sequence[str]) -> Strangers:
     two such places one address tells of all.
     """
     own = [number for number in map(number_of, at) if number is not None and number >> 24 != 127]
-    del own[MOST_ADDRESSES:]
-    networks = sorted(found.networks(), key=lambda one: one[0] - one[1])[:MOST_NETWORKS]
+    # where it plays no part at which address a server is asked, one will do
+    del own[MOST_ADDRESSES if found.minds_where else 0 :]
+    named = sorted(set(found.networks()), key=lambda one: one[0] - one[1])
+    # who has an address of one kind asks at one of that kind
+    asked = {old: [one for one in own if (one < _V6) == old] or own or _ANY for old in (True, False)}
+    # any network of IPv6 is wider than all of IPv4
+    kinds = ([one for one in named if (one[0] < _V6) == old] for old in (True, False))
+    networks = [one for kind in kinds for one in kind[:MOST_NETWORKS]]
     edges = {first for first, _ in networks} | {last + 1 for _, last in networks}
+    pieces = _pieces(edges)
     let_in = [
         (last - first, first, world)
-        for first, last, world in _pieces(edges)
-        if any(found.resolves((first + last) // 2, here) for here in own or _ANY)
+        for first, last, world in pieces
+        if any(found.resolves((first + last) // 2, here) for here in asked[first < _V6])
     ]
     wide = [
-        pieces
-        for pieces, enough in (
+        kind
+        for kind, enough in (
             ([one for one in let_in if one[2] and one[1] < _V6], WORLD),
             ([one for one in let_in if one[2] and one[1] >= _V6], WORLD_6),
         )
-        if sum(size + 1 for size, _, _ in pieces) >= enough
+        if sum(size + 1 for size, _, _ in kind) >= enough
     ]
     size, first, _ = max(wide[0]) if wide else (0, 0, False)
     return Strangers(
         example=address_of(first + (size + 1) // 2) if wide else "",
-        everybody=len(let_in) == sum(1 for _ in _pieces(edges)),
+        everybody=len(let_in) == len(pieces),
     )
 
 
@@ -89,7 +96,7 @@ def _network(text: str) -> tuple[int, int]:
 
 _EVERY_4, _EVERY_6 = _network("0.0.0.0/0"), _network("::/0")
 _NO_ADDRESS, _V6 = _EVERY_4[1] + 1, _EVERY_6[0]
-#: Where it plays no part at which address a server is asked.
+#: An address of the machine where it plays no part, or it told none.
 _ANY = (_network("192.0.2.1")[0],)
 _PRIVATE = [_network(one) for one in PRIVATE]
 _WORLD = [

@@ -96,6 +96,16 @@ VARIANTS = {
             )
         ),
     ),
+    "a-part-that-is-looked-for-elsewhere": both(
+        records(*RECORDS, Record("away.example.com.", "DNAME", "example.org.", 60)),
+        bind(
+            records=(
+                *RECORDS,
+                Record("away.example.com.", "DNAME", "example.org.", 60),
+                Record("x.away.example.com.", "A", "10.77.0.30", 60),
+            )
+        ),
+    ),
     "signed-by-bind": both(
         named("type master;", 'type master;\n\tdnssec-policy "default";\n\tinline-signing yes;', False),
         change(served=data("SOA", "example.com.", "alice.decal.xcf.sh. root.alice.decal.xcf.sh. 9 1 1 1 1")),

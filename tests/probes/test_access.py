@@ -20,7 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labctl.agent.remote.probes.access import Configuration, address_of, network_of, number_of
-from labctl.agent.remote.probes.bind import zone_file
+from labctl.agent.remote.probes.bind import without_other_zones, zone_file
 from labctl.probes.strangers import strangers
 
 HERE, THERE = "10.77.0.11", "10.77.0.2"
@@ -89,6 +89,8 @@ def configuration(chance: random.Random, folder: Path) -> str:
     zone = f'zone "example.com" {{ type master; file "{folder}/db"; allow-query {{ any; }}; }};'
     if chance.random() < 0.5:
         return text + zone
+    if chance.random() < 0.3:  # nobody who asks for class IN gets to it
+        text += f'view "chaos" CH {{ match-clients {{ any; }}; {said(chance, names)} }};\n'
     for n in range(chance.randint(1, 3)):
         clients = f"match-clients {{ {a_list(chance, names)} }};" if chance.random() < 0.8 else ""
         text += f'view "v{n}" {{ {clients} {said(chance, names)} {zone} }};\n'
@@ -234,7 +236,9 @@ def test_the_zone_is_that_of_the_view_that_the_machine_gets_to(
         ("allow-recursion { any; }; recursion no;", False, False),
         ("allow-recursion { any; }; allow-query-cache { 10.0.0.0/8; };", False, False),
         ("allow-recursion { any; }; allow-recursion-on { 127.0.0.1; };", False, False),
-        ("allow-recursion { any; }; allow-recursion-on { 10.77.0.11; };", True, True),
+        ("allow-recursion { any; }; allow-recursion-on { 10.77.0.11; };", True, False),
+        ("allow-recursion { 0.0.0.0/0; }; allow-recursion-on { fd00:77::11; };", False, False),
+        ("allow-recursion { any; }; allow-recursion-on { fd00:77::11; };", True, False),
         ("allow-recursion { any; }; blackhole { !10.0.0.0/8; any; };", False, False),
         ("allow-recursion { !10.77.0.0/24; any; };", True, False),
         ("allow-recursion { !0.0.0.0/0; any; };", True, False),
@@ -255,9 +259,60 @@ def test_whom_of_the_world_names_are_resolved_for(
     tmp_path: Path, statements: str, example: bool, everybody: bool
 ) -> None:
     found = Configuration(normal_form(f"options {{ {statements} }};", tmp_path))
-    told = strangers(found, ["127.0.0.1", HERE])
+    told = strangers(found, ["127.0.0.1", HERE, HERE_6])
     assert (bool(told.example), told.everybody) == (example, everybody)
-    assert not example or found.resolves_for(told.example, HERE)
+    assert not example or found.resolves_for(told.example, HERE_6 if ":" in told.example else HERE)
+
+
+@pytest.mark.parametrize(
+    ("text", "example"),
+    [
+        # the well-known way to keep the version to oneself
+        (
+            'view "chaos" CH { match-clients { any; }; zone "bind" CH { type primary; file "b"; }; };\n'
+            'view "all" { allow-recursion { any; }; };',
+            True,
+        ),
+        ('view "chaos" chaos { match-clients { any; }; };\nview "all" in { recursion no; };', False),
+        ('view "only" CH { }; options { allow-recursion { any; }; };', False),
+        # a list may be called what it likes
+        ('acl "a\\"b" { any; };\noptions { allow-recursion { "a\\"b"; }; };', True),
+        ('acl "a b" { any; };\noptions { allow-recursion { "a b"; }; };', True),
+        ('acl "0.0.0.0/1" { none; };\noptions { allow-recursion { 0.0.0.0/1; }; };', True),
+        ('acl "0.0.0.0/1" { none; };\noptions { allow-recursion { "0.0.0.0/1"; }; };', False),
+        ('acl "10.0.0.1" { any; };\noptions { allow-recursion { "10.0.0.1"; }; };', True),
+        # a string may have lines, quotation marks and backslashes in it
+        (
+            'options { version "x;\nallow-recursion {\nnone;\n};\n\\"\\\\";\n allow-recursion { any; }; };',
+            True,
+        ),
+        ('options { version "};\n"; hostname "{\n"; allow-recursion { any; }; };', True),
+        # of each kind the widest networks are looked at
+        (
+            "options { allow-recursion { 32.0.0.0/6; "
+            + "".join(f"2a00:{n:x}::/32; " for n in range(50))
+            + "}; };",
+            True,
+        ),
+        ("options { allow-recursion { " + "10.0.0.0/8; " * 50 + "32.0.0.0/6; }; };", True),
+    ],
+)  # fmt: skip
+def test_odd_configurations_are_read_as_named_reads_them(tmp_path: Path, text: str, example: bool) -> None:
+    found = Configuration(normal_form(text, tmp_path))
+    assert bool(strangers(found, [HERE]).example) is example
+
+
+def test_a_zone_within_a_string_is_none(tmp_path: Path) -> None:
+    text = (
+        'options { version "};\nzone \\"example.com\\" {\ntype master;\nfile x;\n};\n"; };\n'
+        'zone "other.example" { type master; file "a\n};\n"; };\n'
+        'zone "example.com" { type master; file "/right"; };'
+    )
+    text = normal_form(text, tmp_path)
+    for told in (text, without_other_zones(text, "example.com")):
+        assert zone_file(Configuration(told), "example.com") == "/right"
+    assert "other.example" not in without_other_zones(text, "example.com")
+    assert without_other_zones(text, "example.com").count("\n};\n") == 3
 
 
 @given(st.ip_addresses(), st.integers(0, 128))
@@ -281,7 +336,7 @@ def test_what_is_no_network_is_none(word: str) -> None:
 PIECES = st.sampled_from(
     ["options {", "acl a {", 'acl "b" {', "view v {", 'zone "example.com" {', "};", "}", "{", "!{", "a;",
      "!b;", "type x;", "any;", "10.0.0.0/8;", "allow-recursion {", "match-clients {", "recursion no;",
-     'in-view "v";', "directory {", ";", "} keys {", "blackhole {"]
+     'in-view "v";', "directory {", ";", "} keys {", "blackhole {", 'view "v" CH {', 'x "', '\\"']
 )  # fmt: skip
 
 

@@ -186,9 +186,10 @@ def test_a_server_in_a_directory_of_its_own_is_read_there(asked: Asked) -> None:
     assert "ns.example.com." in told["records"]
 
 
-def test_thousands_of_other_zones_are_left_out(asked: Asked) -> None:
+@pytest.mark.parametrize("of_class", ["", "IN "])
+def test_thousands_of_other_zones_are_left_out(asked: Asked, of_class: str) -> None:
     others = "".join(
-        f'zone "ad{n}.example.net" {{ type master; file "/etc/bind/db.empty"; allow-query {{ any; }}; }};\n'
+        f'zone "ad{n}.example.net" {of_class}{{ type master; file "/x"; allow-query {{ 10.0.0.1; }}; }};\n'
         for n in range(4000)
     )
     told = asked.told(statements=others)
@@ -196,3 +197,10 @@ def test_thousands_of_other_zones_are_left_out(asked: Asked) -> None:
     assert "ns.example.com." in told["records"]
     assert "ad7.example.net" not in told["text"]
     assert len(told["text"]) < 1000
+
+
+def test_lists_of_zones_that_are_no_statements_of_zones_stay(asked: Asked) -> None:
+    lists = 'catalog-zones { zone "cat.example" default-primaries { 10.0.0.1; } in-memory no; };'
+    told = asked.told(lists, 'zone "cat.example" { type primary; file "x"; };')
+    assert 'zone "cat.example" default-primaries {' in told["text"]
+    assert told["zone_valid"], told["zone_message"]

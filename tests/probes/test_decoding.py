@@ -95,6 +95,9 @@ def test_any_text_goes_through_the_parsers(text: str) -> None:
 NEST = "\n".join(f"acl a{n} {{\na{n + 1};\na{n + 1};\na{n + 2};\n}};" for n in range(9000))
 SLOW_BIND = {
     "empty lines": "\n" * 250_000,
+    "a string without an end": 'a "' + "\n\\" * 120_000,
+    "strings of lines": 'a "\n"\n' * 40_000,
+    "names without an end": 'view "' + "\\x" * 120_000 + "{\n",
     "blanks": " \t" * 120_000,
     "open braces": 'zone "example.com" {\n' * 12_000,
     "a circle": "acl a {\nb;\nb;\n};\nacl b {\na;\na;\n};\noptions {\nallow-recursion {\na;\n};\n};\n",
@@ -118,6 +121,10 @@ SLOW_HAPROXY = {
     "templates": "backend x\n" + "server-template a 100 b:1\n" * 5000,
     "ports": "listen x\n" + "bind :1-999\n" * 10_000,
     "rules": "listen x\n" + "use_backend a if b\n" * 6500,
+    "conditions": "frontend x\nmode http\n"
+    + "".join(f"acl a{n} src x\n" for n in range(1000))
+    + "use_backend a if a1 || a2 !a3 { path / }\n" * 2600,
+    "one condition": "frontend x\nuse_backend a if " + "! { " * 30_000,
     "words": "backend x\nserver a b " + "check " * 20_000,
     "braces": "${a-" * 32_000,
     "braces and an end": "${" * 60_000 + "}",

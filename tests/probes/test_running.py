@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,13 @@ def test_the_haproxy_of_the_unit_counts(
 ) -> None:
     told(processes, monkeypatch)
     assert haproxy.files_in_use() == files
+
+
+def test_of_a_directory_hidden_files_and_others_are_not_read(tmp_path: Path) -> None:
+    for name in ("b.cfg", "a.cfg", ".old.cfg", "c.cfg~"):
+        (tmp_path / name).write_text("")
+    assert haproxy.written_in(str(tmp_path)) == [str(tmp_path / "a.cfg"), str(tmp_path / "b.cfg")]
+    assert haproxy.written_in(str(tmp_path / "c.cfg~")) == [str(tmp_path / "c.cfg~")]
 
 
 @pytest.mark.parametrize(

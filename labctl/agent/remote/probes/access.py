@@ -7,6 +7,8 @@ proportion to the text, and circles end.
 
 from __future__ import annotations
 
+import itertools
+import re
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +17,8 @@ from typing import Any
 MOST_LINES, MOST_VIEWS, DEEPEST = 20000, 100, 40
 #: BIND's own default of allow-recursion and allow-query-cache (its manual, 8.2.16.6).
 BY_DEFAULT = ("localhost", "localnets")
+#: What may stand behind the name of a zone or a view.
+CLASSES = frozenset({"IN", "CH", "CHAOS", "HS", "HESIOD"})
 _NO = ("no", "false", "0")
 #: IPv6 addresses are numbers above those of IPv4.
 _V6 = 1 << 128
@@ -45,14 +49,29 @@ class Block:
             if isinstance(one, Block):
                 head, _, rest = one.head.partition(" ")
                 if head == name:
-                    yield _first(rest), one
+                    yield _parted(rest)[0], one
+
+
+def whole_lines(text: str) -> Iterator[str]:
+    """The lines of what named-checkconf -p printed; where a line ends within a string it goes on."""
+    held: list[str] = []
+    within = False
+    for line in text.split("\n"):
+        held.append(line)
+        if '"' in line and _ESCAPED.sub("", line).count('"') % 2:
+            within = not within
+        if not within:
+            yield "\n".join(held)
+            held = []
+    if held:
+        yield "\n".join(held)
 
 
 def read(text: str) -> Block:
     """What named-checkconf -p printed: a line for each statement, beginning and end of a block."""
     top = Block("")
     around = [top]
-    for raw in text.split("\n", MOST_LINES)[:MOST_LINES]:
+    for raw in itertools.islice(whole_lines(text), MOST_LINES):
         line = raw.strip()
         if line.startswith("}") and len(around) > 1:
             around.pop()
@@ -76,10 +95,16 @@ class Configuration:
             self.options = Block("options")
         self._named = {name.lower(): one for name, one in self._top.blocks("acl")}
         self._made: dict[int, Any] = {}
-        blocks = [one for _, one in self._top.blocks("view")][:MOST_VIEWS]
-        # where there are no views, all of it is one
-        self._views = [_View(self, one) for one in blocks or [self._top]]
+        blocks = [one for _, one in self._top.blocks("view")] or [self._top]
+        # where there are no views, all of it is one; and nobody gets to those of another class than IN
+        self._views = [_View(self, one) for one in blocks if _of_internet(one)][:MOST_VIEWS]
         self._blackhole = self.access_list(self.options.find("blackhole"))
+
+    @property
+    def minds_where(self) -> bool:
+        """Whether it plays a part at which of the machine's addresses it is asked."""
+        lists = (one for view in self._views for one in (view.destinations, *view.at))
+        return any(one is not None for one in lists)
 
     @property
     def directory(self) -> str:
@@ -164,16 +189,19 @@ class Configuration:
                 entries.append((one.head == "!", False, 1, 0, self.access_list(one, depth + 1)))
                 continue
             denied = one.startswith("!")
-            word = one[denied:].strip().strip('"').lower()
+            written = one[denied:].strip()
+            word = written.strip('"').lower()
+            # a list may be called as a network is: then its name has quotation marks
+            network = None if written.startswith('"') else network_of(word)
             if word in ("any", "none"):  # "none" is "!any", and "!none" is "any"
                 entries.append((denied == (word == "any"), False, *_EVERYBODY, None))
             elif word in BY_DEFAULT:
                 entries.append((denied, True, 1, 0, None))
-            elif word in self._named:
+            elif network is None and word in self._named:
                 within = self.access_list(self._named[word], depth + 1)
                 entries.append((denied, False, 1, 0, within))
             else:
-                first, last = network_of(word) or (1, 0)
+                first, last = network or (1, 0)
                 entries.append((denied, False, first, last, None))
         self._made[id(found)] = tuple(entries)
         return self._made[id(found)]
@@ -199,7 +227,7 @@ class _View:
         default = tuple((False, True, 1, 0, None) for _ in BY_DEFAULT)
         self._from = [default if one is None else found.access_list(one) for one in (recursion, cache)]
         at = ("allow-recursion-on", "allow-query-cache-on")
-        self._at = [found.access_list(said(name)) for name in at]
+        self.at = [found.access_list(said(name)) for name in at]
         shown = recursion.entries if isinstance(recursion, Block) else BY_DEFAULT
         self.entries = ["{ ... }" if isinstance(one, Block) else one.replace('"', "") for one in shown]
 
@@ -207,7 +235,7 @@ class _View:
         return (
             self.recursion
             and all(_let_in(one, client, _is_loopback(client), known) for one in self._from)
-            and all(_let_in(one, at, True, known) for one in self._at)
+            and all(_let_in(one, at, True, known) for one in self.at)
         )
 
 
@@ -282,9 +310,23 @@ def _is_loopback(number: int) -> bool:
     return number >> 24 == 127
 
 
-def _first(rest: str) -> str:
-    """The first word of what stands behind a block's name, without its quotation marks."""
-    return rest[1:].partition('"')[0] if rest.startswith('"') else rest.partition(" ")[0]
+_ESCAPED = re.compile(r"\\.")
+_NAME = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+
+
+def _parted(rest: str) -> tuple[str, str]:
+    """What stands behind a block's name: the first word, without its quotation marks, and the others."""
+    quoted = _NAME.match(rest)
+    if quoted:
+        return quoted.group(1), rest[quoted.end() :].strip()
+    first, _, more = rest.partition(" ")
+    return first, more.strip()
+
+
+def _of_internet(block: Block) -> bool:
+    """Of a view, or all of the configuration: whether it is of the class that is asked for, IN."""
+    head, _, rest = block.head.partition(" ")
+    return head != "view" or _parted(rest)[1].upper() in ("", "IN")
 
 
 def _zone_in(block: Block, name: str) -> Block | None:

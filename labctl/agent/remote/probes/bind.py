@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from ..outcome import Context, Failed
-from .access import Configuration
+from .access import CLASSES, Configuration, whole_lines
 from .asking import ask
 from .running import argv_in_use
 
@@ -95,16 +95,21 @@ def option(argv: list[str], letter: str) -> str:
 def without_other_zones(text: str, zone: str) -> str:
     """named-checkconf -p's output without the statements of other zones, of which there may be thousands."""
     kept, end, wanted = [], "", zone.rstrip(".").lower()
-    for line in text.splitlines(True):
+    for line in whole_lines(text):
         if end:
             end = "" if line.startswith(end) else end
             continue
-        words = line.split(None, 2)
-        if words[:1] == ["zone"] and words[-1] == "{\n" and _plain(words[1]) != wanted:
+        words = line.split(None, 3)
+        if words[:1] == ["zone"] and _begins(words[2:]) and _plain(words[1]) != wanted:
             end = line[: line.index("zone")] + "};"
         else:
             kept.append(line)
-    return "".join(kept)
+    return "\n".join(kept)
+
+
+def _begins(words: list[str]) -> bool:
+    """Whether a zone's statement begins so behind its name; lists of names of zones are other statements."""
+    return words[-1:] == ["{"] and all(one.upper() in CLASSES for one in words[:-1])
 
 
 def _plain(name: str) -> str:

@@ -53,11 +53,14 @@ def files_in_use() -> list[str]:
 
 
 def written_in(path: str) -> list[str]:
-    """The files that HAProxy reads for one -f: of a directory those that end in .cfg, in their order."""
+    """The files that HAProxy reads for one -f: of a directory those that end in .cfg and are not hidden, in
+    their order.
+    """
     try:
-        return [os.path.join(path, name) for name in sorted(os.listdir(path)) if name.endswith(".cfg")]
+        names = sorted(name for name in os.listdir(path) if name.endswith(".cfg") and name[0] != ".")
     except OSError:
         return [path]
+    return [os.path.join(path, name) for name in names]
 
 
 def socket_in(text: str) -> str:
