@@ -211,8 +211,14 @@ def _program(server: Server, stack: ExitStack) -> Carrier:
         lines = errors.read().decode("utf-8", "replace").strip().splitlines()
         return f"ProxyCommand: {lines[-1]}" if lines else ""
 
-    # what every shell ends with for one that it does not find, or may not start
-    return Carrier(ours, lambda: _shut(ours), said, lambda: process.poll() in (126, 127))
+    def missing() -> bool:
+        # its end of the socket is closed a moment before it has ended
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_ENDS_ALONE_WITHIN)
+        # what every shell ends with for one that it does not find, or may not start
+        return process.poll() in (126, 127)
+
+    return Carrier(ours, lambda: _shut(ours), said, missing)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
