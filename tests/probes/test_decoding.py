@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cpu import within_seconds_of_cpu
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -156,22 +154,6 @@ def test_a_configuration_of_haproxy_that_was_made_to_be_slow_is_read(text: str) 
         found.admin_socket()
         sections_of(text)
         socket_in(text)
-
-
-@contextlib.contextmanager
-def within_seconds_of_cpu(seconds: float) -> Iterator[None]:
-    """Ends what takes longer, even in the middle of one call of a library's: no speed, a bound."""
-
-    def over(*_: object) -> None:
-        raise TimeoutError(f"more than {seconds} s of CPU")
-
-    before = signal.signal(signal.SIGVTALRM, over)
-    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)
 
 
 def test_deep_huge_and_odd_data_is_refused() -> None:
