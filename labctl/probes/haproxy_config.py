@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from labctl.probes.haproxy_branches import Branches
 from labctl.probes.haproxy_rules import Truth, holds, is_so, with_another
 from labctl.probes.kept import kept
 
@@ -198,15 +199,17 @@ def _tracked(proxies: list[Proxy]) -> tuple[Proxy, ...]:
 
 
 def lines_of(text: str) -> Iterator[list[str]]:
-    """The words of each line, with the variables that the lines before it set."""
+    """The words of each line that counts, with the variables that the lines before it set."""
     variables: dict[str, str] = {}
     room = MOST_EXPANDED
+    branches = Branches()
     for raw in itertools.islice(text.splitlines(), MOST_LINES):
         line = _expanded(raw, variables, min(room, LONGEST_LINE))
         room -= max(0, len(line) - len(raw))
         words = _words(line)
-        if words:
-            yield words
+        if not words or not branches.reads(words, variables):
+            continue
+        yield words
         if words[:1] == ["setenv"] and len(words) > 2:
             variables[words[1]] = words[2]
         if words[:1] == ["presetenv"] and len(words) > 2:

@@ -47,8 +47,8 @@ def holds(condition: Sequence[str], acls: Mapping[str, Truth], http: bool) -> Tr
         denied = False
     if not all(ways):
         return None
-    found = _any(_not(_any(_not(one) for one in way)) for way in ways)
-    return found if condition[0] == "if" else _not(found)
+    found = any_of(not_so(any_of(not_so(one) for one in way)) for way in ways)
+    return found if condition[0] == "if" else not_so(found)
 
 
 def is_so(criterion: Sequence[str], http: bool) -> Truth:
@@ -67,14 +67,14 @@ def is_so(criterion: Sequence[str], http: bool) -> Truth:
 def with_another(acls: Iterable[tuple[str, Truth]], name: str, truth: Truth) -> tuple[tuple[str, Truth], ...]:
     """The ACLs with one more line: those of one name hold where one of them does."""
     known = dict(acls)
-    known[name] = _any((known.get(name, False), truth))
+    known[name] = any_of((known.get(name, False), truth))
     return tuple(known.items())
 
 
-def _any(truths: Iterable[Truth]) -> Truth:
+def any_of(truths: Iterable[Truth]) -> Truth:
     every = set(truths)
     return True if True in every else None if None in every else False
 
 
-def _not(truth: Truth) -> Truth:
+def not_so(truth: Truth) -> Truth:
     return None if truth is None else not truth

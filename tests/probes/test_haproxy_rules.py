@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labctl.probes.haproxy import Haproxy
-from labctl.probes.haproxy_config import parse_config
+from labctl.probes.haproxy_config import lines_of, parse_config
 
 SERVERS = " server a 127.0.0.1:8080\n server b 127.0.0.1:8081\n"
 DEFAULTS = "defaults\n mode http\n"
@@ -95,3 +95,30 @@ def test_a_disabled_section_has_no_requests(first: str, before: str, named: str)
     backend = Haproxy(True, (), text, True, "", ()).balancer(range(8080, 8086), 7000)
     assert backend is not None
     assert backend.name == named
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        (".if 0;a;.else;b;.endif;c", "bc"),
+        (".if 1;a;.elif 1;b;.else;c;.endif", "a"),
+        (".if 0;a;.elif 7;b;.elif 1;c;.else;d;.endif;e", "be"),
+        (".if;a;.else;b;.endif", "b"),
+        (".if !0;a;.if 0;b;.endif;c;.else;d;.endif", "ac"),
+        (".if 0;.if 1;a;.else;b;.endif;.else;c;.endif", "c"),
+        (".if 1 && 0;a;.endif;.if 1 && 0 || 1;b;.endif", "b"),
+        (".if 0 || ! 1;a;.endif", ""),
+        ("setenv X 1;.if defined(X);a;.else;b;.endif", "a"),
+        (".if 0;setenv X 1;.endif;.if !defined(X);a;.else;b;.endif", "ab"),
+        (".if feature(OPENSSL);a;.elif 0;b;.else;c;.endif", "ac"),
+        (".if defined(HOME) && 0;a;.else;b;.endif", "b"),
+        (".if (1);a;.else;b;.endif", "ab"),
+        ('.if "0";a;.endif', ""),
+        (".else;a;.endif;.endif;b", "ab"),
+        (".notice a;b", "b"),
+        (".if 0;" * 40 + ".endif;" * 16 + "a", "a"),
+    ],
+)
+def test_lines_that_a_condition_leaves_out_are_not_read(text: str, read: str) -> None:
+    lines = (words for words in lines_of("\n".join(text.split(";"))) if words[0] != "setenv")
+    assert "".join(words[0] for words in lines) == read
