@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatch
 
@@ -32,6 +33,8 @@ from .facts import ZONE, answer_of
 from .zone import additions, answered
 
 _UNITS = frozenset({"bind9.service", "named.service"})
+#: Letters of a unit's name; fnmatch takes time by the square of a pattern's length.
+_LONGEST_UNIT = 255
 #: States of units that the DNS server's has while it runs.
 _RUNNING = frozenset({"loaded", "active", "running"})
 _STATES = frozenset({"ActiveState", "SubState"})
@@ -81,7 +84,7 @@ def _hidden(said: SystemctlCommand) -> str:
 def _picks(command: Command) -> bool:
     """Shows the DNS server's line of those that it is given."""
     without = command.name.endswith("grep") and any(
-        re.fullmatch("-[a-zA-Z]*v[a-zA-Z]*|--invert-match", one) for one in command.args
+        one == "--invert-match" or (re.fullmatch("-[a-zA-Z]+", one) and "v" in one) for one in command.args
     )
     return not without and bool(re.search(r"bind|named", " ".join(command.args)))
 
@@ -98,7 +101,8 @@ def _wrong_status(said: SystemctlCommand) -> str:
         return "the DNS server is a unit of the system, not of your user"
     if not said.units:
         return "of which unit? The command names none"
-    if not any(fnmatch(unit, one.lower()) for one in said.units for unit in _UNITS):
+    patterns = [one.lower() for one in said.units if len(one) <= _LONGEST_UNIT]
+    if not any(fnmatch(unit, one) for one in patterns for unit in _UNITS):
         return f"{said.units[0]} is not the DNS server's unit: what is the service called?"
     if _hidden(said):
         return f"it shows nothing but what is {_hidden(said)}: is that the DNS server?"
@@ -201,11 +205,12 @@ def query_commands(vm: Target, see: See, text: str) -> Judgement:
     here = _own_names(vm, see)
     local = [one for one in queries if one.server in here and one.port in (53, vm.port(53))]
     wanted = list(dict.fromkeys((one.name, one.type) for one in own))
-    missing = [one for one in wanted if not any(_asks(query, *one) for query in local)]
+    asked = dict.fromkeys(local)
+    missing = [one for one in wanted if not _is_asked(*one, asked)]
     if not missing:
         return passed(f"{len(local)} queries, {len(wanted)} names and types")
     name, kind = missing[0]
-    elsewhere = [one for one in queries if one not in local]
+    elsewhere = [one for one in queries if one not in asked]
     if elsewhere and elsewhere[0].server in here:
         hint = "your server is asked on another port than its own"
     elif elsewhere:
@@ -270,7 +275,9 @@ def _undoubled(text: str) -> str:
 
 def _elsewhere(text: str) -> str:
     """A name of another zone to which this one was added, without it."""
-    return re.sub(rf"(\S\.\S+)\.{re.escape(ZONE)}\.$", r"\1.", text)
+    rest = text.removesuffix(f".{ZONE}.")
+    name = rest.rpartition(" ")[2]
+    return f"{rest}." if rest != text and "." in name[1:-1] else text
 
 
 def _own_names(vm: Target, see: See) -> set[str]:
@@ -288,12 +295,20 @@ def _own_names(vm: Target, see: See) -> set[str]:
     return names - {""}
 
 
-def _asks(query: Query, name: str, kind: str) -> bool:
-    """Whether a query shows the record: by its type, by all types, or, for an alias, by an address."""
+def _is_asked(name: str, kind: str, queries: Iterable[Query]) -> bool:
+    """Whether one of the queries shows the record."""
+    names = (name, _undoubled(name))
+    return any(_asks(query, names, kind) for query in queries)
+
+
+def _asks(query: Query, names: tuple[str, ...], kind: str) -> bool:
+    """Whether a query shows the record of these names: by its type, by all types, or, for an alias, by an
+    address.
+    """
     if query.type == "AXFR":
         return f"{query.name}." == f"{ZONE}."
     full = f"{query.name}." if query.complete else f"{query.name.removesuffix('.' + ZONE)}.{ZONE}."
-    shown = full in (name, _undoubled(name)) or (name.startswith("*.") and full.endswith(name[1:]))
+    shown = full in names or (names[0].startswith("*.") and full.endswith(names[0][1:]))
     return shown and (query.type in (kind, "ANY") or (kind == "CNAME" and query.type in ("A", "AAAA")))
 
 

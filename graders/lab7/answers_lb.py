@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from labctl.grading import Judgement, See, Target, failed, passed, unjudged
 from labctl.grading.answers import answer, denied, find_ideas, in_own_words, lines_of, negated, offered
-from labctl.probes import Proxy, candidate_check, config_check, sections_of
+from labctl.probes import Proxy, Section, candidate_check, config_check, sections_of
 
 from .facts import FRONTEND, WORKERS, answer_of
 from .looking import reported, setting
@@ -40,7 +40,7 @@ _NOT = re.compile(r"\b(?:not|rather than|instead of|unlike)\b[^.;,()]*|\bthan\b[
 _STATUS = re.compile(r"(?<!\d)[1-5]\d\d(?!\d)")
 #: Numbers that are no status: addresses, ports, lengths, and the status that it was not.
 _NO_STATUS = re.compile(
-    r"\d+(?:\.\d+){3}|:\d+|\b(?:content-length|port|id)\W{0,3}\d+"
+    r"(?<!\d)\d+(?:\.\d+){3}|:\d+|\b(?:content-length|port|id)\W{0,3}\d+"
     r"|\b(?:not|instead\s+of|rather\s+than)\s+(?:(?:an?|the|HTTP|status)\s+)*\d{3}",
     re.IGNORECASE,
 )
@@ -196,13 +196,11 @@ def _unchecked(line: str) -> str:
 
 def in_place(text: str, live: str) -> str:
     """The configuration with the answer's sections in the place of its own sections of the same names."""
-    mine = [one for one in sections_of(text) if one.header]
-    whole = []
-    for one in sections_of(live):
-        instead = next((other for other in mine if other.header == one.header), one)
-        whole.append(instead)
-        if instead in mine:
-            mine.remove(instead)
+    mine: dict[str, list[Section]] = {}
+    for one in reversed(sections_of(text)):
+        if one.header:
+            mine.setdefault(one.header, []).append(one)
+    whole = [mine[one.header].pop() if mine.get(one.header) else one for one in sections_of(live)]
     return "".join(f"{one.header}\n" + "".join(f"    {line}\n" for line in one.lines) for one in whole)
 
 

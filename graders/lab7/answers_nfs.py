@@ -250,7 +250,8 @@ def _mounted_on(text: str) -> tuple[str, ...]:
 def _names(text: str, name: str) -> bool:
     """Whether an answer has the name of a file, by itself or at the end of a path."""
     told = text.replace("\\ ", " ")
-    return bool(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", told))
+    # there may be hundreds of names: most are nowhere in it
+    return name in told and bool(re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", told))
 
 
 CHECKS = (mount_command, secret, df_line, error, umount_command, item)

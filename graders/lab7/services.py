@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, islice, pairwise
 
 from labctl.grading import Judgement, See, Target, failed, passed, unjudged
 from labctl.grading.answers import answer, lines_of
@@ -27,15 +27,18 @@ _COMM = 15
 _EXPECTED = "the port, protocol and program of each service that other machines can connect to"
 
 _SLASHED = re.compile(
-    r"(?<![\w.])(\d{1,5})\s*/?\s*\(?(?:tcp|udp)|(?:tcp|udp)\s*/\s*(\d{1,5})\b", re.IGNORECASE
+    r"(?<![\w.])(\d{1,5})\s*(?:/\s*)?\(?(?:tcp|udp)|(?:tcp|udp)\s*/\s*(\d{1,5})\b", re.IGNORECASE
 )
-#: ``7000-7001``, ``7000 and 7001``, ``7000+7001``
-_SEVERAL = re.compile(r"(?<![\w.:/])\d{1,5}(?:\s*(?:[-+&]|and|to)\s*\d{1,5})+(?![\w.])", re.IGNORECASE)
+#: ``7000-7001``, ``7000 and 7001``, ``7000+7001``; of more than these nobody says it in a row.
+_SEVERAL = re.compile(r"(?<![\w.:/])\d{1,5}(?:\s*(?:[-+&]|and|to)\s*\d{1,5}){1,40}(?![\w.])", re.IGNORECASE)
 _RANGE = re.compile(r"(\d+)\s*(?:-|to)\s*(\d+)", re.IGNORECASE)
 #: More ports in a range are none that somebody looked up.
 _MAX_RANGE = 64
-#: Where another service may begin, outside of parentheses.
-_NEXT = re.compile(r"[,;](?![^()]*\))")
+#: More services in an answer are guesses, and are not read on.
+_MAX_CLAIMS = 10_000
+#: The line up to each parenthesis; in front of a closing one, commas separate nothing.
+_UP_TO_PARENTHESIS = re.compile(r"[^()]+[()]?|[()]")
+_NEXT = re.compile("[,;]")
 #: Words in a line that says a service without its protocol; more are a sentence.
 _FEW_WORDS = 4
 _IN_ADDRESS = re.compile(r":(\d{1,5})(?=[\s,;]|$)")
@@ -44,11 +47,11 @@ _PROTO = re.compile(r"(?<![a-z])(tcp|udp)(?:[46]\b|\b)", re.IGNORECASE)
 #: A protocol for all that follows in its line.
 _AHEAD = re.compile(r"(?<![a-z/])(tcp|udp)[46]?[\s:=-]+(?:ports?[\s:=]+)?\d", re.IGNORECASE)
 _WORD = re.compile(r"[a-z][\w.+-]*")
-_SUFFIX = re.compile(r"(\.service|\.socket)?\.*\Z")
 _NO_NAMES = frozenset({"tcp", "udp", "tcp4", "udp4", "tcp6", "udp6", "port", "ports", "and", "to"})
 #: Says that a service does not count; an address of the loopback before a port is a line of ss.
 _NO_CLAIM = re.compile(
-    r"loopback|localhost|does(?:n't| not) count|127(?:\.\d{1,3}){1,3}(?![\d.]*(?:%\w+)?:\d)", re.IGNORECASE
+    r"loopback|localhost|does(?:n't| not) count|127(?:\.\d{1,3}){1,3}(?![\d.]{0,10}(?:%\w{1,20})?:\d)",
+    re.IGNORECASE,
 )
 
 
@@ -68,8 +71,8 @@ class Claim:
         return self.port == one.port and self.proto in ("", one.proto)
 
     def names(self, one: Socket, called: frozenset[str]) -> bool:
-        """The line says what its program is ``called``; the kernel's own sockets have no name."""
-        return not one.process or bool(self.words & called)
+        """The line has one of the names that the program is called; the kernel's own sockets have none."""
+        return not one.process or not self.words.isdisjoint(called)
 
 
 def read_claims(text: str) -> tuple[Claim, ...]:
@@ -77,12 +80,13 @@ def read_claims(text: str) -> tuple[Claim, ...]:
     them, or several services in a line. A line without a port (a heading) says nothing, nor does a sentence
     that names no protocol.
     """
-    return tuple(dict.fromkeys(claim for line in text.splitlines() for claim in _claims(line)))
+    said = (claim for line in text.splitlines() for claim in _claims(line))
+    return tuple(dict.fromkeys(islice(said, _MAX_CLAIMS)))
 
 
-def _claims(line: str) -> list[Claim]:
+def _claims(line: str) -> Iterator[Claim]:
     if not _PROTO.search(line) and len(line.split()) > _FEW_WORDS:
-        return []
+        return
     parts = _parts(line)
     ahead = ""
     said: list[tuple[str, frozenset[str]]] = []
@@ -95,15 +99,21 @@ def _claims(line: str) -> list[Claim]:
     # "7000, 7001/tcp haproxy" and "haproxy: 7000, 7001": a port has the nearest name on the side of the first
     first = parts[names.index(True)] if any(names) else ""
     behind = re.match(r"[^a-z\d]*\d", _named(first)) is not None
-    claims = []
+    before = _nearest(names)
+    after = [len(names) - 1 - at for at in reversed(_nearest(names[::-1]))]
+    order = (after, before) if behind else (before, after)
     for at, part in enumerate(parts):
-        before, after = range(at, -1, -1), range(at, len(parts))
-        order = [*after, *before] if behind else [*before, *after]
-        donor = next((one for one in order if names[one]), at)
+        donor = next((one[at] for one in order if 0 <= one[at] < len(parts)), at)
         proto = said[at][0] or ("" if _PROTO.search(part) else said[donor][0])
         apart = bool(_NO_CLAIM.search(part))
-        claims += [Claim(port, proto, said[donor][1], apart) for port in _ports(part) if port <= 65535]
-    return claims
+        for port in _ports(part):
+            if port <= 65535:
+                yield Claim(port, proto, said[donor][1], apart)
+
+
+def _nearest(named: list[bool]) -> list[int]:
+    """For each place the last one up to it that is named, or -1."""
+    return list(accumulate((at if one else -1 for at, one in enumerate(named)), max))
 
 
 def _parts(line: str) -> list[str]:
@@ -111,12 +121,26 @@ def _parts(line: str) -> list[str]:
     if _IN_ADDRESS.search(line):
         return [line]
     parts: list[str] = []
-    for piece in _NEXT.split(line):
-        if parts and not (_ports(piece) and _ports(parts[-1])):
+    full = False
+    for piece in _pieces(line):
+        found = bool(_ports(piece))
+        if parts and not (found and full):
             parts[-1] += f", {piece}"
+            full = full or found
         else:
             parts.append(piece)
+            full = found
     return parts
+
+
+def _pieces(line: str) -> list[str]:
+    """What stands between commas and semicolons that are outside of parentheses."""
+    pieces = [""]
+    for run in _UP_TO_PARENTHESIS.findall(line):
+        first, *others = [run] if run.endswith(")") else _NEXT.split(run)
+        pieces[-1] += first
+        pieces += others
+    return pieces
 
 
 def _ports(text: str) -> list[int]:
@@ -135,9 +159,14 @@ def _ports(text: str) -> list[int]:
 
 def _words(text: str) -> frozenset[str]:
     """What may be names, also of two words ("HA Proxy")."""
-    words = [_SUFFIX.sub("", word) for word in _WORD.findall(text.lower())]
+    words = [_without_suffix(word) for word in _WORD.findall(text.lower())]
     pairs = [f"{one}{other}" for one, other in pairwise(words)]
     return frozenset(word[:_COMM] for word in (*words, *pairs))
+
+
+def _without_suffix(word: str) -> str:
+    bare = word.rstrip(".")
+    return bare.removesuffix(".socket" if bare.endswith(".socket") else ".service")
 
 
 def _named(text: str) -> str:
@@ -187,17 +216,19 @@ def services(_vm: Target, see: See, text: str) -> Judgement:
         )
     right: set[tuple[int, str]] = set()
     wrong: list[str] = []
-    # once for each: there may be a thousand claims
-    programs = [(one, names_of(one)) for one in listening]
-    known = frozenset(name for one, called in programs if one.process for name in called)
+    named = {one: names_of(one) for one in listening}
+    known = frozenset(name for one in listening if one.process for name in named[one])
+    at_port: dict[int, list[Socket]] = {}
+    for one in listening:
+        at_port.setdefault(one.port, []).append(one)
     unread = _unread(text, {port for port, _ in wanted})
     stuffed = False
     for claim in claims:
-        meant = [pair for pair in programs if claim.means(pair[0])]
-        held = [pair for pair in meant if claim.names(*pair)]
-        if any(not one.loopback for one, _ in held):
-            right |= {(one.port, one.proto) for one, _ in held if not one.loopback}
-            own = frozenset(name for _, called in held for name in called) | _HOLDERS
+        meant = [one for one in at_port.get(claim.port, ()) if claim.means(one)]
+        held = [one for one in meant if claim.names(one, named[one])]
+        if any(not one.loopback for one in held):
+            right |= {(one.port, one.proto) for one in held if not one.loopback}
+            own = frozenset(name for one in held for name in named[one]) | _HOLDERS
             stuffed |= bool(claim.words & known - own)
         elif claim.apart:
             continue
@@ -228,7 +259,7 @@ def services(_vm: Target, see: See, text: str) -> Judgement:
 
 def _unread(text: str, ports: set[int]) -> bool:
     """Whether a line speaks of one of these ports and nothing was read in it."""
-    left = [line for line in text.splitlines() if not _claims(line)]
+    left = [line for line in text.splitlines() if not any(_claims(line))]
     return any(int(number) in ports for line in left for number in re.findall(r"(?<!\d)\d{1,5}(?!\d)", line))
 
 

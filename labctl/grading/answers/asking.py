@@ -158,9 +158,11 @@ def _type(word: str) -> str:
 
 
 def _port(word: str) -> int:
-    if not (word.isascii() and word.isdigit() and 0 < int(word[:6]) < 65536):
+    number = word.lstrip("0")
+    # int() refuses thousands of digits
+    if not (number.isascii() and number.isdigit() and len(number) <= 5 and int(number) < 65536):
         raise Unreadable(f"{word} is no port")
-    return int(word)
+    return int(number)
 
 
 def _name(word: str) -> str:

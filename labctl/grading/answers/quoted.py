@@ -21,7 +21,7 @@ _READ_ONLY = re.compile(
 )
 #: What a message says of files, not of what went wrong: names in quotes, and paths.
 _FILES = re.compile(
-    r"'[^']*/[^']*'|\"[^\"]*/[^\"]*\"|(?<![\w/])/[\w./-]+|\bcannot (?:\w+ ){1,2}(?:'[^']*'|\"[^\"]*\")"
+    r"'[^'/]*/[^']*'|\"[^\"/]*/[^\"]*\"|(?<![\w/])/[\w./-]+|\bcannot (?:\w+ ){1,2}(?:'[^']*'|\"[^\"]*\")"
 )
 
 

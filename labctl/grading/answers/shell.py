@@ -91,7 +91,7 @@ def _read(text: str, depth: int) -> list[Command]:
         bare = [line.lstrip("# ") for line in bare]
     found: list[Command] = []
     wrong: list[Unreadable] = []
-    for line in bare:
+    for line in filter(None, bare):
         try:
             for words in _simple_commands(line):
                 found.extend(_meant(words, depth))
