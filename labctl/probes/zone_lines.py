@@ -19,8 +19,8 @@ _DIRECTIVE = re.compile(r"\$\w+")
 _MOST_LINES = 400
 #: Letters of a name. The dots and letters that IDNA makes of others take time by the square of their number.
 _LONGEST_NAME = 255
-#: What may be the type WKS, and what dnspython before 2.8 makes a map of bits as long as it says of.
-_MAYBE_WKS = re.compile(r"WKS|TYPE\d+", re.IGNORECASE)
+#: What may be the type WKS, and of what dnspython 2.6 makes a map of bits as long as a number says.
+_MAYBE_WKS = re.compile(r"\b(?:WKS|TYPE\d+)\b", re.IGNORECASE)
 _NO_PORT = re.compile(r"\d{6}|\\")
 
 
