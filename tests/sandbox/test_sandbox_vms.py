@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from waiting import wait_for
 
 from labctl.errors import SandboxError
 from labctl.sandbox import Sandbox, current_inventory, network, process, state
@@ -117,7 +118,7 @@ def test_nfs_between_two_vms_survives_a_firewall(fresh: Sandbox) -> None:
 
 def test_outside_reaches_the_forwarded_ports_through_the_firewall(fresh: Sandbox) -> None:
     vm = fresh.vm("student1")
-    _ok(fresh, "student1", "nohup python3 -m http.server 7000 >/dev/null 2>&1 & sleep 2")
+    _ok(fresh, "student1", "nohup python3 -m http.server 7000 </dev/null >/dev/null 2>&1 &")
 
     def answers() -> bool:
         try:
@@ -127,7 +128,7 @@ def test_outside_reaches_the_forwarded_ports_through_the_firewall(fresh: Sandbox
         except OSError:
             return False
 
-    assert answers()
+    wait_for(answers, "the web server")
     _ok(fresh, "student1", "sudo ufw allow 22 && sudo ufw --force enable", timeout=120)
     assert not answers()
 
