@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vms import STAFF, STUDENT, Machines
+from vms import STUDENT, Machines
 
 SERVER = Path(__file__).parent.parent.parent / "templates" / "lab7" / "server.py"
 
@@ -81,9 +81,9 @@ def in_tmux(machines: Machines) -> None:
 
 
 def solve(machines: Machines) -> None:
-    """From two bare VMs: staff set up their server, the student types the lab's commands."""
-    machines.bare()
-    machines.setup(STAFF)
+    """Staff's server is set up, the student's VM is bare: there the student types the lab's commands."""
+    machines.provisioned()
+    machines.box.restore(STUDENT, "bare")
     fqdn, address = f"{STUDENT}.decal.xcf.sh", "10.77.0.11"
 
     def write(path: str, text: str, append: bool = False) -> None:
@@ -91,19 +91,17 @@ def solve(machines: Machines) -> None:
         done = machines.box.run(STUDENT, tee, stdin=text)
         assert done.status == 0, done.stderr
 
-    machines.run("sudo apt-get install -y nfs-common", timeout=300)
+    machines.run("sudo apt-get install -y nfs-common bind9 haproxy python3-tornado", timeout=600)
     machines.run("sudo mount staff2.decal.xcf.sh:/opt/lab7/public /mnt && cat /mnt/* && sudo umount /mnt")
     machines.run(f"sudo mount -t nfs staff2.decal.xcf.sh:/opt/lab7/private/{STUDENT} /mnt")
     machines.run("echo 'my own note' | sudo tee /mnt/note.txt")
 
-    machines.run("sudo apt-get install -y bind9", timeout=300)
     write("/etc/bind/named.conf.options", OPTIONS)
     stanza = 'zone "example.com" {\n  type master;\n  file "/etc/bind/db.example.com";\n};\n'
     write("/etc/bind/named.conf.local", stanza, append=True)
     write("/etc/bind/db.example.com", ZONE.format(fqdn=fqdn, address=address))
     machines.run("sudo systemctl reload bind9")
 
-    machines.run("sudo apt-get install -y haproxy python3-tornado", timeout=300)
     write("/etc/haproxy/haproxy.cfg", HAPROXY, append=True)
     machines.run("sudo systemctl restart haproxy")
     machines.run("mkdir -p ~/decal")

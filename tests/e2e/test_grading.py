@@ -61,10 +61,10 @@ def test_the_read_only_part_costs_one_connection_and_five_round_trips(provisione
     assert provisioned.logins() - before == 2
 
 
-STATES = {"unit": Machines.provisioned, "shell": by_hand, "tmux": in_tmux}
+STATES = {"shell": by_hand, "tmux": in_tmux}
 
 
-@pytest.mark.parametrize("state", ["shell", "tmux"])
+@pytest.mark.parametrize("state", STATES)
 def test_the_lab_done_by_hand_scores_everything(machines: Machines, state: str) -> None:
     STATES[state](machines)
     before = how_the_workers_run(machines)
@@ -109,9 +109,9 @@ def test_workers_of_a_unit_that_would_not_be_started_as_it_was_are_left_alone(pr
     assert provisioned.run("pgrep -f 'python3 .*server.py$' | sort").stdout == pids
 
 
-@pytest.mark.parametrize("state", ["unit", "tmux"])
-def test_killed_in_the_crash_experiment_the_vm_heals_itself(machines: Machines, state: str) -> None:
-    STATES[state](machines)
+def test_killed_in_the_crash_experiment_the_vm_heals_itself(provisioned: Machines) -> None:
+    """Workers in a terminal, and other ways to end a run: reliability/test_cut_off.py, in containers."""
+    machines = provisioned
     before = how_the_workers_run(machines)
     grade = subprocess.Popen(
         [*LABCTL, "grade", STUDENT, "--json"],
