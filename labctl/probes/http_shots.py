@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from labctl.agent.remote.probes import http_shots as http_shots_op
-from labctl.probes.decoding import at_most
+from labctl.probes.decoding import at_most, by_shape
 from labctl.probes.request import Probe, Request
-from labctl.probes.system import by_shape
 
 
 @dataclass(frozen=True)
