@@ -121,7 +121,7 @@ class _Builder:
                     hint='quote a value that starts with {{ }}: key: "{{ value }}"',
                     place=key_place,
                 )
-            if key in built and key in built._keys:
+            if built.writes(key):
                 raise stands_twice(built, key, key_place, self.error)
             built.put(key, self._value(key, value_node), key_place, self.place(value_node.start_mark))
         return built
@@ -145,10 +145,7 @@ class _Builder:
             merged = self.build(source)
             if not isinstance(merged, Map):
                 raise self.error("<<: takes a mapping", place=self.place(source.start_mark))
-            for key, value in merged.items():
-                if key not in built:
-                    built[key] = value
-                    built._values[key] = merged.at(key)
+            built.merge(merged)
 
 
 def load_yaml(path: Path, error: type[RequestError] = RequestError, *, text_keys: str = "") -> Any:
