@@ -14,6 +14,7 @@ import click
 from labctl.cli.context import Setting
 from labctl.errors import Place, RequestError, UnknownHost
 from labctl.inventory import Host
+from labctl.inventory.model import bracketed
 
 
 def chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
@@ -123,11 +124,7 @@ def selecting(setting: Setting, host: Host) -> str:
     if host.name in setting.inventory.hosts:
         return host.name
     # without a port it is called by its address alone, and is to be found by that name again
-    return host.login if "ansible_port" in host.variables else f"{host.user}@{_bracketed(host.address)}"
-
-
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
+    return host.login if "ansible_port" in host.variables else f"{host.user}@{bracketed(host.address)}"
 
 
 def _vms(count: int) -> str:
