@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.context import Setting
-from labctl.cli.limit import chosen, selecting
+from labctl.cli.limit import chosen, selecting, vm_count
 from labctl.cli.results import kept_of, results, seen_of
 from labctl.errors import RequestError, UnknownHost
 from labctl.inventory import Host
@@ -210,7 +210,9 @@ def earlier_run(
             hint=f"labctl show {name}; labctl grade VM --run {name} grades a VM again",
         )
     if not run:
-        click.echo(f"going on with the run {name} ({about['lab']}): {_count(waiting)} to grade", err=True)
+        click.echo(
+            f"going on with the run {name} ({about['lab']}): {vm_count(len(waiting))} to grade", err=True
+        )
     hosts = _still_there(setting, [kept.get("vms", {}).get(one, one) for one in waiting])
     if before and not answers:
         _check_whose(Path(before), about["hosts"], hosts)
@@ -235,10 +237,6 @@ def _elsewhere(kept: Mapping[str, Any], hosts: Sequence[Host]) -> list[str]:
     return [
         f"{name} was {before}, and is {now} now" for name, before, now in pairs if before not in (None, now)
     ]
-
-
-def _count(names: Sequence[str]) -> str:
-    return f"{len(names)} VM{'' if len(names) == 1 else 's'}"
 
 
 def _check_whose(path: Path, began_with: Sequence[str], hosts: Sequence[Host]) -> None:

@@ -94,7 +94,7 @@ def remember_failed(
     except OSError as err:
         click.echo(f"cannot keep the names of the failed VMs in {path}: {err.strerror}", err=True)
         return
-    click.echo(f"{_vms(len(failed))} not done, named in {path}. To go on with only:", err=True)
+    click.echo(f"{vm_count(len(failed))} not done, named in {path}. To go on with only:", err=True)
     click.echo(f"  {again(sys.argv[1:], path, instead, more)}", err=True)
 
 
@@ -127,5 +127,6 @@ def selecting(setting: Setting, host: Host) -> str:
     return host.login if "ansible_port" in host.variables else f"{host.user}@{bracketed(host.address)}"
 
 
-def _vms(count: int) -> str:
+def vm_count(count: int) -> str:
+    """``1 VM``, ``3 VMs``."""
     return f"{count} VM{'' if count == 1 else 's'}"
