@@ -234,7 +234,8 @@ def hide(value: Any) -> None:
         parts = [part.strip() for line in value.splitlines() for part in (line, *_literals(line))]
         _hidden.add([value, value.strip(), *(part for part in parts if len(part) >= _HIDE_WITHIN)])
     elif _is_number(value):
-        _hidden.add([text for text in (str(value),) if len(text) >= _HIDE_WITHIN])
+        if len(str(value)) >= _HIDE_WITHIN:
+            _hidden.add([str(value)])
     elif isinstance(value, dict):
         for item in value.values():
             hide(item)

@@ -96,9 +96,12 @@ def _kernel_files(release: Release) -> str:
     return "\n".join(" ".join(words) for words in release.kernel_files)
 
 
-def directory_name(release: Release, digest: str) -> str:
-    """Debian's bear no name: they were there before there was a choice."""
-    return f"image-{digest}" if release == DEFAULT else f"image-{release.name}-{digest}"
+def directory_name(release: Release, recipe: str) -> str:
+    """An image's directory in the cache, after its release and what :func:`digest` gives for it.
+
+    Those of Debian bear no release's name: they were there before there was a choice.
+    """
+    return f"image-{recipe}" if release == DEFAULT else f"image-{release.name}-{recipe}"
 
 
 def find(cache: Path, release: Release = DEFAULT) -> Image | None:
