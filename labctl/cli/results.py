@@ -25,12 +25,11 @@ def results(database: str | None, *, create: bool = False) -> Store:
 
 def check_vm_of(about: Mapping[str, Any], vm: str) -> None:
     """Raises RequestError when the run that is ``about`` has no such VM; with the one that was meant."""
-    from labctl.documents import nearest
+    from labctl.documents import did_you_mean
 
     if vm in about["hosts"]:
         return
-    near = nearest(vm, about["hosts"])
-    hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
+    hint = did_you_mean(vm, about["hosts"], f"its VMs: {', '.join(about['hosts'][:10])}")
     raise RequestError(f"the run {about['run']} has no VM {vm!r}", hint=hint)
 
 

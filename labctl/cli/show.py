@@ -60,7 +60,7 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
 
 def _chosen(evidence: object, document: object, wanted: str) -> dict[str, object]:
     """The observations that ``wanted`` names, by id."""
-    from labctl.documents import nearest
+    from labctl.documents import did_you_mean
 
     assert isinstance(document, dict)
     if not isinstance(evidence, dict):
@@ -76,8 +76,8 @@ def _chosen(evidence: object, document: object, wanted: str) -> dict[str, object
     for check in document["checks"]:
         if check["id"] == wanted:
             return {key: observations[key] for key in check["evidence"] if key in observations}
-    near = nearest(wanted, [*observations, *(check["id"] for check in document["checks"])])
+    ids = [*observations, *(check["id"] for check in document["checks"])]
     raise RequestError(
         f"there is no observation and no check {wanted!r}",
-        hint=f"did you mean {near}?" if near else "--evidence all shows every observation, with its id",
+        hint=did_you_mean(wanted, ids, "--evidence all shows every observation, with its id"),
     )
