@@ -58,7 +58,9 @@ def _of_file(setting: Setting, path: Path) -> set[str]:
             place = Place(path, number, line.index(pattern) + 1, line)
             raise UnknownHost(err.message, hint=err.hint, place=place) from err
     if not kept:
-        raise RequestError("the file of --limit names no VM", place=Place(path))
+        raise RequestError(
+            "the file of --limit names no VM", hint="it takes a name or pattern a line", place=Place(path)
+        )
     return kept
 
 

@@ -224,7 +224,10 @@ def load_lab(path: Path) -> Lab:
             ) from err
     lab = getattr(module, "LAB", None)
     if not isinstance(lab, Lab):
-        raise CourseError(f"{path / '__init__.py'} must define LAB, a labctl.grading.Lab")
+        raise CourseError(
+            f"{path / '__init__.py'} must define LAB, a labctl.grading.Lab",
+            hint=f'LAB = Lab.of("{path.name}", rubric, checks)',
+        )
     if lab.name != path.name:
         raise CourseError(
             f"the lab in {path} is called {lab.name!r}",

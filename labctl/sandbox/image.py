@@ -195,7 +195,10 @@ def _build(cache: Path, release: Release, report: Reporter) -> Image:
     steps.step("done")
     image = find(cache, release)
     if image is None:
-        raise SandboxError(f"the image vanished from {cache}")
+        raise SandboxError(
+            f"the image vanished from {cache} as soon as it was made",
+            hint="something else removed it: labctl sandbox up makes it anew",
+        )
     return image
 
 
