@@ -132,8 +132,11 @@ class GradingRun:
             kept = {one.host: one for one in kept_of(self.store, self.name)}
             for name in self.store.about(self.name)["hosts"]:
                 if name in kept:
-                    now = documents.get(name, {}).get("evidence")
-                    seen = {"evidence": now} if now else seen_of(self.store, kept[name]) if self.whole else {}
+                    seen = {}
+                    if now := documents.get(name, {}).get("evidence"):
+                        seen = {"evidence": now}
+                    elif self.whole:
+                        seen = seen_of(self.store, kept[name])
                     told.append({**kept[name].document, **seen})
                 elif name in documents:
                     told.append(documents[name])
