@@ -121,7 +121,7 @@ class _Builder:
                     hint='quote a value that starts with {{ }}: key: "{{ value }}"',
                     place=key_place,
                 )
-            if key in built and key in built._keys:
+            if built.writes(key):
                 raise stands_twice(built, key, key_place, self.error)
             built.put(key, self._value(key, value_node), key_place, self.place(value_node.start_mark))
         return built
@@ -145,10 +145,7 @@ class _Builder:
             merged = self.build(source)
             if not isinstance(merged, Map):
                 raise self.error("<<: takes a mapping", place=self.place(source.start_mark))
-            for key, value in merged.items():
-                if key not in built:
-                    built[key] = value
-                    built._values[key] = merged.at(key)
+            built.merge(merged)
 
 
 def load_yaml(path: Path, error: type[RequestError] = RequestError, *, text_keys: str = "") -> Any:
@@ -230,8 +227,14 @@ def _yaml_hint(excerpt: str, column: int) -> str:
     return "check the indentation of this line and of the one before it"
 
 
+def did_you_mean(word: str, candidates: Iterable[str], otherwise: str = "") -> str:
+    """The hint for a word that is none of ``candidates``: the nearest of them, else ``otherwise``."""
+    near = nearest(word, candidates)
+    return f"did you mean {near}?" if near else otherwise
+
+
 def nearest(word: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like ``word``, or None when none is near: for "did you mean"."""
+    """The candidate most like ``word``, or None when none is near."""
     close = difflib.get_close_matches(str(word), list(candidates), n=1, cutoff=0.6)
     return close[0] if close else None
 
@@ -259,9 +262,8 @@ def validated(model: type[M], document: Any, path: Path, error: type[RequestErro
             message = f"{name} is missing"
         elif first["type"] in _UNKNOWN:
             known = _names(_model_at(model, where[:-1]))
-            near = nearest(str(where[-1]), known)
             message = f"{name} is not known here"
-            hint = f"did you mean {near}?" if near else f"it takes {', '.join(known)}"
+            hint = did_you_mean(str(where[-1]), known, f"it takes {', '.join(known)}")
         else:
             said = first["msg"].removeprefix("Value error, ")
             message = f"{name}: {said[:1].lower()}{said[1:]}"

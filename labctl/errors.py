@@ -20,6 +20,9 @@
     │   └── AgentFault              the agent died or talked nonsense
     └── SandboxError                3   the local VMs could not be made, started or found
 
+What only one room raises is defined there, under one of these: store's StoreError and Held, grading's Busy,
+Rebooted and Unjudged, gradescope's ReceiptError and their like.
+
 A message says what happened and where; ``hint`` says what to do next. Neither ends in a
 full stop glued to a path, and both are plain text: renderers escape them.
 """

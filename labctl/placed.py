@@ -21,6 +21,17 @@ class Map(dict[Any, Any]):
         self._keys[key] = key_place
         self._values[key] = value_place
 
+    def merge(self, other: Map) -> None:
+        """YAML's ``<<``: the keys of ``other`` that are not here yet, and where their values stand there."""
+        for key, value in other.items():
+            if key not in self:
+                self[key] = value
+                self._values[key] = other.at(key)
+
+    def writes(self, key: Any) -> bool:
+        """Whether ``key`` stands in the mapping itself; one that came by :meth:`merge` may be put over it."""
+        return key in self._keys
+
     def at(self, key: Any) -> Place:
         """Where the value of ``key`` starts; the mapping's own place for a key that is not there."""
         return self._values.get(key, self.place)

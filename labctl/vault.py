@@ -99,10 +99,14 @@ class Password:
             done = subprocess.run(command, stdout=subprocess.PIPE, timeout=_SCRIPT_SECONDS, check=False)
         except subprocess.TimeoutExpired as err:
             raise RequestError(
-                f"the vault password script {path} has not answered within {_SCRIPT_SECONDS} s"
+                f"the vault password script {path} has not answered within {_SCRIPT_SECONDS} s",
+                hint="run it by hand: what does it wait for?",
             ) from err
         if done.returncode != 0:
-            raise RequestError(f"the vault password script {path} ended with status {done.returncode}")
+            raise RequestError(
+                f"the vault password script {path} ended with status {done.returncode}",
+                hint="what it said of that is above; it should print the password, and end with 0",
+            )
         return done.stdout.strip(b"\r\n")
 
 
@@ -148,7 +152,11 @@ def open_vault(data: bytes, place: Place, error: type[RequestError] = RequestErr
             place=place,
         )
     if words[2] != "AES256":
-        raise error(f"the vault uses the cipher {words[2]!r}; only AES256 is known", place=place)
+        raise error(
+            f"the vault uses the cipher {words[2]!r}; only AES256 is known",
+            hint="encrypt it again with today's ansible-vault",
+            place=place,
+        )
     label = words[3] if len(words) > 3 else _DEFAULT_LABEL
     if not _passwords:
         raise error(
@@ -234,7 +242,8 @@ def hide(value: Any) -> None:
         parts = [part.strip() for line in value.splitlines() for part in (line, *_literals(line))]
         _hidden.add([value, value.strip(), *(part for part in parts if len(part) >= _HIDE_WITHIN)])
     elif _is_number(value):
-        _hidden.add([text for text in (str(value),) if len(text) >= _HIDE_WITHIN])
+        if len(str(value)) >= _HIDE_WITHIN:
+            _hidden.add([str(value)])
     elif isinstance(value, dict):
         for item in value.values():
             hide(item)

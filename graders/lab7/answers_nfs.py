@@ -29,7 +29,7 @@ from labctl.grading.answers import (
 from labctl.probes import directory
 
 from .facts import MOUNT_POINT, PRIVATE, PUBLIC, RUBRIC
-from .nfs import items
+from .nfs import items, staff_servers
 
 _MOUNTS = frozenset({"mount", "mount.nfs", "mount.nfs4"})
 _TYPES = frozenset({"", "nfs", "nfs4", "auto"})
@@ -204,7 +204,7 @@ def item(vm: Target, see: See, text: str) -> Judgement:
 
 def is_staff(vm: Target, server: str) -> bool:
     """A server's name or address as the staff's; any, where the inventory does not say which it is."""
-    known = {one for one in (vm.nfs_server, vm.nfs_server_address) if one}
+    known = staff_servers(vm)
     short = vm.nfs_server.partition(".")[0]
     return not known or server in known or (bool(short) and server == short)
 

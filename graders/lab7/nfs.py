@@ -171,23 +171,27 @@ def public_trial(vm: Target) -> Request[ShareTrial]:
     """The request to mount the public share for a moment, by the server's name and, failing that, its
     address.
     """
-    servers = [one for one in (vm.nfs_server, vm.nfs_server_address) if one]
-    return share_trial(vm.nonce, *[f"{server}:{PUBLIC}" for server in dict.fromkeys(servers)])
+    return share_trial(vm.nonce, *[f"{server}:{PUBLIC}" for server in staff_servers(vm)])
+
+
+def staff_servers(vm: Target) -> tuple[str, ...]:
+    """The name and the address of the staff's server, as far as the inventory says them."""
+    return tuple(dict.fromkeys(one for one in (vm.nfs_server, vm.nfs_server_address) if one))
 
 
 def from_staff(vm: Target, found: Mounts) -> tuple[Mount, ...]:
     """The mounts from the staff's server, by whichever name or address it was mounted. What the VM serves
     itself is not from there, whatever it calls itself.
     """
-    known = {one for one in (vm.nfs_server, vm.nfs_server_address) if one}
-    names = known | {vm.nfs_server.partition(".")[0]} - {""}
-    return tuple(
-        one
-        for one in found.mounts
-        if (one.server.rstrip(".").lower() in names or one.server_address in known)
-        or (not known and one.path.startswith((PUBLIC, PRIVATE)))
-        if not _own(vm, one.server_address)
-    )
+    return tuple(one for one in found.mounts if _is_from_staff(vm, one) and not _own(vm, one.server_address))
+
+
+def _is_from_staff(vm: Target, mount: Mount) -> bool:
+    known = staff_servers(vm)
+    if not known:  # then any server with the lab's directories
+        return mount.path.startswith((PUBLIC, PRIVATE))
+    names = {*known, vm.nfs_server.partition(".")[0]} - {""}
+    return mount.server.rstrip(".").lower() in names or mount.server_address in known
 
 
 def _own(vm: Target, address: str) -> bool:

@@ -9,6 +9,7 @@ from labctl.probes import DnsAnswer, Request, addresses, dns_query, sockets, ufw
 
 from .facts import ZONE
 from .reach import LOST, lost_on_the_way
+from .zone import on_dns_port
 
 
 @check("dns.outside-udp", question="2d", layer="answer from outside", after=("dns.answers",))
@@ -101,12 +102,7 @@ def _reach(vm: Target, see: See, how: str) -> Judgement:
             )
         return passed(f"an authoritative answer over {how}")
     found, firewall = see(sockets(), ufw_status())
-    # systemd-resolved's own addresses do not get in BIND's way
-    listening = [
-        one
-        for one in found.listening
-        if one.port == 53 and one.proto == how.lower() and not one.address.startswith("127.0.0.5")
-    ]
+    listening = [one for one in on_dns_port(found) if one.proto == how.lower()]
     others = {one.process or "?" for one in listening} - {"named", "?"}
     if not others and (lost := lost_on_the_way(vm, see, 53, how.lower(), answer.status)):
         return lost

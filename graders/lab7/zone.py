@@ -10,6 +10,8 @@ from labctl.probes import (
     DnsAnswer,
     Record,
     Request,
+    Socket,
+    Sockets,
     addresses,
     dns_query,
     packages,
@@ -84,15 +86,17 @@ def enabled(_vm: Target, see: See) -> Judgement:
     )
 
 
+def on_dns_port(found: Sockets) -> list[Socket]:
+    """Who listens on port 53. systemd-resolved has 127.0.0.53 and .54 for itself: that does not get in BIND's
+    way, and is left out.
+    """
+    return [one for one in found.listening if one.port == 53 and not one.address.startswith("127.0.0.5")]
+
+
 @check("dns.port", question="2a", layer="socket", after=("dns.active",))
 def port(_vm: Target, see: See) -> Judgement:
     """BIND, and nothing else, serves port 53."""
-    # systemd-resolved has 127.0.0.53 and .54 for itself, which does not get in BIND's way
-    holders = {
-        one.process or "?"
-        for one in see(sockets()).listening
-        if one.port == 53 and not one.address.startswith("127.0.0.5")
-    }
+    holders = {one.process or "?" for one in on_dns_port(see(sockets()))}
     if holders == {"named"}:
         return passed("named")
     return failed(

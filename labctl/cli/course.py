@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import nearest
+from labctl.documents import did_you_mean
 from labctl.errors import CourseError, Place
 from labctl.inventory import RosterSettings
 
@@ -100,10 +100,9 @@ class Course:
             if candidate.is_file():
                 return candidate
         known = sorted(path.stem for path in self.playbooks.glob("*.y*ml"))
-        near = nearest(name, known)
         raise CourseError(
             f"there is no playbook {name!r} in {self.playbooks}",
-            hint=f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}",
+            hint=did_you_mean(name, known, f"there are: {', '.join(known) or 'none'}"),
         )
 
 
@@ -181,6 +180,5 @@ def _read(root: Path) -> Course:
 
 
 def _unknown(path: Path, name: str, known: Any) -> CourseError:
-    near = nearest(name, known)
-    hint = f"did you mean {near}?" if near else f"there are: {', '.join(known)}"
+    hint = did_you_mean(name, known, f"there are: {', '.join(known)}")
     return CourseError(f"unknown setting {name!r}", hint=hint, place=Place(path))

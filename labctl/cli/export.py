@@ -14,7 +14,7 @@ import click
 from labctl.cli.context import Setting
 from labctl.cli.options import course_option, database_option, inventory_option, vault_options
 from labctl.cli.output import remove_output, write_output
-from labctl.cli.results import kept_of, results, seen_of
+from labctl.cli.results import check_vm_of, kept_of, results, seen_of
 from labctl.errors import HostError, RequestError
 from labctl.report.formats import FORMATS, only
 from labctl.report.text import plain
@@ -105,15 +105,12 @@ def run_of(store: Store, run: str, vm: str | None, inventory: Inventory, *, evid
     wanted, evidence, and their statistics. Tells of a VM that is another student's by now, which has none, of
     one without a student where others have one, and of one whose evidence is damaged, which has an
     ``evidence_error``."""
-    from labctl.documents import nearest
     from labctl.grading import handed_over, lost_document
     from labctl.grading.statistics import statistics
 
     about = store.about(run)
-    if vm is not None and vm not in about["hosts"]:
-        near = nearest(vm, about["hosts"])
-        hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
-        raise RequestError(f"the run {run} has no VM {vm!r}", hint=hint)
+    if vm is not None:
+        check_vm_of(about, vm)
     attempts = {one.host: one for one in kept_of(store, run, vm)}
     hosts = []
     nameless = []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from labctl.cli.context import Setting
-from labctl.cli.limit import chosen, selecting
+from labctl.cli.limit import chosen, selecting, vm_count
 from labctl.cli.results import kept_of, results, seen_of
 from labctl.errors import RequestError, UnknownHost
 from labctl.inventory import Host
@@ -132,8 +132,11 @@ class GradingRun:
             kept = {one.host: one for one in kept_of(self.store, self.name)}
             for name in self.store.about(self.name)["hosts"]:
                 if name in kept:
-                    now = documents.get(name, {}).get("evidence")
-                    seen = {"evidence": now} if now else seen_of(self.store, kept[name]) if self.whole else {}
+                    seen = {}
+                    if now := documents.get(name, {}).get("evidence"):
+                        seen = {"evidence": now}
+                    elif self.whole:
+                        seen = seen_of(self.store, kept[name])
                     told.append({**kept[name].document, **seen})
                 elif name in documents:
                     told.append(documents[name])
@@ -210,7 +213,9 @@ def earlier_run(
             hint=f"labctl show {name}; labctl grade VM --run {name} grades a VM again",
         )
     if not run:
-        click.echo(f"going on with the run {name} ({about['lab']}): {_count(waiting)} to grade", err=True)
+        click.echo(
+            f"going on with the run {name} ({about['lab']}): {vm_count(len(waiting))} to grade", err=True
+        )
     hosts = _still_there(setting, [kept.get("vms", {}).get(one, one) for one in waiting])
     if before and not answers:
         _check_whose(Path(before), about["hosts"], hosts)
@@ -235,10 +240,6 @@ def _elsewhere(kept: Mapping[str, Any], hosts: Sequence[Host]) -> list[str]:
     return [
         f"{name} was {before}, and is {now} now" for name, before, now in pairs if before not in (None, now)
     ]
-
-
-def _count(names: Sequence[str]) -> str:
-    return f"{len(names)} VM{'' if len(names) == 1 else 's'}"
 
 
 def _check_whose(path: Path, began_with: Sequence[str], hosts: Sequence[Host]) -> None:

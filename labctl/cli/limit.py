@@ -14,6 +14,7 @@ import click
 from labctl.cli.context import Setting
 from labctl.errors import Place, RequestError, UnknownHost
 from labctl.inventory import Host
+from labctl.inventory.model import bracketed
 
 
 def chosen(setting: Setting, vms: Sequence[str], limit: Sequence[str]) -> tuple[Host, ...]:
@@ -57,7 +58,9 @@ def _of_file(setting: Setting, path: Path) -> set[str]:
             place = Place(path, number, line.index(pattern) + 1, line)
             raise UnknownHost(err.message, hint=err.hint, place=place) from err
     if not kept:
-        raise RequestError("the file of --limit names no VM", place=Place(path))
+        raise RequestError(
+            "the file of --limit names no VM", hint="it takes a name or pattern a line", place=Place(path)
+        )
     return kept
 
 
@@ -93,7 +96,7 @@ def remember_failed(
     except OSError as err:
         click.echo(f"cannot keep the names of the failed VMs in {path}: {err.strerror}", err=True)
         return
-    click.echo(f"{_vms(len(failed))} not done, named in {path}. To go on with only:", err=True)
+    click.echo(f"{vm_count(len(failed))} not done, named in {path}. To go on with only:", err=True)
     click.echo(f"  {again(sys.argv[1:], path, instead, more)}", err=True)
 
 
@@ -123,12 +126,9 @@ def selecting(setting: Setting, host: Host) -> str:
     if host.name in setting.inventory.hosts:
         return host.name
     # without a port it is called by its address alone, and is to be found by that name again
-    return host.login if "ansible_port" in host.variables else f"{host.user}@{_bracketed(host.address)}"
+    return host.login if "ansible_port" in host.variables else f"{host.user}@{bracketed(host.address)}"
 
 
-def _bracketed(address: str) -> str:
-    return f"[{address}]" if ":" in address else address
-
-
-def _vms(count: int) -> str:
+def vm_count(count: int) -> str:
+    """``1 VM``, ``3 VMs``."""
     return f"{count} VM{'' if count == 1 else 's'}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from labctl.errors import HostError
+from labctl.errors import HostError, RequestError
 from labctl.report.text import plain
 
 if TYPE_CHECKING:
@@ -21,6 +21,16 @@ def results(database: str | None, *, create: bool = False) -> Store:
     store = open_store(database, create=create)
     click.get_current_context().call_on_close(store.close)
     return store
+
+
+def check_vm_of(about: Mapping[str, Any], vm: str) -> None:
+    """Raises RequestError when the run that is ``about`` has no such VM; with the one that was meant."""
+    from labctl.documents import did_you_mean
+
+    if vm in about["hosts"]:
+        return
+    hint = did_you_mean(vm, about["hosts"], f"its VMs: {', '.join(about['hosts'][:10])}")
+    raise RequestError(f"the run {about['run']} has no VM {vm!r}", hint=hint)
 
 
 def kept_of(store: Store, run: str, vm: str | None = None) -> list[Attempt]:

@@ -8,7 +8,7 @@ import sys
 import click
 
 from labctl.cli.options import database_option, json_option
-from labctl.cli.results import kept_of, results
+from labctl.cli.results import check_vm_of, kept_of, results
 from labctl.errors import RequestError
 
 
@@ -28,7 +28,6 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
 
     RUN is a run's id or the beginning of it, or: last.
     """
-    from labctl.documents import nearest
     from labctl.grading.statistics import duplicates
     from labctl.report.grade_console import render_scorecard
     from labctl.report.runs_console import render_evidence
@@ -36,10 +35,8 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
     store = results(database)
     name = store.find(run)
     about = store.about(name)
-    if vm is not None and vm not in about["hosts"]:
-        near = nearest(vm, about["hosts"])
-        hint = f"did you mean {near}?" if near else f"its VMs: {', '.join(about['hosts'][:10])}"
-        raise RequestError(f"the run {name} has no VM {vm!r}", hint=hint)
+    if vm is not None:
+        check_vm_of(about, vm)
     attempts = kept_of(store, name, vm)
     if not attempts and (vm is not None or seen is not None or not as_json):
         raise RequestError(
@@ -63,11 +60,14 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
 
 def _chosen(evidence: object, document: object, wanted: str) -> dict[str, object]:
     """The observations that ``wanted`` names, by id."""
-    from labctl.documents import nearest
+    from labctl.documents import did_you_mean
 
     assert isinstance(document, dict)
     if not isinstance(evidence, dict):
-        raise RequestError("nothing was seen of this VM: it could not be reached")
+        raise RequestError(
+            "nothing was seen of this VM: it could not be reached",
+            hint="labctl show RUN VM says what was wrong",
+        )
     observations = evidence["observations"]
     if wanted == "all":
         return dict(observations)
@@ -76,7 +76,8 @@ def _chosen(evidence: object, document: object, wanted: str) -> dict[str, object
     for check in document["checks"]:
         if check["id"] == wanted:
             return {key: observations[key] for key in check["evidence"] if key in observations}
-    near = nearest(wanted, [*observations, *(check["id"] for check in document["checks"])])
+    ids = [*observations, *(check["id"] for check in document["checks"])]
     raise RequestError(
-        f"there is no observation and no check {wanted!r}", hint=f"did you mean {near}?" if near else ""
+        f"there is no observation and no check {wanted!r}",
+        hint=did_you_mean(wanted, ids, "--evidence all shows every observation, with its id"),
     )

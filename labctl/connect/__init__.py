@@ -48,7 +48,7 @@ def open_connection(
     ``command`` may be started while logging in: ``execute`` of the same then has it, without a round trip.
     ``directory`` is where programs start on this machine; over SSH that is the user's home.
 
-    Raises :class:`Unreachable`, :class:`HostKeyChanged`, :class:`HostKeyUnknown`,
+    Raises :class:`Unreachable`, :class:`HostKeyChanged`, :class:`HostKeyRevoked`, :class:`HostKeyUnknown`,
     :class:`AuthRefused` or :class:`DeadlineExceeded`; :class:`RequestError` when ssh's configuration
     cannot be followed.
     """

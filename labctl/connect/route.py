@@ -12,6 +12,7 @@ from pathlib import Path
 from labctl.connect.ssh_config import arguments, in_home, settings
 from labctl.errors import RequestError
 from labctl.inventory import Host
+from labctl.inventory.model import with_port
 from labctl.whoami import name_or_number
 
 #: A server that does not even accept a TCP connection within this many seconds is not waited for longer.
@@ -59,8 +60,7 @@ class Server:
 
     @property
     def login(self) -> str:
-        name = f"[{self.address}]" if ":" in self.address else self.address
-        return f"{self.user}@{name}:{self.port}"
+        return f"{self.user}@{with_port(self.address, self.port)}"
 
     @property
     def jumps(self) -> tuple[Server, ...]:

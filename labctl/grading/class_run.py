@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from labctl.batch import fan_out
+from labctl.connect.ssh_config import ARGUMENT_VARIABLES
 from labctl.errors import HostError, RequestError
 from labctl.grading.document import host_document, lost_document
 from labctl.grading.grade import Plan, grade_host
@@ -21,7 +22,6 @@ if TYPE_CHECKING:  # labctl.pyz keeps nothing, and has no database
 
 #: Added to a VM's deadline: what was changed is put back, and the result is kept.
 _GRACE = 60.0
-_ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 
 
 class Observer(Protocol):
@@ -155,5 +155,5 @@ def identity(host: Host) -> str:
     if host.is_local:
         return f"{host.name} on {socket.gethostname()}"
     # behind jump hosts of different rooms, different VMs may have the same address
-    through = [str(host.value(name)) for name in _ARGUMENTS if host.value(name)]
+    through = [str(host.value(name)) for name in ARGUMENT_VARIABLES if host.value(name)]
     return " ".join([f"{host.address.lower().rstrip('.')}:{host.port}", *through])[:500]

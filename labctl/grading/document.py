@@ -17,6 +17,7 @@ from labctl.grading.statistics import duplicates
 from labctl.grading.verdict import Verdict
 
 SCHEMA = 1
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 #: What a VM wrote is quoted up to so many characters in a verdict; the whole is in the evidence.
 QUOTE = 600
 
@@ -187,5 +188,10 @@ def lost_document(name: str, err: HostError) -> dict[str, Any]:
 
 
 def time_text(moment: datetime) -> str:
-    """How documents write a time: UTC, ISO 8601."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    """How documents write a time: UTC, ISO 8601, whole seconds."""
+    return moment.astimezone(timezone.utc).strftime(_TIME)
+
+
+def time_of(text: str) -> datetime:
+    """What :func:`time_text` wrote. Raises ``ValueError`` for anything else."""
+    return datetime.strptime(text, _TIME).replace(tzinfo=timezone.utc)

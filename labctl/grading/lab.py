@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import nearest
+from labctl.documents import did_you_mean, nearest
 from labctl.errors import CourseError, Place
 from labctl.grading.blame import PACKAGE, place_in_lab
 from labctl.grading.check import Check
@@ -47,10 +47,9 @@ class Lab:
                 raise CourseError(f"lab {name}: the check {one.id} stands twice", place=one.place)
         for id in rubric.weighed:
             if id not in ids:
-                near = nearest(id, ids)
                 raise CourseError(
                     f"lab {name}: there is no check {id}, to which the rubric gives points",
-                    hint=f"did you mean {near}?" if near else "checks are in the lab's Python files",
+                    hint=did_you_mean(id, ids, "checks are in the lab's Python files"),
                     place=rubric.place_of(id),
                 )
         weighed: dict[str, Check] = {}
@@ -120,8 +119,7 @@ class Lab:
                 }
                 if not matching:
                     names = [one.id for one in self.checks] + list(self.sections)
-                    near = nearest(name, names)
-                    hint = f"did you mean {near}?" if near else f"see: labctl lab show {self.name}"
+                    hint = did_you_mean(name, names, f"see: labctl lab show {self.name}")
                     raise CourseError(f"lab {self.name} has no check {name!r}", hint=hint)
                 wanted |= matching
             for one in reversed(self.checks):
@@ -136,10 +134,9 @@ def _weighed(lab: str, rubric: Rubric, check: Check) -> Check:
     """
     if rubric.question(check.question) is None:
         asked = [one.id for one in rubric.questions]
-        near = nearest(check.question, asked)
         raise CourseError(
             f"lab {lab}: {check.id} belongs to question {check.question}, which the rubric does not have",
-            hint=f"did you mean {near}?" if near else f"it asks: {', '.join(asked)}",
+            hint=did_you_mean(check.question, asked, f"it asks: {', '.join(asked)}"),
             place=rubric.place,
         )
     weight = rubric.weight(check.id)
@@ -160,11 +157,11 @@ def _weighed(lab: str, rubric: Rubric, check: Check) -> Check:
         )
     for part in {**weight.parts, **check.parts}:
         if part not in weight.parts or part not in check.parts:
-            near = nearest(part, check.parts if part in weight.parts else weight.parts)
+            others = check.parts if part in weight.parts else weight.parts
             raise CourseError(
                 f"lab {lab}: the part {part!r} of {check.id} is only in "
                 + ("the rubric" if part in weight.parts else "the check, and has no points in the rubric"),
-                hint=f"did you mean {near}?" if near else "rubric.yml and @check name the same parts",
+                hint=did_you_mean(part, others, "rubric.yml and @check name the same parts"),
                 place=rubric.place_of(check.id),
             )
     return check.worth(weight.points, weight.parts)
@@ -201,8 +198,7 @@ def load_lab(path: Path) -> Lab:
     """
     if not (path / "__init__.py").is_file():
         known = list_labs(path.parent) if path.parent.is_dir() else []
-        near = nearest(path.name, known)
-        hint = f"did you mean {near}?" if near else f"there are: {', '.join(known) or 'none'}"
+        hint = did_you_mean(path.name, known, f"there are: {', '.join(known) or 'none'}")
         raise CourseError(f"there is no lab {path.name!r} in {path.parent}", hint=hint)
     name = package_of(path)
     module = sys.modules.get(name)
@@ -228,7 +224,10 @@ def load_lab(path: Path) -> Lab:
             ) from err
     lab = getattr(module, "LAB", None)
     if not isinstance(lab, Lab):
-        raise CourseError(f"{path / '__init__.py'} must define LAB, a labctl.grading.Lab")
+        raise CourseError(
+            f"{path / '__init__.py'} must define LAB, a labctl.grading.Lab",
+            hint=f'LAB = Lab.of("{path.name}", rubric, checks)',
+        )
     if lab.name != path.name:
         raise CourseError(
             f"the lab in {path} is called {lab.name!r}",

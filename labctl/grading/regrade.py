@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from datetime import datetime, timezone
 from typing import Any
 
 from labctl.errors import CourseError
-from labctl.grading.document import Unjudged, host_document
+from labctl.grading.document import Unjudged, host_document, time_of
 from labctl.grading.evidence import Evidence
 from labctl.grading.grade import NOT_ASKED, Graded
 from labctl.grading.judge import judge, leave_out_absent
@@ -55,7 +54,7 @@ def regrade(lab: Lab, earlier: Mapping[str, Any], evidence: Mapping[str, Any]) -
         seconds=earlier["seconds"],
         connections=earlier["connections"],
         round_trips=earlier["round_trips"],
-        started=datetime.strptime(earlier["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc),
+        started=time_of(earlier["started"]),
         restored=earlier["restored"],
         tries=tuple(earlier.get("tries", ())),
         identity=earlier.get("identity", {}),

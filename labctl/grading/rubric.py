@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from labctl.documents import STRICT, load_yaml, nearest, validated
+from labctl.documents import STRICT, did_you_mean, load_yaml, validated
 from labctl.errors import CourseError, Place
 from labctl.placed import Map, Seq, unplaced
 from labctl.probes import Checked, Malformed, decode
@@ -248,10 +248,11 @@ def load_rubric(path: Path) -> Rubric:
         if first != place.line:
             raise CourseError(f"the question {question.id} stands twice (first in line {first})", place=place)
         if question.section not in rubric.sections:
-            near = nearest(question.section, rubric.sections)
             raise CourseError(
                 f"question {question.id}: there is no section {question.section!r}",
-                hint=f"did you mean {near}?" if near else f"there are: {', '.join(rubric.sections)}",
+                hint=did_you_mean(
+                    question.section, rubric.sections, f"there are: {', '.join(rubric.sections)}"
+                ),
                 place=place,
             )
     return rubric

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import nearest
+from labctl.documents import did_you_mean
 from labctl.errors import InventoryError, Place
 from labctl.inventory.draft import Draft
 from labctl.inventory.names import STUDENT, expand, split_port
@@ -71,10 +71,9 @@ class _Reader:
 
     def section(self, group: str, kind: str | None, line: _Line) -> None:
         if kind not in (None, *_KINDS):
-            near = nearest(str(kind), _KINDS)
             raise InventoryError(
                 f"a section is [{group}], [{group}:children] or [{group}:vars], not [{group}:{kind}]",
-                hint=f"did you mean {near}?" if near else "",
+                hint=did_you_mean(str(kind), _KINDS),
                 place=line.at(line.text.index(":") + 1),
             )
         self.group, self.kind = group, kind or "hosts"

@@ -257,7 +257,12 @@ class Inventory:
 
 def with_port(address: str, port: int) -> str:
     """``192.0.2.1:22``, ``[2001:db8::1]:22``."""
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return f"{bracketed(address)}:{port}"
+
+
+def bracketed(address: str) -> str:
+    """An address as it stands before a port: ``192.0.2.1``, ``[2001:db8::1]``."""
+    return f"[{address}]" if ":" in address else address
 
 
 def local_host(name: str = "localhost", **variables: Any) -> Host:

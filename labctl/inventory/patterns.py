@@ -11,7 +11,7 @@ import fnmatch
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from labctl.documents import nearest
+from labctl.documents import did_you_mean
 from labctl.errors import UnknownHost
 from labctl.inventory.names import is_one_host
 
@@ -115,7 +115,6 @@ def nobody(patterns: Sequence[str], inventory: str) -> UnknownHost:
 def _unknown(term: str, hosts: tuple[str, ...], groups: Groups, inventory: str) -> UnknownHost:
     if not hosts:
         return UnknownHost(f"no host or group is called {term!r}: there is no inventory", hint=_NO_INVENTORY)
-    near = nearest(term, [*hosts, *groups])
     where = f" in {inventory}" if inventory else ""
-    hint = f"did you mean {near}?" if near else "labctl hosts list shows what there is"
+    hint = did_you_mean(term, [*hosts, *groups], "labctl hosts list shows what there is")
     return UnknownHost(f"no host or group{where} is called {term!r}", hint=hint)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from labctl.documents import load_yaml, nearest, start_of
+from labctl.documents import did_you_mean, load_yaml, start_of
 from labctl.errors import InventoryError, Place
 from labctl.inventory.draft import Draft
 from labctl.inventory.names import STUDENT, expand, split_port
@@ -38,10 +38,9 @@ def _group(draft: Draft, name: Any, body: Any, key_place: Place, place: Place) -
     body = _mapping(body, place, f"the group {name}")
     for key in body:
         if key not in _GROUP_KEYS:
-            near = nearest(str(key), _GROUP_KEYS)
             raise InventoryError(
                 f"the group {name} cannot hold {key!r}; it takes hosts, children and vars",
-                hint=f"did you mean {near}?" if near else "variables of the group go under vars:",
+                hint=did_you_mean(str(key), _GROUP_KEYS, "variables of the group go under vars:"),
                 place=body.key_at(key),
             )
         for inner, value, inner_key, inner_place in _entries(body, key):

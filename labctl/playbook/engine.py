@@ -13,7 +13,7 @@ from labctl.deadline import Deadline
 from labctl.errors import HostError, PlaybookError
 from labctl.inventory import Host, Inventory
 from labctl.playbook.host import PlayOnHost, Setting
-from labctl.playbook.model import Block, Play, Playbook, Task
+from labctl.playbook.model import Play, Playbook, Task, tasks_in
 from labctl.playbook.once import Once
 from labctl.playbook.preflight import preflight
 from labctl.playbook.prepare import Mode
@@ -281,25 +281,17 @@ def _needs_root(steps: Sequence[_Step]) -> bool:
     return any(
         task.privilege.become is not None and task.privilege.become.value is not False
         for step in steps
-        for task in tasks_of(step.play)
+        for task in _tasks_of(step.play)
     )
 
 
 def may_run_once(play: Play) -> bool:
     """Whether the play holds a ``run_once`` task, or an include, which may bring one."""
-    return any(task.run_once is not None or task.include is not None for task in tasks_of(play))
+    return any(task.run_once is not None or task.include is not None for task in _tasks_of(play))
 
 
-def tasks_of(play: Play) -> Iterator[Task]:
+def _tasks_of(play: Play) -> Iterator[Task]:
     """Every task and handler of a play that is known before the run."""
-
-    def walk(items: Sequence[Task | Block]) -> Iterator[Task]:
-        for item in items:
-            if isinstance(item, Block):
-                yield from walk((*item.body, *item.rescue, *item.always))
-            else:
-                yield item
-
     for section in play.sections:
-        yield from walk(section)
+        yield from tasks_in(section)
     yield from play.handlers

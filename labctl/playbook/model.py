@@ -6,7 +6,7 @@ know where each of their own values stands.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,6 +138,15 @@ class Block:
     @property
     def catches(self) -> bool:
         return bool(self.rescue or self.always)
+
+
+def tasks_in(items: Iterable[Task | Block]) -> Iterator[Task]:
+    """The tasks among ``items`` and in their blocks, those of ``rescue`` and ``always`` too."""
+    for item in items:
+        if isinstance(item, Block):
+            yield from tasks_in((*item.body, *item.rescue, *item.always))
+        else:
+            yield item
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from labctl.documents import nearest
 from labctl.errors import PlaybookError
 from labctl.playbook.host import Setting
 from labctl.playbook.includes import Includes
-from labctl.playbook.model import Block, Task
+from labctl.playbook.model import Block, Task, tasks_in
 from labctl.playbook.prepare import Prepared, hides, prepare
 from labctl.playbook.template import is_template
 from labctl.playbook.values import Used
@@ -50,7 +50,7 @@ class _Walk:
                 self.items(item.body)
             elif isinstance(item, Block):
                 # Inside a block that catches failures a failing template may be what it waits for.
-                for task in _tasks_of(item):
+                for task in tasks_in([item]):
                     self.forget(task)
             elif self.setting.tags.selects(item.tags):
                 self.task(item)
@@ -110,14 +110,6 @@ class _Walk:
             self.unsure = True
 
 
-def _tasks_of(block: Block) -> Iterator[Task]:
-    for item in (*block.body, *block.rescue, *block.always):
-        if isinstance(item, Block):
-            yield from _tasks_of(item)
-        else:
-            yield item
-
-
 def _check_notifications(setting: Setting) -> None:
     """Every handler that a task notifies must be there, when all that there will be are known."""
     names: list[str] = []
@@ -126,12 +118,7 @@ def _check_notifications(setting: Setting) -> None:
             name = str(handler.name.value)
             names.extend([name, f"{handler.role.name} : {name}"] if handler.role else [name])
     known = {*names, *(word for handler in setting.play.handlers for word in handler.listen)}
-    tasks = [
-        task
-        for section in setting.play.sections
-        for item in section
-        for task in (_tasks_of(item) if isinstance(item, Block) else [item])
-    ]
+    tasks = [task for section in setting.play.sections for task in tasks_in(section)]
     if any(is_template(name) for name in names) or any(task.include is not None for task in tasks):
         return
     for task in tasks:

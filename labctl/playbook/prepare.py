@@ -31,7 +31,6 @@ class Item:
     args: Mapping[str, Any]
     value: Mapping[str, Any] | None = None
     label: str | None = None
-    element: Any = None
     given: frozenset[str] = frozenset()
     remote_args: Mapping[str, Any] = field(default_factory=dict)
     layer: Layer | None = None
@@ -198,7 +197,7 @@ def _looped(task: Task, scope: Scope, element: Any, index: int, *, quiet: bool) 
     inner = scope.with_layer(layer)
     item = _item(task, inner, quiet=quiet)
     label = inner.templar.render(loop.label.value, loop.label.place, inner) if loop.label else _shown(element)
-    return replace(item, label=str(label), element=element, layer=layer)
+    return replace(item, label=str(label), layer=layer)
 
 
 def _shown(element: Any) -> str:

@@ -52,7 +52,6 @@ class Module:
     where: Literal["vm", "send", "link", "here"] = "vm"
     exclusive: tuple[tuple[str, ...], ...] = ()
     one_of: tuple[tuple[str, ...], ...] = ()
-    together: tuple[tuple[str, ...], ...] = ()
     #: Parameters that say nothing without another: (that one, those).
     only_with: tuple[tuple[str, tuple[str, ...]], ...] = ()
     free_form: str | None = None
@@ -215,10 +214,6 @@ def relations(module: Module, given: set[str]) -> str | None:
     for group in module.one_of:
         if not given.intersection(group):
             return f"{module.name} needs one of: {', '.join(group)}"
-    for group in module.together:
-        some = given.intersection(group)
-        if some and len(some) < len(group):
-            return f"{module.name} takes {' and '.join(group)} together"
     for needed, words in module.only_with:
         alone = [word for word in words if word in given]
         if alone and needed not in given:

@@ -13,7 +13,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import FileSystemLoader, Template, nodes, pass_context
+from jinja2 import FileSystemLoader, Template, pass_context
 from jinja2.exceptions import TemplateError, TemplateSyntaxError
 from jinja2.filters import FILTERS as JINJA_FILTERS
 from jinja2.lexer import Lexer
@@ -354,14 +354,6 @@ class Templar:
             self._compile(expression, place)
         elif isinstance(expression, str):
             self._compile_expression(expression, place)
-
-    def names(self, text: str) -> set[str]:
-        """The variables a template string mentions; text that cannot be parsed mentions none."""
-        try:
-            parsed = self._environment.parse(text)
-        except TemplateSyntaxError:
-            return set()
-        return {name.name for name in parsed.find_all(nodes.Name) if name.ctx == "load"}
 
     def _compile(self, source: str, place: Place) -> Template:
         if source not in self._compiled:

@@ -17,7 +17,8 @@ from labctl.placed import Map, Seq
 from labctl.playbook.template import Templar
 from labctl.playbook.values import Broken, LazyList, LazyMap, Missing, Used
 
-# What labctl/agent/remote/facts.py gathers, under Ansible's old injected names as well.
+#: What labctl/agent/remote/facts.py gathers, under the names by which templates ask for it. Facts are fetched
+#: for these names alone: those of interfaces (ansible_eth0) differ from VM to VM and are not among them.
 FACT_NAMES = frozenset(
     {
         "ansible_all_ipv4_addresses",
@@ -46,7 +47,12 @@ FACT_NAMES = frozenset(
         "ansible_python_version",
         "ansible_service_mgr",
         "ansible_system",
+        "ansible_user_dir",
+        "ansible_user_gecos",
+        "ansible_user_gid",
         "ansible_user_id",
+        "ansible_user_shell",
+        "ansible_user_uid",
         "ansible_virtualization_type",
     }
 )

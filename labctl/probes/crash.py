@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from labctl.probes.decoding import by_shape
 from labctl.probes.haproxy import Settled
 from labctl.probes.http import Replies
 from labctl.probes.request import Probe, Request
-from labctl.probes.system import by_shape
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,11 @@ def decode(shape: type[T], data: Any) -> T:
         raise Malformed(f"not a {shape.__name__}: {err}") from err
 
 
+def by_shape(shape: type[T]) -> Callable[[Any], T]:
+    """The usual way to interpret what the agent sends: it has the observation's shape already."""
+    return lambda data: decode(shape, data)
+
+
 def encode(value: Any) -> Any:
     """The JSON form of an observation; ``decode`` gives it back."""
     return _converter(detailed=False).unstructure(value)

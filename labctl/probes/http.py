@@ -13,9 +13,8 @@ from typing import Annotated
 
 from labctl.agent.remote.outcome import Context
 from labctl.agent.remote.probes import http
-from labctl.probes.decoding import at_most
+from labctl.probes.decoding import at_most, by_shape
 from labctl.probes.request import Json, Probe, Request, Vantage, made_once
-from labctl.probes.system import by_shape
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from labctl.agent.remote.probes import http_shots as http_shots_op
-from labctl.probes.decoding import at_most
+from labctl.probes.decoding import at_most, by_shape
+from labctl.probes.http import Reply
 from labctl.probes.request import Probe, Request
-from labctl.probes.system import by_shape
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,13 @@ class Shot:
 
 
 @dataclass(frozen=True)
-class ShotReply:
-    """``status`` 0 means that no HTTP answer came, and ``error`` says why, as in :class:`Reply`.
-
-    ``cookies`` are "name=value", as the server set them. ``held``: somebody behind the port waited for the
+class ShotReply(Reply):
+    """``cookies`` are "name=value", as the server set them. ``held``: somebody behind the port waited for the
     rest of the request, so that it was open all the time.
     """
 
-    status: int
-    body: str
-    error: str
     cookies: Annotated[tuple[str, ...], at_most(http_shots_op.MOST_COOKIES)]
     held: bool
-
-    def __str__(self) -> str:
-        first = self.body.strip().splitlines()[:1]
-        return f"{self.status} {first[0][:60] if first else ''}".strip() if self.status else self.error
 
 
 @dataclass(frozen=True)

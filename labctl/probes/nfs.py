@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated
 
-from labctl.probes.decoding import at_most
+from labctl.probes.decoding import at_most, by_shape
 from labctl.probes.request import Probe, Request, made_once
-from labctl.probes.system import by_shape
 
 
 @dataclass(frozen=True)

@@ -162,8 +162,6 @@ def observed(request: Request[Any], result: OpResult) -> Observed[Any]:
     if result.value is None:
         kind = result.error.kind if result.error else "crashed"
         message = result.error.message if result.error else "no value"
-        if kind == "timeout" and request.probe.on_timeout:
-            return Observed(request.probe.on_timeout(), result.seconds)
         return Observed(Unobserved(kind, f"{request.probe.name}: {message}"), result.seconds)
     if result.value.get("failed"):
         why = Unobserved("failed", f"{request.probe.name}: {str(result.value.get('msg'))[:300]}")

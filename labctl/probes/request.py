@@ -35,15 +35,13 @@ class Probe(Generic[T]):
 
     ``interpret`` turns what the agent sent (untrusted) into the shape; it raises ``ValueError`` when that is
     not possible. ``outside`` makes the observation from the grader's machine, within a number of seconds.
-    ``on_timeout``, for probes where hanging is itself a finding, gives the observation for it. ``alters`` the
-    process on the VM that makes the observation: that one makes no other.
+    ``alters``: making the observation changes the process on the VM that makes it, which then makes no other.
     """
 
     name: str
     shape: type[T]
     interpret: Callable[[Json], T]
     outside: Callable[[Json, float], T] | None = None
-    on_timeout: Callable[[], T] | None = None
     alters: bool = False
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from labctl.agent.remote.probes.access import Configuration, address_of, network_of, number_of
 
@@ -41,49 +42,66 @@ class Strangers:
     everybody: bool
 
 
+class _Piece(NamedTuple):
+    """Neighbouring addresses of one kind (IPv4 or IPv6) that a configuration treats alike, as the numbers of
+    the first and the last one. ``of_world``: they are somebody's on the Internet.
+    """
+
+    first: int
+    last: int
+    of_world: bool
+
+    @property
+    def size(self) -> int:
+        return self.last - self.first + 1
+
+    @property
+    def is_v6(self) -> bool:
+        return self.first >= _V6
+
+
 def strangers(found: Configuration, at: Sequence[str]) -> Strangers:
     """Whom a machine with the addresses ``at`` resolves names for.
 
     What a configuration says can only change where one of the networks that it names begins or ends: between
     two such places one address tells of all.
     """
-    own = [number for number in map(number_of, at) if number is not None and number >> 24 != 127]
-    # where it plays no part at which address a server is asked, one will do
-    del own[MOST_ADDRESSES if found.minds_where else 0 :]
-    named = sorted(set(found.networks()), key=lambda one: one[0] - one[1])
-    # who has an address of one kind asks at one of that kind
-    asked = {old: [one for one in own if (one < _V6) == old] or own or _ANY for old in (True, False)}
-    # any network of IPv6 is wider than all of IPv4
-    kinds = ([one for one in named if (one[0] < _V6) == old] for old in (True, False))
-    networks = [one for kind in kinds for one in kind[:MOST_NETWORKS]]
-    edges = {first for first, _ in networks} | {last + 1 for _, last in networks}
-    pieces = _pieces(edges)
+    servers = {is_v6: _asked_at(found, at, is_v6=is_v6) for is_v6 in (False, True)}
+    pieces = _pieces(found)
     let_in = [
-        (last - first, first, world)
-        for first, last, world in pieces
-        if any(found.resolves((first + last) // 2, here) for here in asked[first < _V6])
+        piece
+        for piece in pieces
+        if any(found.resolves((piece.first + piece.last) // 2, server) for server in servers[piece.is_v6])
     ]
-    wide = [
-        kind
-        for kind, enough in (
-            ([one for one in let_in if one[2] and one[1] < _V6], WORLD),
-            ([one for one in let_in if one[2] and one[1] >= _V6], WORLD_6),
-        )
-        if sum(size + 1 for size, _, _ in kind) >= enough
-    ]
-    size, first, _ = max(wide[0]) if wide else (0, 0, False)
-    return Strangers(
-        example=address_of(first + (size + 1) // 2) if wide else "",
-        everybody=len(let_in) == len(pieces),
-    )
+    example = ""
+    for is_v6, enough in ((False, WORLD), (True, WORLD_6)):
+        world = [piece for piece in let_in if piece.of_world and piece.is_v6 == is_v6]
+        if not example and sum(piece.size for piece in world) >= enough:
+            widest = max(world, key=lambda piece: (piece.size, piece.first))
+            example = address_of(widest.first + widest.size // 2)
+    return Strangers(example=example, everybody=len(let_in) == len(pieces))
 
 
-def _pieces(edges: Iterable[int]) -> list[tuple[int, int, bool]]:
-    """First and last number of each piece of both kinds of addresses, and whether it is of the world."""
-    inner = sorted({*edges, *_EDGES})
+def _asked_at(found: Configuration, at: Sequence[str], *, is_v6: bool) -> Sequence[int]:
+    """The numbers of the machine's addresses at which clients of one kind are tried; one at least."""
+    if not found.minds_where:
+        return _ANY
+    own = [number for number in map(number_of, at) if number is not None and number >> 24 != 127]
+    own = own[:MOST_ADDRESSES]
+    # who has an address of one kind asks at one of that kind, where there is any
+    return [number for number in own if (number >= _V6) == is_v6] or own or _ANY
+
+
+def _pieces(found: Configuration) -> list[_Piece]:
+    """All addresses there are, in pieces that end wherever a network that the configuration names does."""
+    widest_first = sorted(set(found.networks()), key=lambda network: network[0] - network[1])
+    named = []
+    for is_v6 in (False, True):  # each for itself: any network of IPv6 is wider than all of IPv4
+        named += [network for network in widest_first if (network[0] >= _V6) == is_v6][:MOST_NETWORKS]
+    edges = {edge for first, last in named for edge in (first, last + 1)}
     return [
-        (first, after - 1, any(low <= first <= high for low, high in _WORLD))
-        for first, after in itertools.pairwise(inner)
+        _Piece(first, after - 1, any(low <= first <= high for low, high in _WORLD))
+        for first, after in itertools.pairwise(sorted(edges | _EDGES))
         if not _NO_ADDRESS <= first < _V6
     ]
 

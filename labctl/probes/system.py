@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from labctl.probes.decoding import at_most, decode
-from labctl.probes.request import Json, Probe, Request, Vantage, made_once
-
-T = TypeVar("T")
-
-
-def by_shape(shape: type[T]) -> Callable[[Json], T]:
-    """The usual interpretation: what the agent sends has the observation's shape already."""
-    return lambda data: decode(shape, data)
+from labctl.probes.decoding import at_most, by_shape
+from labctl.probes.request import Probe, Request, Vantage, made_once
 
 
 @dataclass(frozen=True)

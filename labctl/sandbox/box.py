@@ -29,7 +29,6 @@ CONTAINER_BOOT_SECONDS = 60.0
 #: How the line of progress begins that tells of a VM which has to be made anew.
 AGAIN = "once more"
 NSPAWN = "nspawn"
-DRIVERS = ("qemu", NSPAWN)
 _SNAPSHOT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,60}")
 # The NFS lab's secret: a word a student can type
 _SYLLABLES = tuple(first + second for first in "bdfgklmnprstvz" for second in "aeiou")

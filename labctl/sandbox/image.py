@@ -96,9 +96,12 @@ def _kernel_files(release: Release) -> str:
     return "\n".join(" ".join(words) for words in release.kernel_files)
 
 
-def directory_name(release: Release, digest: str) -> str:
-    """Debian's bear no name: they were there before there was a choice."""
-    return f"image-{digest}" if release == DEFAULT else f"image-{release.name}-{digest}"
+def directory_name(release: Release, recipe: str) -> str:
+    """An image's directory in the cache, after its release and what :func:`digest` gives for it.
+
+    Those of Debian bear no release's name: they were there before there was a choice.
+    """
+    return f"image-{recipe}" if release == DEFAULT else f"image-{release.name}-{recipe}"
 
 
 def find(cache: Path, release: Release = DEFAULT) -> Image | None:
@@ -192,7 +195,10 @@ def _build(cache: Path, release: Release, report: Reporter) -> Image:
     steps.step("done")
     image = find(cache, release)
     if image is None:
-        raise SandboxError(f"the image vanished from {cache}")
+        raise SandboxError(
+            f"the image vanished from {cache} as soon as it was made",
+            hint="something else removed it: labctl sandbox up makes it anew",
+        )
     return image
 
 

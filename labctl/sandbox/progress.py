@@ -1,4 +1,4 @@
-"""How long work tells its caller what it is doing."""
+"""How work that takes long tells its caller what it is doing."""
 
 from __future__ import annotations
 

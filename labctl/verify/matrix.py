@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from labctl.documents import load_yaml, nearest, validated
+from labctl.documents import did_you_mean, load_yaml, validated
 from labctl.errors import CourseError, Place
 from labctl.grading import Lab
 from labctl.grading.answers import Answers, read_answers
@@ -119,12 +119,9 @@ class Matrix(_Model):
         known = {case.name for case in self.cases} | {case.section for case in self.cases if case.section}
         for name in only:
             if name not in known:
-                near = nearest(name, known)
                 raise CourseError(
                     f"there is no mutant {name!r}",
-                    hint=f"did you mean {near}?"
-                    if near
-                    else f"sections and names: {', '.join(sorted(known))}",
+                    hint=did_you_mean(name, known, f"sections and names: {', '.join(sorted(known))}"),
                 )
         return tuple(case for case in self.cases if not only or {case.name, case.section} & set(only))
 
@@ -142,10 +139,9 @@ def load_matrix(lab: Lab, directory: Path) -> Matrix:
     parts = {*lab.sections, *(check.id for check in lab.checks)}
     for at, name in enumerate(shared.containers.leave_out):
         if name not in parts:
-            near = nearest(name, parts)
             raise CourseError(
                 f"the lab has no section and no check {name!r}",
-                hint=f"did you mean {near}?" if near else f"see: labctl lab show {lab.name}",
+                hint=did_you_mean(name, parts, f"see: labctl lab show {lab.name}"),
                 place=document["containers"]["leave_out"].at(at),
             )
     cases = [
@@ -204,10 +200,9 @@ def _cases(lab: Lab, path: Path) -> Iterator[tuple[Case, Place]]:
                     )
             for id in (*case.fail, *case.unjudged):
                 if id not in ids:
-                    near = nearest(id, ids)
                     raise CourseError(
                         f"{case.name}: the lab has no check {id!r}",
-                        hint=f"did you mean {near}?" if near else f"see: labctl lab show {lab.name}",
+                        hint=did_you_mean(id, ids, f"see: labctl lab show {lab.name}"),
                         place=written.at("fail" if id in case.fail else "unjudged"),
                     )
             for question in case.answers:

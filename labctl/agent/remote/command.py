@@ -108,7 +108,7 @@ def _start(
         )
     except FileNotFoundError as err:
         return Finished(127, "", "%s: not found" % (err.filename or argv[0]), missing=True)
-    except (PermissionError, NotADirectoryError, OSError) as err:
+    except OSError as err:
         return Finished(126, "", "%s: %s" % (err.filename or argv[0], err.strerror))
 
 

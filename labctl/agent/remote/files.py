@@ -114,9 +114,6 @@ def group_name(gid: int) -> str:
         return str(gid)
 
 
-_WHO = {"u": stat.S_IRWXU, "g": stat.S_IRWXG, "o": stat.S_IRWXO}
-
-
 def parse_mode(text: str, current: int, is_directory: bool) -> int:
     """The permission bits that ``text`` means: octal digits, or symbolic from ``current``."""
     if re.match(r"[0-7]+$", text):

@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from labctl.documents import nearest
+from labctl.documents import did_you_mean
 from labctl.errors import Place, RequestError
 from labctl.grading.rubric import Rubric
 
@@ -52,12 +52,11 @@ def read_answers(path: Path, rubric: Rubric) -> Answers:
     seen: dict[str, int] = {}
     for question, place, answer in reader.read():
         if question not in asked:
-            near = nearest(question, asked)
             if rubric.question(question):
                 raise AnswersError(f"nothing is written down for question {question}", place=place)
             raise AnswersError(
                 f"there is no question {question!r}",
-                hint=f"did you mean {near}?" if near else f"the questions are {', '.join(asked)}",
+                hint=did_you_mean(question, asked, f"the questions are {', '.join(asked)}"),
                 place=place,
             )
         if question in seen:
@@ -84,10 +83,9 @@ def find_answers(path: Path, hosts: Sequence[str], known: Sequence[str]) -> dict
     for one in files:
         name = one.name.removesuffix(one.suffix)
         if name not in known and name not in hosts:
-            near = nearest(name, known)
             raise AnswersError(
                 f"there is no VM {name!r} to which these answers belong",
-                hint=f"did you mean {near}?" if near else "a file is named after its VM: alice.yml",
+                hint=did_you_mean(name, known, "a file is named after its VM: alice.yml"),
                 place=Place(one),
             )
         if name in found:

@@ -10,7 +10,7 @@ import itertools
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from labctl.agent import Op
@@ -194,10 +194,7 @@ class _Steps:
         """With nobody left HAProxy tries for some seconds before it answers: both requests with patience, and
         side by side.
         """
-        found = self.get([(balancer, "/", 1)] * 2, wait=12.0, parallel=2)
-        return Replies(
-            tuple(reply for one in found for reply in one.replies), sum(one.seconds for one in found)
-        )
+        return _joined(self.get([(balancer, "/", 1)] * 2, wait=12.0, parallel=2))
 
     def crash_others(self) -> Replies:
         """End the workers that are left, and keep units from starting them again."""
@@ -205,9 +202,7 @@ class _Steps:
         units = [group.unit for group in self.groups if group.kind == "unit"]
         if units:
             self.hold(units)
-        return Replies(
-            tuple(reply for one in found for reply in one.replies), sum(one.seconds for one in found)
-        )
+        return _joined(found)
 
     def get(self, wanted: list[tuple[int, str, int]], wait: float = 6.0, parallel: int = 1) -> list[Replies]:
         """GETs on the VM, in one call; the lease is renewed before each."""
@@ -241,6 +236,10 @@ class _Steps:
     def settle(self, *, down: int) -> Settled:
         within = float(self.args["down_within"])
         return _settle(self.bench, self.args, up=0, down=down, within=within, deadline=self.work, armed=True)
+
+
+def _joined(found: Sequence[Replies]) -> Replies:
+    return Replies(tuple(reply for one in found for reply in one.replies), sum(one.seconds for one in found))
 
 
 def _renew() -> Op:

@@ -1,5 +1,9 @@
 """Ops of the crash experiment: how processes run, and the undo that puts them back.
 
-``processes`` reads how workers run, ``revive`` starts them again the same way, ``guard`` is the watcher on
-the VM that does so when the grader cannot, ``presence`` how others know of it. The other files are the ops.
+The experiment's ops are ``arm``, ``capture``, ``renew``, ``hold``, ``came_back`` and ``restore``; ``settled``
+waits until it may begin. ``deliver`` is an op that has nothing to do with it: it hands a student a file.
+
+``processes`` writes down how workers run, and ``revive`` starts them again the same way; ``cgroups``,
+``streams``, ``panes``, ``wrappers``, ``supervision`` and ``unchanged`` know a part of that each. ``guard`` is
+the watcher on the VM that revives them when the grader cannot, ``presence`` how others know of it.
 """
