@@ -6,6 +6,7 @@ scope's life (one task on one host). Layers of kind "final" hold data that is us
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,7 +19,7 @@ from labctl.playbook.template import Templar
 from labctl.playbook.values import Broken, LazyList, LazyMap, Missing, Used
 
 #: What labctl/agent/remote/facts.py gathers, under the names by which templates ask for it. Facts are fetched
-#: for these names alone: those of interfaces (ansible_eth0) differ from VM to VM and are not among them.
+#: for these names, and for those that an interface may have.
 FACT_NAMES = frozenset(
     {
         "ansible_all_ipv4_addresses",
@@ -55,6 +56,11 @@ FACT_NAMES = frozenset(
         "ansible_user_uid",
         "ansible_virtualization_type",
     }
+)
+
+#: An interface as Linux and systemd name it: ``ansible_eth0``, ``ansible_enp0s3``, ``ansible_br_lan``.
+_OF_INTERFACE = re.compile(
+    r"ansible_(?:lo|br_\w+|(?:eth|en|wl|ww|ib|br|bond|team|vlan|host|veth|docker|virbr|wg|tun|tap)\w*\d\w*)"
 )
 
 
@@ -120,12 +126,12 @@ class Scope:
             self.touched = self.touched or touched
             return value
         for layer in self.layers:
+            if layer.kind == "facts" and (name in layer.values or _OF_INTERFACE.fullmatch(name)):
+                raise NeedsFacts(name)
             if name not in layer.values:
                 continue
             if layer.kind == "pending":
                 raise NeedsResult(name)
-            if layer.kind == "facts":
-                raise NeedsFacts(name)
             before, self.touched = self.touched, layer.kind == "remote"
             value = self._render(name, layer) if layer.kind == "source" else layer.values[name]
             if isinstance(value, HostVars):

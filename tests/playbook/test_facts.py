@@ -17,6 +17,7 @@ from playing import messages, play, run_module
 
 from labctl.agent.remote import facts, network
 from labctl.errors import PlaybookError
+from labctl.playbook.variables import FACT_NAMES
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +44,16 @@ def ours() -> Any:
 def test_the_defaults_and_names_are_ansibles(ansibles: Any, ours: Any) -> None:
     for name in ("default_ipv4", "default_ipv6", "user_id", "user_dir", "fqdn", "domain", "hostname"):
         assert ours[f"ansible_{name}"] == ansibles[f"ansible_{name}"], name
+
+
+def test_each_fact_is_fetched_when_a_template_names_it(ours: Any) -> None:
+    interfaces = {f"ansible_{name.replace('-', '_')}" for name in ours["ansible_interfaces"]}
+    assert set(ours) - interfaces == FACT_NAMES
+
+
+def test_an_interface_is_known_when_no_other_fact_was_asked_for(tmp_path: Path) -> None:
+    host = play(tmp_path, "- debug: {msg: '{{ ansible_lo.ipv4.address }}'}")
+    assert messages(host) == ["127.0.0.1"]
 
 
 def test_interfaces_say_what_ansibles_say(ansibles: Any, ours: Any) -> None:

@@ -232,8 +232,11 @@ def test_names_not_known_yet_are_asked_for() -> None:
     )
     with pytest.raises(NeedsResult):
         made.templar.render("{{ out.rc }}", PLACE, made)
-    with pytest.raises(NeedsFacts):
-        made.templar.render("{{ ansible_hostname }}", PLACE, made)
+    for fact in ("ansible_hostname", "ansible_eth0.ipv4.address", "ansible_enp0s3.mtu", "ansible_lo"):
+        with pytest.raises(NeedsFacts):
+            made.templar.render(f"{{{{ {fact} }}}}", PLACE, made)
+    for other in ("ansible_port", "ansible_host", "ansible_become_user", "ansible_ssh_common_args"):
+        assert made.templar.render(f"{{{{ {other} | default('none') }}}}", PLACE, made) == "none"
 
 
 def test_template_files_trim_blocks_and_keep_their_last_newline(tmp_path: Path) -> None:
