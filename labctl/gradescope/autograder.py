@@ -31,7 +31,7 @@ from labctl.gradescope.receipts import (
     receipt_name,
 )
 from labctl.gradescope.settings import NAME, Settings
-from labctl.gradescope.submission import GRADED, Submission, read_submission
+from labctl.gradescope.submission import GRADED, SIGNED, Submission, read_submission
 from labctl.grading import Lab, load_lab
 from labctl.report.gradescope import gradescope_results, results_text
 from labctl.report.text import plain, points
@@ -72,7 +72,8 @@ def autograde(root: Path) -> int:
 def _results(settings: Settings, submission: Submission, root: Path) -> dict[str, Any]:
     within = timedelta(hours=settings.attempt_hours)
     spent = submission.attempts(within)
-    if len(spent) >= settings.attempts > 0:
+    # what rests on a receipt that counts no longer does not stay
+    if len(spent) >= settings.attempts > 0 and not _replaced(submission.signed, settings):
         again = spent[-settings.attempts] + within
         return _kept(
             submission,
@@ -82,6 +83,7 @@ def _results(settings: Settings, submission: Submission, root: Path) -> dict[str
         )
     lab = load_lab(root / "source" / live.COURSE / "graders" / settings.lab)
     file, answers, told = find_answers(root / "submission", lab)
+    signed = None
     try:
         students = _students(settings, submission)
         if settings.mode == "live":
@@ -91,6 +93,7 @@ def _results(settings: Settings, submission: Submission, root: Path) -> dict[str
         else:
             receipt = _receipt(settings, lab, submission, students, root / "submission")
             host, unjudged = with_answers(receipt, lab, answers)
+            signed = receipt.signed
             run = {**receipt.run, "hosts": [host]}
             if judged_by_staff(receipt):
                 told = "Your answers were judged by the staff."
@@ -109,7 +112,7 @@ def _results(settings: Settings, submission: Submission, root: Path) -> dict[str
     (host,) = run["hosts"]
     results = gradescope_results(run, host)
     results["output"] += f"\n{plain(told.strip())}".rstrip()
-    results["extra_data"][GRADED] = _times((*submission.graded, submission.created))
+    results["extra_data"] |= _noted((*submission.graded, submission.created), signed)
     return _with_lateness(results, settings, submission)
 
 
@@ -186,11 +189,17 @@ def _check(
         raise ReceiptError(
             "the receipt was made after it was handed in", hint="tell the staff: a clock is wrong"
         )
-    if settings.not_before and receipt.signed < datetime.fromisoformat(settings.not_before):
+    if _replaced(receipt.signed, settings):
         raise ReceiptError(
             f"the receipt was signed on {_day(receipt.signed)}, and the staff have made newer ones since",
             hint="hand in the one that lies in your home on your VM now, or ask the staff for it",
         )
+
+
+def _replaced(signed: datetime | None, settings: Settings) -> bool:
+    """Whether a receipt that was signed then counts no longer."""
+    since = datetime.fromisoformat(settings.not_before) if settings.not_before else None
+    return signed is not None and since is not None and signed < since
 
 
 def _check_points(receipt: Receipt, lab: Lab) -> None:
@@ -228,7 +237,7 @@ def _refused(message: str, hint: str, submission: Submission) -> dict[str, Any]:
         "output_format": "text",
         "visibility": "visible",
         "stdout_visibility": "hidden",
-        "extra_data": {GRADED: _times(submission.graded)},
+        "extra_data": _noted(submission.graded, submission.signed),
         "tests": [],
     }
 
@@ -250,12 +259,14 @@ def _kept(submission: Submission, message: str) -> dict[str, Any]:
         **scores,
         "output": f"{message}\n\n{said}".strip(),
         "output_format": "text",
-        "extra_data": {**kept, GRADED: _times(submission.graded)},
+        "extra_data": {**kept, **_noted(submission.graded, submission.signed)},
     }
 
 
-def _times(moments: Sequence[datetime]) -> list[str]:
-    return [one.isoformat() for one in moments[-_MOST_TIMES:]]
+def _noted(graded: Sequence[datetime], signed: datetime | None) -> dict[str, Any]:
+    """What later submissions are to know of this one and of those before it."""
+    times = [one.isoformat() for one in graded[-_MOST_TIMES:]]
+    return {GRADED: times, **({SIGNED: signed.isoformat()} if signed else {})}
 
 
 def _day(moment: datetime) -> str:

@@ -67,6 +67,7 @@ def open_keys(directory: Path) -> Keys:
     """The keys in ``directory``. Raises :class:`RequestError` when there are none, when they are damaged,
     and when others than their owner may read them.
     """
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.fernet import Fernet
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -83,7 +84,12 @@ def open_keys(directory: Path) -> Keys:
             f"there is no key to sign receipts with: {err.filename} does not exist",
             hint="labctl gradescope key --new makes one",
         ) from err
-    except (OSError, ValueError) as err:
+    except TypeError as err:
+        raise RequestError(
+            f"{directory / _SIGNING} has a passphrase, and labctl asks for none",
+            hint=f"openssl pkey -in {directory / _SIGNING} writes it without one",
+        ) from err
+    except (OSError, ValueError, UnsupportedAlgorithm) as err:
         raise RequestError(f"the keys in {directory} cannot be used: {err}") from err
     if not isinstance(signing, Ed25519PrivateKey):
         raise RequestError(f"{directory / _SIGNING} is no Ed25519 key")

@@ -17,6 +17,8 @@ from typing import Any
 
 #: In the results' extra_data: when the student's submissions were graded, this one included.
 GRADED = "graded"
+#: And when the receipt was signed on which what they came to rests.
+SIGNED = "signed"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,13 @@ class Submission:
             if isinstance(times, list):
                 known, told = [_moment(str(time)) for time in times], at + 1
         return tuple(sorted([*known, *(one.time for one in before[told:] if not one.empty)]))
+
+    @property
+    def signed(self) -> datetime | None:
+        """When the receipt was signed on which the last grade rests, as the newest says that says it."""
+        extras = (one.results.get("extra_data") for one in reversed(self.before) if one.results)
+        told = (extra[SIGNED] for extra in extras if isinstance(extra, dict) and SIGNED in extra)
+        return next((_moment(str(time)) for time in told), None)
 
     def attempts(self, within: timedelta) -> tuple[datetime, ...]:
         """When submissions were graded in the time before this one."""

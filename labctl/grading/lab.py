@@ -196,7 +196,8 @@ def load_lab(path: Path) -> Lab:
     none, when it cannot be imported, and when it is called otherwise than its directory: runs are kept, and
     judged again, by the lab's name.
     """
-    if not (path / "__init__.py").is_file():
+    # of a name that is too long for a file the system would not even say that there is none
+    if len(path.name) > LONGEST_LAB or not (path / "__init__.py").is_file():
         known = list_labs(path.parent) if path.parent.is_dir() else []
         hint = did_you_mean(path.name, known, f"there are: {', '.join(known) or 'none'}")
         raise CourseError(f"there is no lab {path.name!r} in {path.parent}", hint=hint)

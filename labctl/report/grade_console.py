@@ -78,7 +78,7 @@ def render_changes(
 def _host(console: Console, document: Mapping[str, Any], host: Mapping[str, Any], program: str) -> None:
     title = f"{_safe(host['host'])}  {document['lab']} {document.get('title', '')}".rstrip()
     _line(console, [(title, "bold")])
-    if not host["checks"]:
+    if not host["checks"] and host["status"] != "graded":
         _line(console, [("  ERROR ", _STYLES["error"]), _safe(host["error"] or "not judged")])
         _hint(console, host.get("error_hint") or "")
         _line(console, [])
@@ -194,7 +194,7 @@ def _total(console: Console, host: Mapping[str, Any]) -> None:
 def _next(console: Console, host: Mapping[str, Any], program: str) -> None:
     open_ones = [check for check in host["checks"] if check["verdict"] in ("fail", "error")]
     if not open_ones:
-        if host["status"] == "graded" and host["score"] == host["max_score"]:
+        if host["checks"] and host["status"] == "graded" and host["score"] == host["max_score"]:
             _wrapped(console, "Everything that was checked is right.", "", "")
         return
     first = next((one for one in open_ones if one["verdict"] == "fail"), open_ones[0])

@@ -25,7 +25,7 @@ def render_tap(run: Mapping[str, Any]) -> str:
 
 def _points(host: Mapping[str, Any]) -> Iterator[tuple[bool, str, str, dict[str, Any]]]:
     """Whether it counts as good, what it is, a directive, what is told of it."""
-    if not host["checks"]:
+    if not host["checks"] and host["status"] != "graded":
         told = {"severity": "error", "message": host["error"] or "not judged", "hint": host["error_hint"]}
         yield False, f"{host['host']} is graded", "", told
     for check in host["checks"]:

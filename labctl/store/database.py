@@ -75,7 +75,7 @@ def open_store(url: str | None = None, *, create: bool = False) -> Store:
             f"{shown} needs the Python package {err.name}",
             hint="for PostgreSQL: pip install 'labctl[postgresql]', and postgresql+psycopg://...",
         ) from err
-    except (OSError, SQLAlchemyError) as err:
+    except (OSError, UnicodeError, SQLAlchemyError) as err:  # of a name that no host or file can have
         hint = refused(err, parsed).hint if isinstance(err, SQLAlchemyError) else ""
         raise StoreError(f"cannot open the results database {shown}: {reason(err)}", hint=hint) from err
     return Store(engine)

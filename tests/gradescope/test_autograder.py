@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 from exported import GOOD, READ_ONLY, WORST, speaking
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -330,3 +331,12 @@ def test_keys_are_their_owners_alone_and_are_not_replaced(tmp_path: Path) -> Non
     (tmp_path / "keys/signing.pem").write_text("x")
     with pytest.raises(RequestError, match="cannot be used"):
         open_keys(tmp_path / "keys")
+
+
+def test_a_key_with_a_passphrase_is_named(tmp_path: Path) -> None:
+    made = make_keys(tmp_path)
+    locked = BestAvailableEncryption(b"course")
+    pem = made.signing.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, locked)
+    (tmp_path / "signing.pem").write_bytes(pem)
+    with pytest.raises(RequestError, match=r"signing\.pem has a passphrase"):
+        open_keys(tmp_path)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tiny import make_course
 from vms import labctl
 
 from labctl.gradescope import live, make_keys
@@ -87,6 +88,18 @@ def test_nothing_is_imported_from_where_the_autograder_is_started(
     assert (done.returncode, "no grade:" in done.stderr) == (1, True)
     with pytest.raises(live.NotJudged, match="status 2"):
         live.grade(tmp_path, "student1", None)
+
+
+def test_a_file_of_answers_may_be_called_like_another_vm(tmp_path: Path) -> None:
+    """In a group it may have the name of the other's VM; for labctl grade it would then be that VM's."""
+    make_course(tmp_path / "source" / live.COURSE)
+    (tmp_path / "source" / live.KEY).touch()
+    here = {name: {"ansible_connection": "local"} for name in ("vm0", "vm1")}
+    (tmp_path / "source" / live.INVENTORY).write_text(json.dumps({"all": {"hosts": here}}))
+    for name in ("answers.yml", "vm1.yml"):
+        (tmp_path / name).write_text("# nothing is asked\n")
+        (graded,) = live.grade(tmp_path, "vm0", tmp_path / name)["hosts"]
+        assert (graded["host"], graded["max_score"]) == ("vm0", 5)
 
 
 def test_the_same_things_make_the_same_zip(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from exported import READ_ONLY
 from uploaded import GRADED, KIM, Upload, points
 
 from labctl.gradescope import live
@@ -158,3 +159,31 @@ def test_attempts_are_counted_from_the_submission_and_errors_do_not_count(upload
     assert results["output"].endswith("7 points")
     assert points(upload.graded(attempts=2, attempt_hours=3)) == 60
     assert points(upload.graded(attempts=0)) == 60
+
+
+def test_what_stays_rests_on_no_receipt_that_counts_no_longer(upload: Upload) -> None:
+    """With its attempts used up an older receipt would otherwise outlive --not-before for as long as those
+    are counted.
+    """
+    old = upload.receipt()
+    upload.hand_in(old)
+    results = upload.graded(attempts=1)
+    since = datetime.now(UTC).isoformat()
+    upload.before(timedelta(minutes=20), results)
+    upload.before(timedelta(minutes=10), upload.graded(attempts=1))
+    assert points(upload.graded(attempts=1)) == 60
+    refusal = upload.graded(attempts=1, not_before=since)
+    assert (points(refusal), "staff have made newer ones" in refusal["output"]) == (0, True)
+    # of those before the newest no results are to be had
+    for row in upload.earlier:
+        row |= {"results": None, "score": 60.0}
+    upload.before(timedelta(minutes=5), refusal)
+    assert points(upload.graded(attempts=1, not_before=since)) == 0
+    upload.hand_in(upload.receipt(READ_ONLY | {"host": "student1"}))
+    results = upload.graded(attempts=1, not_before=since)
+    assert points(results) == 56
+    # and this one stays
+    upload.before(timedelta(minutes=1), results)
+    upload.hand_in(old)
+    kept = upload.graded(attempts=1, not_before=since)
+    assert (points(kept), "You have used your 1 submissions" in kept["output"]) == (56, True)

@@ -45,6 +45,11 @@ def test_a_lab_has_the_name_of_its_directory(tmp_path: Path) -> None:
     assert 'Lab.of("tiny", ...)' in caught.value.hint
 
 
+def test_a_name_longer_than_any_file_s_is_no_lab_s(tmp_path: Path) -> None:
+    with pytest.raises(CourseError, match="there is no lab 'ttt"):
+        load_lab(tmp_path / ("t" * 300))
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

@@ -216,6 +216,15 @@ def test_junit_counts_and_says_why() -> None:
     assert next(iter(lost)).result[0].message == "unreachable: no answer"
 
 
+def test_a_vm_of_which_every_check_was_left_out_is_no_error() -> None:
+    left_out = [{"id": "nfs.mounted", "reason": "checked by staff"}]
+    run = run_of({**GOOD, "checks": [], "left_out": left_out, "score": 0.0, "max_score": 0.0})
+    xml = JUnitXml.fromstring(rendered("junit", run).encode())
+    assert (xml.tests, xml.errors) == (0, 0)
+    _, plan, *points = TapParser().parse_text(rendered("tap", run))
+    assert (plan.expected_tests, points) == (0, [])
+
+
 @given(TEXTS)
 @FEW
 def test_junit_stays_xml_and_holds_no_more_cases(words: str) -> None:

@@ -108,6 +108,15 @@ def test_a_vm_that_was_not_reached() -> None:
     assert "student1  2 of 2" in text
 
 
+def test_a_vm_of_which_every_check_was_left_out_is_no_error() -> None:
+    out = [{"id": "a.one", "reason": "checked by staff"}]
+    text = render_scorecard(a_run(a_host(left_out=out)))
+    assert "ERROR" not in text
+    assert "Everything that was checked" not in text
+    assert "Total  0 of 0 points" in text
+    assert "1 checks left out: 1 checked by staff" in text
+
+
 def test_a_class_is_a_line_each_and_says_where_the_rest_is() -> None:
     lost = a_host(host="\x1b[2Jeve", status="error", score=None, error="unreachable: no route")
     broken = a_host(a_check("fail"), host="bob", restored=False)

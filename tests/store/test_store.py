@@ -91,6 +91,15 @@ def test_a_url_that_names_no_file_is_refused_before_anything_is_kept_in_memory(u
     assert "empty" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://ann:secret@db..example.org/labctl", "sqlite:////tmp/\udcff/r.sqlite"]
+)
+def test_a_name_that_cannot_be_looked_up_is_an_error_and_not_a_crash(url: str) -> None:
+    with pytest.raises(StoreError, match="cannot open the results database") as caught:
+        open_store(url)
+    assert "secret" not in caught.value.message
+
+
 @pytest.mark.parametrize("host", ["host:port", "[::1", "host:54 32"])
 def test_a_bad_port_in_the_url_is_said_and_the_password_is_not(host: str) -> None:
     with pytest.raises(StoreError, match="no port") as caught:
