@@ -214,7 +214,8 @@ def build(
     from labctl.grading import load_lab
 
     setting = Setting.current(inventory, course)
-    lab = load_lab(setting.course.graders / (lab_name or setting.course.default_lab))
+    place = setting.course.graders / (lab_name or setting.course.default_lab)
+    lab = load_lab(place)
     students = roster(tuple(setting.inventory.hosts.values()))
     public = sealing = ""
     access = None
@@ -237,6 +238,6 @@ def build(
         attempts=attempts,
         attempt_hours=attempt_hours,
     )
-    write_output(output, make(settings, setting.course.graders, access))
+    write_output(output, make(settings, place.parent, access))
     since = f" signed from {not_before} on" if not_before and not live else ""
     click.echo(f"{output}: {lab.name}, {len(students)} students, {settings.mode}{since}", err=True)

@@ -49,6 +49,7 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
     def pass_over(attempt: Attempt | Unreadable, err: RequestError) -> None:
         unreadable.append({"host": attempt.host, "attempt": attempt.attempt, "why": err.message})
 
+    counted = store.counting(name)
     # all of a class is judged before anything is kept: two of it are never graded by different points unsaid
     for attempt in list(store.judgements(name, lambda err: pass_over(err, err))):
         try:
@@ -89,26 +90,36 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
         "unreadable": unreadable,
     }
     click.echo(json.dumps(result, indent=2) if as_json else render_changes(result), nl=as_json)
-    lost = [one["host"] for one in changed if one["after"] is None and one["before"] is not None]
-    if lost:
-        click.echo(
-            f"no grade any more: {_named(lost)}; labctl grade {lost[0]} --run {name} looks at it again",
-            err=True,
-        )
+    lost = [
+        attempt.host
+        for attempt, document in judged
+        if attempt.attempt == counted.get(attempt.host)
+        and document["score"] is None
+        and attempt.document["score"] is not None
+    ]
+    # an attempt that is no grade never counts against one that is
+    others = {one["host"] for one in [*changed, *unreadable] if one.get("after", 0) is not None}
+    _tell(name, "no grade any more", [host for host in lost if host not in others])
+    _tell(
+        name,
+        "another attempt counts now, as what was seen cannot be judged any more",
+        [host for host in lost if host in others],
+    )
     counting = store.counting(name)
     as_before = [one["host"] for one in unreadable if counting[one["host"]] == one["attempt"]]
-    if as_before:
+    _tell(name, "still graded by the points of before", as_before)
+    if as_before and about["keep"] != "last":
         click.echo(
-            f"still graded by the points of before: {_named(as_before)}; "
-            f"labctl grade {as_before[0]} --run {name} looks at it again",
-            err=True,
+            f"  the {about['keep']} attempt counts in this run; --keep last lets the new one count", err=True
         )
-        if about["keep"] != "last":
-            click.echo(
-                f"  the {about['keep']} attempt counts in this run; --keep last lets the new one count",
-                err=True,
-            )
     return 3 if lost or as_before else 0
+
+
+def _tell(run: str, what: str, hosts: Sequence[str]) -> None:
+    if hosts:
+        click.echo(
+            f"{what}: {_named(hosts)}; labctl grade {hosts[0]} --run {run} looks at it again", err=True
+        )
 
 
 def _named(hosts: Sequence[str]) -> str:

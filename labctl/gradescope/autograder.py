@@ -155,7 +155,8 @@ def _receipt(
         except ReceiptError as err:
             problems.insert(0, err)  # what is the matter with a true one is worth more
     if good:
-        return max(good, key=lambda one: (one.graded, one.signed))
+        # under --keep best or first, what was graded last need not be what staff delivered last
+        return max(good, key=lambda one: (one.signed, one.graded))
     raise next(
         iter(problems),
         ReceiptError(

@@ -125,8 +125,7 @@ def address(email: str) -> str:
 
 def _due(data: Mapping[str, Any], users: Sequence[Mapping[str, Any]]) -> datetime | None:
     """The deadline: with an extension the student's own, and of a group the latest."""
-    own = [_date_of(user) for user in users if _date_of(user)]
-    dates = own or [_date_of(data)]
+    dates = [_date_of(user) or _date_of(data) for user in users] or [_date_of(data)]
     return max((_moment(one) for one in dates if one), default=None)
 
 

@@ -70,8 +70,10 @@ def render_changes(document: Mapping[str, Any]) -> str:
             lines.append(f"  {row['id']}: {_told(row['before'])} -> {_told(row['after'])}")
             if row["why"]:
                 lines.append(f"    {plain(row['why'], limit=300)}")
-    same = sum(1 for one in hosts if not one["checks"])
-    lines.append(f"{len(hosts)} VMs judged again, {same} with nothing changed")
+    # a VM that was looked at several times has a row for each
+    judged = {one["host"] for one in hosts}
+    same = judged - {one["host"] for one in hosts if one["checks"]}
+    lines.append(f"{len(judged)} VMs judged again, {len(same)} with nothing changed")
     lacking: dict[str, list[str]] = {}
     for host in hosts:
         for check in host["not_recorded"]:

@@ -14,6 +14,7 @@ from vms import labctl
 
 from labctl.cli import main
 from labctl.store import open_store
+from labctl.store.packing import packed
 
 pytestmark = pytest.mark.slow
 
@@ -105,6 +106,29 @@ def test_where_another_attempt_would_not_count_that_is_said(course: Course, rule
     assert f"the {rule} attempt counts in this run; --keep last" in done.stderr
     assert grade(course, "vm1", "--run", "last", "--keep", "last") == 0
     assert regrade(course).returncode == 0
+
+
+def test_a_look_that_does_not_count_loses_nobody_the_grade(course: Course) -> None:
+    """Of two looks at a VM one lacks what the checks ask for."""
+    assert grade(course, "vm1", "--run", "last") == 0
+    store = open_store(course.url)
+    (first, _) = (one for one in store.judgements(store.find("last")) if one.host == "vm1")
+    bare = packed({**(store.evidence(first) or {}), "observations": {}})
+    store.close()
+    engine = create_engine(course.url)
+    with engine.begin() as connection:
+        found = {"data": bare, "id": first.evidence_id}
+        connection.execute(text("update evidence set data = :data where id = :id"), found)
+    engine.dispose()
+    done = regrade(course, "--diff")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 VMs judged again, 0 with nothing changed" in done.stdout
+    # and where it counts, the other does from now on
+    assert grade(course, "vm2", "--run", "last", "--keep", "first") == 0
+    done = regrade(course)
+    assert (done.returncode, "no grade any more" in done.stderr) == (3, False)
+    assert "another attempt counts now, as what was seen cannot be judged any more: vm1;" in done.stderr
+    assert points(course)["vm1"] == (10, 10)
 
 
 def test_a_run_without_results_has_nothing_to_judge(course: Course) -> None:

@@ -164,6 +164,14 @@ def test_of_two_receipts_of_one_run_the_one_signed_later_counts(upload: Upload) 
         assert points(upload.graded()) == 56
 
 
+def test_what_staff_delivered_last_counts_where_the_best_or_first_attempt_does(upload: Upload) -> None:
+    """--keep best: graded again it came to less, and the earlier grade was delivered once more."""
+    worse = {**READ_ONLY, "host": "student1", "started": "2026-11-21T08:30:00Z"}
+    upload.hand_in(upload.receipt(worse), "before.json")
+    upload.hand_in(upload.receipt(), "after.json")
+    assert points(upload.graded()) == 60
+
+
 def test_a_receipt_kept_from_earlier_does_not_undo_what_staff_judged_since(upload: Upload) -> None:
     first = upload.receipt()
     corrected = upload.receipt(READ_ONLY | {"host": "student1"})

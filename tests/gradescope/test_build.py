@@ -107,6 +107,15 @@ def test_the_same_things_make_the_same_zip(tmp_path: Path) -> None:
     assert build(settings, ROOT / "graders") == build(settings, ROOT / "graders")
 
 
+def test_a_lab_that_is_named_by_its_path_is_in_the_zip(tmp_path: Path, inventory: Path) -> None:
+    """Not the course's own of that name, and not none."""
+    make_keys(tmp_path / "keys")
+    lab = make_course(tmp_path / "other") / "graders" / "tiny"
+    archive = built(tmp_path, inventory, "--lab", str(lab))
+    assert isinstance(archive, zipfile.ZipFile)
+    assert archive.read("course/graders/tiny/rubric.yml") == (lab / "rubric.yml").read_bytes()
+
+
 def test_requirements_are_pinned_and_without_the_tests_own() -> None:
     lines = requirements()
     names = {line.split("==")[0] for line in lines}

@@ -49,6 +49,19 @@ def test_an_extension_is_the_students_own_deadline(upload: Upload) -> None:
     assert "Handed in 30 minutes after" in upload.graded()["output"]
 
 
+def test_the_deadline_of_a_group_is_the_latest_of_its_students(upload: Upload) -> None:
+    """Who has none of their own has the assignment's."""
+    upload.hand_in(upload.receipt())
+    upload.due = upload.created + timedelta(hours=3)
+    upload.extended = upload.created - timedelta(hours=1)
+    upload.emails = [KIM, "lee@example.org"]
+    both = upload.metadata()
+    assert points(upload.graded(late_percent=10)) == 54
+    del both["users"][1]["assignment"]
+    upload.metadata = lambda: both  # type: ignore[method-assign]
+    assert points(upload.graded(late_percent=10)) == 60
+
+
 def test_only_what_was_graded_is_an_attempt(upload: Upload) -> None:
     """A try that was blocked does not prolong the wait; Gradescope gives the newest results alone."""
     upload.hand_in(upload.receipt())
