@@ -28,6 +28,9 @@ settings.load_profile("labctl")
 
 _ROOT = Path(__file__).parent.parent
 _SHARES_VMS = re.compile(r"\b(?:machines: Machines|bare: Machines|provisioned: Machines|sandbox: Sandbox)\b")
+#: Emulated VMs of their own: at once with those that tests share they would have both cores to themselves,
+#: and begun last, as by their names, the other worker would wait for them.
+_OWN_VMS = ("tests/e2e/test_ubuntu.py", "tests/verify/test_verify_on_vms.py")
 #: Experiments on this machine itself: another that is under way is what they would see.
 _ON_THIS_MACHINE = re.compile(r"^(?:from|import) balanced\b", re.MULTILINE)
 _FAILED_BEFORE = pytest.StashKey[set[Path]]()
@@ -36,9 +39,10 @@ _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 
 
 class _ByFile(LoadScopeScheduling):
-    """A worker takes the tests of a file, all experiments on this machine, or all that share the two VMs.
+    """A worker takes the tests of a file, all experiments on this machine, or all on emulated VMs.
 
-    Those boot once and come first: emulated, they take longer than anything else.
+    Those take longer than anything else, and come first: the tests that share two VMs, which boot once, then
+    those with VMs of their own.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -53,7 +57,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 @cache
 def _scope(file: str) -> str:
     text = (_ROOT / file).read_text(encoding="utf-8")
-    if _SHARES_VMS.search(text):
+    if file in _OWN_VMS or _SHARES_VMS.search(text):
         return "vms"
     return "this machine" if _ON_THIS_MACHINE.search(text) else file
 
@@ -72,11 +76,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                         reason="makes containers, or files and processes of other users: sudo make test"
                     )
                 )
-    items.sort(key=lambda item: not _shares_vms(item))
+    items.sort(key=lambda item: (not _shares_vms(item), _file(item) not in _OWN_VMS))
 
 
 def _shares_vms(item: pytest.Item) -> bool:
-    return _scope(item.nodeid.partition("::")[0]) == "vms"
+    return _scope(_file(item)) == "vms" and _file(item) not in _OWN_VMS
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
