@@ -16,6 +16,9 @@ import pytest
 from openssh import key_pair
 from vms import LABCTL, environment
 
+# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
+pytestmark = pytest.mark.slow
+
 
 def run(
     *args: str, before: Callable[[], None] | None = None, cwd: Path | None = None, **variables: str
@@ -113,7 +116,6 @@ def test_ctrl_c_ends_every_command_with_130_however_often_it_is_pressed(times: i
     assert (process.returncode, err.split()) == (130, [b"interrupted"])
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "args", [["hosts", "ping"], ["hosts", "trust"], ["services"], ["grade"], ["grade", "--watch"]]
 )

@@ -17,6 +17,9 @@ from world import LAB
 from labctl.grading import lab_document
 from labctl.store import open_store
 
+# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
+pytestmark = pytest.mark.slow
+
 ROSTER = """\
 name,email,sid,user
 "Doe, Kim",kim@example.org,3001,student1
@@ -51,7 +54,6 @@ def course(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("form", ["csv", "gradescope"])
-@pytest.mark.slow
 def test_what_some_checks_found_becomes_no_grade_unasked(tmp_path: Path, form: str) -> None:
     store = open_store()
     store.begin("20991231T080000-partial", lab_document(LAB), "2099-12-31T08:00:00Z", ["student1"])
@@ -153,7 +155,6 @@ def test_every_vm_has_a_file_of_its_own_however_long_its_name_is(tmp_path: Path)
     assert (out / "student1.json").is_file()
 
 
-@pytest.mark.slow
 def test_a_form_that_shows_no_evidence_does_not_need_it(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
         connection.execute("update evidence set data = x'00' where id = 1")
@@ -163,7 +164,6 @@ def test_a_form_that_shows_no_evidence_does_not_need_it(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
 def test_damaged_evidence_of_a_vm_is_told_and_all_else_is_written(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
         connection.execute("update evidence set data = x'00' where id = 1")
@@ -184,7 +184,6 @@ def test_damaged_evidence_of_a_vm_is_told_and_all_else_is_written(tmp_path: Path
     )
 
 
-@pytest.mark.slow
 def test_a_damaged_result_is_a_vm_without_a_grade_and_hides_no_other(tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "results.sqlite")) as connection:
         connection.execute("update attempts set document = x'00' where host = 'student1'")

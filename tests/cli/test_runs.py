@@ -16,6 +16,9 @@ from world import LAB, World, mount
 from labctl.grading import lab_document
 from labctl.store import open_store
 
+# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
+pytestmark = pytest.mark.slow
+
 RUN = "20261121T080000-aaaaaa"
 LOST = {
     "host": "student3", "status": "error", "error": "unreachable: no answer", "error_cause": "unreachable",
@@ -78,7 +81,6 @@ def test_show_with_its_output_closed_has_nowhere_to_print_and_is_no_fault() -> N
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.slow
 def test_the_evidence_of_a_check_says_what_was_asked_and_what_came_back() -> None:
     text = labctl("show", "last", "student2", "--evidence", "nfs.read-write").stdout
     assert "mounts(" in text
@@ -104,7 +106,6 @@ def test_judging_again_by_the_same_checks_changes_nothing() -> None:
 LATER = {"layer", "question", "answer", "for_staff", "blocked_by"}
 
 
-@pytest.mark.slow
 def test_a_run_from_an_older_version_still_shows_and_is_judged_as_far_as_it_goes() -> None:
     old = document("student1")
     for name in ("first_broken", "identity", "tries"):
@@ -139,7 +140,6 @@ def test_a_run_from_an_older_version_still_shows_and_is_judged_as_far_as_it_goes
     assert "nfs.write: what it needs was not recorded in that run (student1)" in said
 
 
-@pytest.mark.slow
 def test_a_changed_rubric_says_who_gains_and_why(tmp_path: Path) -> None:
     course = tmp_path / "course"
     course.mkdir()

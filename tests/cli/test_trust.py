@@ -14,6 +14,9 @@ from ssh_server import Seen, ssh_server
 
 from labctl.cli import main
 
+# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
+pytestmark = pytest.mark.slow
+
 
 class Vms:
     """Two SSH servers, an inventory that names them, and a known_hosts of their own. ``usual`` is the key of

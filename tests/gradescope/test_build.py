@@ -19,6 +19,9 @@ from labctl.gradescope import live, make_keys
 from labctl.gradescope.build import build, requirements
 from labctl.gradescope.settings import NAME, Settings
 
+# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent.parent
 INVENTORY = {
     "student1": {"ansible_host": "10.0.0.1", "student_email": "Kim@Example.org", "student_user": "kim"},
@@ -149,7 +152,6 @@ def test_the_first_receipt_that_counts_is_named_as_a_time(tmp_path: Path, invent
     assert "is no time: write it as" in str(built(tmp_path, inventory, "--not-before", "now", status=2))
 
 
-@pytest.mark.slow
 def test_no_key_that_staff_log_in_with_is_in_a_live_zip(tmp_path: Path, inventory: Path) -> None:
     """Nor a copy of it, nor the one of a host that is no student's."""
     staff, copy = tmp_path / "staff", tmp_path / "copy"
