@@ -29,10 +29,10 @@ demo: machine venv  ## two VMs, the lab provisioned on them, graded before and a
 demo-down:  ## remove the demo's VMs and files
 	@if [ -x $(LABCTL) ]; then $(LABCTL) sandbox down; else echo "nothing to remove"; fi
 
-test: machine-tests venv  ## the whole suite, on real VMs too (about 40 minutes on 2 cores)
+test: machine-tests venv  ## the whole suite, on real VMs too (about 55 minutes on 2 cores)
 	$(PYTEST) $(WORKERS) --durations=15
 
-test-fast: machine-tests venv  ## the tests that need no VM (under a minute)
+test-fast: machine-tests venv  ## the tests that need no VM (about a minute)
 	$(PYTEST) $(FAST) -q -m "not vm and not slow"
 
 test-soak: machine-tests venv  ## what `make test` tries once or twice, as often as promised (as root; three hours)
