@@ -28,8 +28,8 @@ settings.load_profile("labctl")
 
 _ROOT = Path(__file__).parent.parent
 _SHARES_VMS = re.compile(r"\b(?:machines: Machines|bare: Machines|provisioned: Machines|sandbox: Sandbox)\b")
-#: Emulated VMs of their own: at once with those that tests share they would have both cores to themselves,
-#: and begun last, as by their names, the other worker would wait for them.
+#: Tests with emulated VMs of their own. Beside those that are shared, four VMs would want two cores; begun
+#: last, as their names have it, one worker would wait for the other.
 _OWN_VMS = ("tests/e2e/test_ubuntu.py", "tests/verify/test_verify_on_vms.py")
 #: Experiments on this machine itself: another that is under way is what they would see.
 _ON_THIS_MACHINE = re.compile(r"^(?:from|import) balanced\b", re.MULTILINE)

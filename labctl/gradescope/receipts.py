@@ -20,6 +20,7 @@ from typing import Any
 
 from labctl.errors import LabctlError
 from labctl.gradescope.keys import Keys
+from labctl.grading.document import time_of
 
 VERSION = 1
 #: No receipt is larger, in bytes; a lab's is about 40 thousand.
@@ -134,7 +135,7 @@ def read_receipt(data: bytes, public: bytes, sealing: bytes) -> Receipt:
         ) from err
     # signed by us: from here on its shape is ours
     document = _opened(sealed, sealing)
-    graded = datetime.strptime(document["host"]["started"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    graded = time_of(document["host"]["started"])
     told = _told(says)
     return Receipt(
         user=told["user"],

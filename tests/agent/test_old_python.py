@@ -17,7 +17,6 @@ from labctl.agent.remote.probes.trouble import trouble
 from labctl.deadline import Deadline
 from labctl.inventory import local_host
 
-# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
 pytestmark = pytest.mark.slow
 
 Ask = Callable[[str, dict[str, Any]], dict[str, Any]]

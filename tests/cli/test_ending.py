@@ -16,7 +16,6 @@ import pytest
 from openssh import key_pair
 from vms import LABCTL, environment
 
-# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
 pytestmark = pytest.mark.slow
 
 

@@ -17,7 +17,6 @@ from world import LAB
 from labctl.grading import lab_document
 from labctl.store import open_store
 
-# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
 pytestmark = pytest.mark.slow
 
 ROSTER = """\

@@ -16,7 +16,6 @@ from world import LAB, World, mount
 from labctl.grading import lab_document
 from labctl.store import open_store
 
-# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
 pytestmark = pytest.mark.slow
 
 RUN = "20261121T080000-aaaaaa"

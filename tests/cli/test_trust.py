@@ -14,7 +14,6 @@ from ssh_server import Seen, ssh_server
 
 from labctl.cli import main
 
-# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
 pytestmark = pytest.mark.slow
 
 

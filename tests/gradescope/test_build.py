@@ -19,7 +19,6 @@ from labctl.gradescope import live, make_keys
 from labctl.gradescope.build import build, requirements
 from labctl.gradescope.settings import NAME, Settings
 
-# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent.parent

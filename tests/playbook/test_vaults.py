@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-# labctl or a Python of its own for each: together they take more than the rest of `make test-fast` has
 pytestmark = pytest.mark.slow
 
 VAULT = Path(sys.executable).parent / "ansible-vault"

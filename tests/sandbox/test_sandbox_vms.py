@@ -103,7 +103,7 @@ def test_the_labs_packages_install_without_a_network(fresh: Sandbox) -> None:
 
 
 def test_nfs_between_two_vms_survives_a_firewall(provisioned: Machines) -> None:
-    """With packages of their own both have it: installing them takes emulated VMs minutes."""
+    """On the VMs that the lab was set up on: installing NFS for this alone takes emulated VMs minutes."""
     box = provisioned.box
     _ok(
         box,
