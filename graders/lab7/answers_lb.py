@@ -12,7 +12,7 @@ from labctl.probes import Proxy, Section, candidate_check, config_check, section
 from .facts import FRONTEND, WORKERS, answer_of
 from .looking import reported, setting
 from .naming import ALWAYS_ONE, IN_TURN
-from .other import says_so
+from .other import runs_with
 from .trial import NAMEABLE, Found, in_plain, observed, serving
 
 #: Names of ``balance``, as people write them.
@@ -85,7 +85,11 @@ def algorithm(vm: Target, see: See, text: str) -> Judgement:
     right = next((one for one in named if _fits(one, found, backend)), "")
     if right:
         return passed(f"{right}; {told}", for_staff=not sure)
-    if backend and backend.algorithm in named and says_so(see(config_check()), backend):
+    if (
+        backend
+        and backend.algorithm in named
+        and runs_with(see(config_check()), backend) == backend.algorithm
+    ):
         return unjudged(told, "staff: HAProxy says that it balances so, and the answers do not")
     return failed(
         expected="the algorithm that your load balancer uses",

@@ -27,7 +27,7 @@ from .looking import (
     settled_states,
     stats_page,
 )
-from .other import no_turn, other_order, other_shares
+from .other import NOT_READ, no_turn, other_order, other_shares, runs_otherwise
 from .reach import lost_on_the_way
 from .trial import in_plain, is_plain, observed, serving
 
@@ -190,12 +190,15 @@ def shares(vm: Target, see: See) -> Judgement:
         replies = later
     counts = _turns(replies, expected)
     told = ", ".join(f"ID {one}: {n}" for one, n in sorted(counts.items()))
+    if _even(replies, expected):
+        return passed(told)
+    # whom another algorithm passes over says nothing of the server lines
+    if backend is not None and runs_otherwise(see(config_check()), backend):
+        return failed(expected="equal shares", seen=told, hint=NOT_READ)
     missing = [one for one in expected if one not in counts]
     if missing:
         return no_turn(missing)
-    if not _even(replies, expected):
-        return failed(expected="equal shares", seen=told, hint="what makes one server get more than another?")
-    return passed(told)
+    return failed(expected="equal shares", seen=told, hint="what makes one server get more than another?")
 
 
 def _turns(replies: Replies, expected: Sequence[int]) -> Counter[int]:
@@ -228,7 +231,7 @@ def order(vm: Target, see: See) -> Judgement:
     return failed(
         expected=f"what balance {backend.algorithm} does",
         seen=f"{found}: {' '.join(str(one) for one in found.ids[:12])}",
-        hint="does the running HAProxy know the configuration that is in the file?",
+        hint=NOT_READ,
     )
 
 

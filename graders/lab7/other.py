@@ -27,6 +27,8 @@ from .trial import ENOUGH, NAMEABLE, look, observed, returning, serving
 #: Requests in which chance passes nobody over: one of six, 120 times, once in 3 thousand million.
 MANY = 120
 
+NOT_READ = "does the running HAProxy know the configuration that is in the file?"
+
 
 def other_shares(
     vm: Target, see: See, backend: Proxy, up: Sequence[int], sampled: Sequence[int]
@@ -75,12 +77,12 @@ def other_order(see: See, backend: Proxy, up: Sequence[int]) -> Judgement:
     if found.fits(backend):
         if found.has_weights(turns) or first.named.weights != found.named.weights:
             return passed(told)
-    elif says_so(see(config_check()), backend):
+    elif runs_with(see(config_check()), backend) == backend.algorithm:
         return unjudged(told, "staff: HAProxy says that it balances so, and the answers do not")
     return failed(
         expected=f"what balance {_configured(backend, turns)} does",
         seen=f"{found}: {' '.join(str(one) for one in found.ids[:12])}",
-        hint="does the running HAProxy know the configuration that is in the file?",
+        hint=NOT_READ,
     )
 
 
@@ -89,9 +91,14 @@ def _configured(backend: Proxy, turns: dict[int, int]) -> str:
     return f"{backend.balance or 'roundrobin'}{weights}"
 
 
-def says_so(found: Haproxy, backend: Proxy) -> bool:
-    """The HAProxy that runs says itself that it has the algorithm of the file."""
-    return any(one.proxy == backend.name and one.algorithm == backend.algorithm for one in found.running)
+def runs_with(found: Haproxy, backend: Proxy) -> str:
+    """The algorithm that the HAProxy that runs says it has; "" when it does not say or has no name for it."""
+    return next((one.algorithm for one in found.running if one.proxy == backend.name), "")
+
+
+def runs_otherwise(found: Haproxy, backend: Proxy) -> bool:
+    """The HAProxy that runs says that it has another algorithm than the file, which has one with a name."""
+    return any(one.proxy == backend.name and one.algorithm != backend.algorithm for one in found.running)
 
 
 @check("lb.algorithm", question="3b", layer="answer on the VM", after=("lb.frontend",), optional=True)
@@ -104,10 +111,10 @@ def algorithm(vm: Target, see: See) -> Judgement:
     found = observed(vm, see, backend, up)
     if not found.named.names:
         return unjudged("too few answers")
-    running = [one.algorithm for one in see(config_check()).running if one.proxy == backend.name]
+    running = runs_with(see(config_check()), backend)
     says = f"configured: {_configured(backend, turns)}"
-    if running and running[0] not in ("", backend.algorithm):
-        says += f" in the file, {running[0]} in the HAProxy that runs"
+    if running not in ("", backend.algorithm):
+        says += f" in the file, {running} in the HAProxy that runs"
     return passed(f"{found}; {says}")
 
 

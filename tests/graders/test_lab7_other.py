@@ -9,6 +9,7 @@ from balancers import ALGORITHMS
 from lab7_cases import config
 from world import LAB, REFUSED, TARGET, World, crash_of
 
+from labctl.grading import Verdict
 from labctl.probes.haproxy import Running
 
 #: balance line -> the order that one client sees
@@ -70,6 +71,25 @@ def test_a_file_that_was_not_read_again_is_told() -> None:
         "roundrobin in the file, leastconn in the HAProxy that runs"
         in world.told("lb.algorithm").judgement.seen
     )
+
+
+@pytest.mark.parametrize("passed_over", [(), (3,)], ids=["all-have-a-turn", "one-has-none"])
+def test_whom_another_algorithm_passes_over_is_no_fault_of_the_server_lines(
+    passed_over: tuple[int, ...],
+) -> None:
+    world = World()
+    chance = [3, 1, 5, 0, 2, 2, 4, 1, 3, 0, 5, 4, 0, 3, 1, 4, 2, 5] * 14
+    world.order = [one for one in chance if one not in passed_over]
+    assert "running HAProxy" not in hint_of_shares(world)
+    # HAProxy has no name for random
+    world.haproxy = replace(world.haproxy, running=(Running("kitchen", "", ""),))
+    assert "running HAProxy know the configuration" in hint_of_shares(world)
+
+
+def hint_of_shares(world: World) -> str:
+    row = world.told("lb.shares")
+    assert row.verdict is Verdict.FAIL
+    return row.judgement.hint
 
 
 def test_the_main_part_is_named_with_what_cannot_be_told_apart() -> None:
