@@ -4,12 +4,10 @@ after.
 
 from __future__ import annotations
 
-import re
-
 from labctl.grading import Judgement, See, Target, check, failed, passed, unjudged
 from labctl.probes import CrashReport, Proxy, config_check, crash_experiment
 
-from .facts import FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
+from .facts import CRASHED, FRONTEND, STATS, STATS_PATH, WORKERS, worker_id
 from .looking import LONGEST, SLACK, balancer, configured, sample, weighted
 from .naming import IN_TURN
 
@@ -17,8 +15,6 @@ from .naming import IN_TURN
 START = 15.0
 #: Health checks that take longer than this to notice do not notice: nobody watches the page for so long.
 PATIENT = 120.0
-
-_CRASHED = re.compile(r"Crashing ID (\d+)!")
 
 
 @check(
@@ -153,6 +149,8 @@ def experiment(see: See) -> CrashReport:
         crash_experiment(
             workers=WORKERS,
             balancer=FRONTEND,
+            crash_path="/crash",
+            crash_says=CRASHED.pattern,
             stats=STATS,
             stats_path=STATS_PATH,
             proxy=backend.name if backend else "",
@@ -188,7 +186,7 @@ def _too_short(slowest: float, spare: float, waited: float) -> Judgement | None:
 
 def crashed(report: CrashReport) -> int | None:
     """The id of the worker that /crash through the balancer ended."""
-    found = _CRASHED.search(report.crash.replies[0].body) if report.crash.replies else None
+    found = CRASHED.search(report.crash.replies[0].body) if report.crash.replies else None
     return int(found.group(1)) if found else None
 
 

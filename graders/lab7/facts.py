@@ -19,6 +19,8 @@ TEST_ADDRESS = "93.184.216.34"
 FRONTEND, STATS, STATS_PATH = 7000, 7001, "/stats;csv"
 WORKERS = range(8080, 8086)
 
+#: What a worker says that is about to crash.
+CRASHED = re.compile(r"Crashing ID (\d+)!")
 _GREETING = re.compile(r"\s*Hello, I am ID (\d{1,4})\s*\Z")
 
 

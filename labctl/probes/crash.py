@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from labctl.probes.decoding import by_shape
@@ -41,11 +42,11 @@ class CrashReport:
     ``broken_off`` says why it did not come to its end; then ``before``, ``after`` and what restoring said are
     all that is known.
 
-    ``crash`` is the reply to /crash through the balancer, ``down`` the state after it, ``rotation`` what the
-    balancer answered then; ``last`` the replies to /crash on the other ports, ``staying`` the ports that
-    answered all the same some seconds later, ``empty`` the balancer's answers with nobody left;
-    ``respawned`` the ports on which a worker had been started again before it was time. ``before`` and
-    ``after`` are how the workers ran; ``up`` the state at the end.
+    ``crash`` is the reply through the balancer to the path that crashes, ``down`` the state after it,
+    ``rotation`` what the balancer answered then; ``last`` the replies to that path on the workers' ports,
+    ``staying`` the ports that answered all the same some seconds later, ``empty`` the balancer's answers with
+    nobody left; ``respawned`` the ports on which a worker had been started again before it was time.
+    ``before`` and ``after`` are how the workers ran; ``up`` the state at the end.
     """
 
     refused: str
@@ -86,6 +87,8 @@ def crash_experiment(
     *,
     workers: range,
     balancer: int,
+    crash_path: str,
+    crash_says: str,
     stats: int,
     stats_path: str,
     proxy: str,
@@ -96,13 +99,19 @@ def crash_experiment(
 ) -> Request[CrashReport]:
     """Crash one worker, then all, watch the balancer, and put everything back as it was.
 
-    ``proxy`` is the backend's name in the statistics, ``servers`` how many it has; ``down_within`` and
-    ``up_within`` are the seconds that its health checks may take; ``config`` is HAProxy's
-    configuration, for its admin socket.
+    A worker that is asked for ``crash_path`` answers and ends; group 1 of the regular expression
+    ``crash_says`` is its number in that answer, 0 for the first port. ``proxy`` is the backend's name in the
+    statistics, ``servers`` how many it has; ``down_within`` and ``up_within`` are the seconds that its health
+    checks may take; ``config`` is HAProxy's configuration, for its admin socket. Raises ``re.error`` for a
+    ``crash_says`` that is no expression and ``ValueError`` for one without a group, before anything crashes.
     """
+    if not re.compile(crash_says).groups:
+        raise ValueError(f"crash_says has no group for the worker's number: {crash_says}")
     args = {
         "workers": list(workers),
         "balancer": balancer,
+        "crash_path": crash_path,
+        "crash_says": crash_says,
         "stats": stats,
         "stats_path": stats_path,
         "proxy": proxy,

@@ -45,6 +45,8 @@ def arguments(lab: Balanced, down_within: float = 10.0) -> dict[str, object]:
     return {
         "workers": lab.ports,
         "balancer": lab.door,
+        "crash_path": "/crash",
+        "crash_says": r"Crashing ID (\d+)!",
         "stats": lab.stats,
         "stats_path": "/stats;csv",
         "proxy": "kitchen",

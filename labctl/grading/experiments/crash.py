@@ -38,8 +38,6 @@ MOST_GROUPS, MOST_LINES = 100, 100
 
 log = logging.getLogger(__name__)
 
-_CRASHED = re.compile(r"Crashing ID (\d+)!")
-
 
 def crash(bench: Bench, args: Mapping[str, Any], deadline: Deadline) -> CrashReport:
     """Run it. What could not be observed to its end is a report too, of how the workers ran before and after.
@@ -141,15 +139,13 @@ class _Steps:
         if any(group.kind in ("hand", "tmux") for group in self.groups):
             # before: a supervisor may wait for one worker alone, or for all of them
             self.hold([], roots=True)
-        (seen.crash,) = self.get([(balancer, "/crash", 1)])
-        crashed = _CRASHED.search(seen.crash.replies[0].body) if seen.crash.replies else None
+        (seen.crash,) = self.get([(balancer, str(self.args["crash_path"]), 1)])
+        said = seen.crash.replies[0].body if seen.crash.replies else ""
+        crashed = re.search(str(self.args["crash_says"]), said)
         if crashed:
             # a unit per worker would bring this one back before the health checks notice
-            alone = [
-                g.unit
-                for g in self.groups
-                if g.kind == "unit" and g.ports == (self.ports[0] + int(crashed.group(1)),)
-            ]
+            port = {str(number): port for number, port in enumerate(self.ports)}.get(crashed[1])
+            alone = [g.unit for g in self.groups if g.kind == "unit" and g.ports == (port,)]
             if alone:
                 self.hold(alone)
             seen.down = self.settle(down=1)
@@ -198,7 +194,7 @@ class _Steps:
 
     def crash_others(self) -> Replies:
         """End the workers that are left, and keep units from starting them again."""
-        found = self.get([(port, "/crash", 1) for port in self.ports])
+        found = self.get([(port, str(self.args["crash_path"]), 1) for port in self.ports])
         units = [group.unit for group in self.groups if group.kind == "unit"]
         if units:
             self.hold(units)
