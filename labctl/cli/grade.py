@@ -44,7 +44,7 @@ SCORECARDS = 10
 @inventory_option
 @course_option
 @vault_options
-@click.option("--lab", "lab_name", help="Which lab. Default: labctl.toml's.")
+@click.option("--lab", "lab_name", help="A lab of the course, or the path of one. Default: labctl.toml's.")
 @click.option(
     "--only", multiple=True, metavar="ID", help="Only this check, section or question (and what it needs)."
 )

@@ -19,7 +19,7 @@ from labctl.cli.options import (
     vault_options,
 )
 from labctl.cli.output import write_output
-from labctl.cli.results import kept_of, results
+from labctl.cli.results import kept_of, lab_of, results
 from labctl.errors import HostError, RequestError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def deliver_run(
         raise RequestError(f"the run {run} has none of these VMs", hint=f"labctl show {run} lists its VMs")
     # the class list says whose VM is whose by its name there, and knows nothing of one named user@address
     known = {name for name in names if name in setting.inventory.hosts}
-    lab = load_lab(setting.course.graders / about["lab"])
+    lab = load_lab(setting.course.graders / lab_of(about))
     staff = next(iter(setting.inventory.group_hosts("staff")), None)
     done = 0
 

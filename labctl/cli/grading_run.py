@@ -15,7 +15,7 @@ import click
 
 from labctl.cli.context import Setting
 from labctl.cli.limit import chosen, selecting, vm_count
-from labctl.cli.results import kept_of, results, seen_of
+from labctl.cli.results import kept_of, lab_of, results, seen_of
 from labctl.errors import RequestError, UnknownHost
 from labctl.inventory import Host
 
@@ -98,6 +98,7 @@ class GradingRun:
             self.store.describe(self.name, lab_document(lab))
             return
         asked = {
+            "lab": self.asked.lab,
             "rubric": _digest(lab),
             "only": list(self.asked.only),
             "disrupt": self.asked.disrupt,
@@ -184,7 +185,7 @@ def earlier_run(
     if answers and not before:
         raise RequestError(f"the run {name} began without written answers, and goes on without")
     asked = Asked(
-        about["lab"],
+        lab_of(about),
         tuple(kept.get("only", ())),
         bool(kept.get("disrupt", True)),
         answers or (Path(before) if before else None),

@@ -13,7 +13,7 @@ import click
 
 from labctl.cli.course import find_course
 from labctl.cli.options import course_option, database_option, json_option
-from labctl.cli.results import results
+from labctl.cli.results import lab_of, results
 from labctl.errors import RequestError
 from labctl.report.text import plain
 
@@ -40,7 +40,7 @@ def regrade(run: str, course: Path | None, database: str | None, diff: bool, as_
     store = results(database)
     name = store.find(run)
     about = store.about(name)
-    lab = load_lab(find_course(course).graders / about["lab"])
+    lab = load_lab(find_course(course).graders / lab_of(about))
     unreadable: list[dict[str, Any]] = []
     changed: list[dict[str, Any]] = []
     untouched = []

@@ -23,6 +23,11 @@ def results(database: str | None, *, create: bool = False) -> Store:
     return store
 
 
+def lab_of(about: Mapping[str, Any]) -> str:
+    """The lab of the run that is ``about``, as ``--lab`` had it: its name in the course, or its path."""
+    return str(about["asked"].get("lab", about["lab"]))
+
+
 def check_vm_of(about: Mapping[str, Any], vm: str) -> None:
     """Raises RequestError when the run that is ``about`` has no such VM; with the one that was meant."""
     from labctl.documents import did_you_mean

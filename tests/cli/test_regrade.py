@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,22 @@ def test_a_look_that_does_not_count_loses_nobody_the_grade(course: Course) -> No
     assert (done.returncode, "no grade any more" in done.stderr) == (3, False)
     assert "another attempt counts now, as what was seen cannot be judged any more: vm1;" in done.stderr
     assert points(course)["vm1"] == (10, 10)
+
+
+def test_a_lab_that_lay_elsewhere_is_judged_by_there_again(course: Course, tmp_path: Path) -> None:
+    """The course's lab of that name gives other points."""
+    elsewhere = tmp_path / "tried" / "tiny"
+    shutil.copytree(tmp_path / "graders" / "tiny", elsewhere)
+    rubric = elsewhere / "rubric.yml"
+    rubric.write_text(rubric.read_text().replace("points: 8", "points: 5"))
+    assert grade(course, "all", "--lab", str(elsewhere)) == 0
+    before = points(course)
+    assert regrade(course).returncode == 0
+    assert points(course) == before == dict.fromkeys(course.names, (7, 7))
+    shutil.rmtree(elsewhere)
+    done = regrade(course)
+    assert done.returncode == 2
+    assert str(elsewhere.parent) in done.stderr
 
 
 def test_a_run_without_results_has_nothing_to_judge(course: Course) -> None:
