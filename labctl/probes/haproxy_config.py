@@ -114,7 +114,7 @@ class Section:
 def sections_of(text: str) -> tuple[Section, ...]:
     """A configuration as its sections, in order."""
     found: list[tuple[str, list[str]]] = []
-    for raw in text.splitlines():
+    for raw in text.split("\n"):  # what else Python takes for the end of a line may stand in a comment
         words = _words(raw)
         if words and words[0] in _SECTIONS:
             found.append((" ".join(words), []))
@@ -203,7 +203,7 @@ def lines_of(text: str) -> Iterator[list[str]]:
     variables: dict[str, str] = {}
     room = MOST_EXPANDED
     branches = Branches()
-    for raw in itertools.islice(text.splitlines(), MOST_LINES):
+    for raw in itertools.islice(text.split("\n"), MOST_LINES):
         line = _expanded(raw, variables, min(room, LONGEST_LINE))
         room -= max(0, len(line) - len(raw))
         words = _words(line)

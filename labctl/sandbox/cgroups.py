@@ -47,11 +47,11 @@ def _parents() -> list[Path]:
         _, controllers, path = line.split(":", 2)
         own[controllers] = path.lstrip("/")
     found = []
-    for line in _MOUNTS.read_text(encoding="utf-8").splitlines():
+    for line in _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").split("\n"):
         head, _, tail = line.partition(" - ")
         kind, _, options = tail.partition(" ")
         if kind == "cgroup2":
-            found.append(Path(head.split()[4], own.get("", "")))
+            found.append(Path(head.split(" ")[4], own.get("", "")))
         elif kind == "cgroup" and "name=systemd" in options.split()[-1].split(","):
-            found.append(Path(head.split()[4], own.get("name=systemd", "")))
+            found.append(Path(head.split(" ")[4], own.get("name=systemd", "")))
     return found

@@ -260,7 +260,8 @@ def clear(here: Path) -> None:
 def unmount_below(directory: Path) -> None:
     """Unmount everything mounted under ``directory``, the innermost first."""
     prefix = f"{directory}/"
-    points = [line.split()[4] for line in _MOUNTINFO.read_text(encoding="utf-8").splitlines()]
+    table = _MOUNTINFO.read_text(encoding="utf-8", errors="surrogateescape")
+    points = [line.split(" ")[4] for line in table.split("\n")[:-1]]
     for point in sorted((p for p in points if p.startswith(prefix)), key=len, reverse=True):
         # lazily: a process that is only just ending may still have a file open
         _do("umount", "--lazy", point)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +19,17 @@ from waiting import wait_for
 from labctl.agent import Agent, start_agent
 from labctl.deadline import Deadline
 from labctl.inventory import local_host
-from labctl.probes import DnsAnswer, Observer, Replies, Request, StaffLink, Vantage, dns_query, http_sample
+from labctl.probes import (
+    DnsAnswer,
+    Observer,
+    Replies,
+    Request,
+    StaffLink,
+    Vantage,
+    dns_query,
+    http_sample,
+    sockets,
+)
 
 NAMED = "/usr/sbin/named"
 T = TypeVar("T")
@@ -65,6 +76,34 @@ def server(answer: Callable[[socket.socket], None]) -> Iterator[int]:
         over.set()
         thread.join()
         link.close()
+
+
+CUT_IN_A_LETTER = b"m\xc3\xbcllers-diens\xc3"
+LISTENS = f"""
+import ctypes, socket, time
+ctypes.CDLL(None).prctl(15, {CUT_IN_A_LETTER!r}, 0, 0, 0)
+link = socket.create_server(("127.0.0.1", 0))
+print(link.getsockname()[1], flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_name_that_the_kernel_cut_in_the_middle_of_a_letter_is_told_as_far_as_it_goes(agent: Agent) -> None:
+    with subprocess.Popen([sys.executable, "-c", LISTENS], stdout=subprocess.PIPE, text=True) as program:
+        try:
+            assert program.stdout is not None
+            port = int(program.stdout.readline())
+            (found,) = (one for one in fetch(agent, sockets()).listening if one.port == port)
+            assert found.process == "müllers-diens\ufffd"
+        finally:
+            program.kill()
+
+
+def test_a_socket_with_a_name_of_any_bytes_keeps_nobody_from_looking() -> None:
+    with socket.socket(socket.AF_UNIX) as link:
+        link.bind(b"\0\xff\xfe of somebody's")
+        with start_agent(local_host(), Deadline.after(20), become=False) as started:
+            assert fetch(started, sockets()).listening
 
 
 @pytest.mark.parametrize("vantage", BOTH)

@@ -14,7 +14,7 @@ from labctl.agent.remote.probes import sockets as remote_sockets
 from labctl.agent.remote.probes.access import Configuration
 from labctl.probes.bind import Bind, records_of
 from labctl.probes.haproxy import Haproxy, Running, ServerState, parse_state
-from labctl.probes.haproxy_config import parse_config
+from labctl.probes.haproxy_config import parse_config, sections_of
 from labctl.probes.nfs import Mount
 
 MOUNTINFO = """\
@@ -200,6 +200,26 @@ def test_haproxys_configuration() -> None:
     assert not b.check
     assert t1.inter == 0.5
     assert (stats.mode, stats.algorithm) == ("tcp", "roundrobin")
+
+
+#: What Python takes for the end of a line, and neither HAProxy nor the kernel does.
+NO_END = ["\v", "\f", "\x1c", "\x85", "\u2028"]
+
+
+@pytest.mark.parametrize("odd", NO_END, ids=ascii)
+def test_what_was_pasted_into_a_comment_stays_in_it(odd: str) -> None:
+    pasted = CONFIG.replace("backend app\n", f"backend app\n  # as on the slides:{odd}backend other\n")
+    assert pasted != CONFIG
+    assert parse_config(pasted) == parse_config(CONFIG)
+    assert [one.header for one in sections_of(pasted)] == [one.header for one in sections_of(CONFIG)]
+    sockets = f"  # once:{odd}stats socket /run/old.sock\n  stats socket /run/new.sock\n"
+    assert remote_haproxy.socket_in(sockets) == "/run/new.sock"
+
+
+@pytest.mark.parametrize("odd", NO_END, ids=ascii)
+def test_a_mount_with_an_odd_name_is_one(odd: str) -> None:
+    table = MOUNTINFO.replace(" /mnt ", f" /mnt/a{odd}b ")
+    assert [row["target"] for row in remote_mounts.parse(table)][2] == f"/mnt/a{odd}b"
 
 
 @pytest.mark.parametrize(

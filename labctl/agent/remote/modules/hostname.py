@@ -46,7 +46,7 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 def _permanent() -> str:
     try:
-        with open(STATIC, encoding="utf-8") as file:
+        with open(STATIC, encoding="utf-8", errors="replace") as file:
             lines = [line.strip() for line in file if line.strip() and not line.startswith("#")]
     except FileNotFoundError:
         return ""

@@ -65,7 +65,7 @@ def written_in(path: str) -> list[str]:
 
 def socket_in(text: str) -> str:
     """The UNIX socket that a configuration names, else Debian's."""
-    for line in text.splitlines():
+    for line in text.split("\n"):
         words = line.replace('"', "").replace("'", "").split(None, 3)
         if words[:2] == ["stats", "socket"] and words[2:]:
             path = words[2][5:] if words[2].startswith("unix@") else words[2]

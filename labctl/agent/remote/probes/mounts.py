@@ -44,7 +44,7 @@ def mounted() -> list[dict[str, Any]]:
 def parse(text: str) -> list[dict[str, Any]]:
     """mountinfo's lines (proc(5)); the options of the mount and of its super block both count for rw/ro."""
     rows = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a name may hold what else Python takes for the end of a line
         head, dash, tail = line.partition(" - ")
         left, right = head.split(" "), tail.split(" ")
         if not dash or len(left) < 6 or len(right) < 3:

@@ -31,7 +31,7 @@ def run(args: dict[str, Any], _ctx: Context) -> dict[str, Any]:
 def unit_of(pid: int) -> str:
     """The unit that a process belongs to: a login session's is its scope."""
     try:
-        with open("/proc/%d/cgroup" % pid) as groups:
+        with open("/proc/%d/cgroup" % pid, encoding="utf-8", errors="replace") as groups:
             lines = groups.read().splitlines()
     except OSError:
         return ""
@@ -117,8 +117,9 @@ def socket_owners() -> dict[int, list[int]]:
 
 
 def name_of(pid: int) -> str:
+    """The kernel cuts it to 15 bytes, in the middle of a letter too."""
     try:
-        with open("/proc/%d/comm" % pid) as comm:
+        with open("/proc/%d/comm" % pid, encoding="utf-8", errors="replace") as comm:
             return comm.read().strip()
     except OSError:
         return ""

@@ -13,7 +13,7 @@ FROZEN = "/labctl-held-"
 
 def folder_of(path: str) -> str:
     """The directory of a group. Raises FileNotFoundError where there is no hierarchy of version 2."""
-    with open("/proc/self/mounts") as mounts:
+    with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as mounts:
         for line in mounts:
             _, place, kind = line.split()[:3]
             if kind == "cgroup2":

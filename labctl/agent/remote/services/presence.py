@@ -16,7 +16,8 @@ NAME = "labctl-undo-"
 def at_work() -> bool:
     """Some run's watcher lives: what that run broke may not be mended yet."""
     try:
-        with open("/proc/net/unix") as handle:
+        # others' names may be any bytes
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as handle:
             return any(" @" + NAME in line for line in handle)
     except OSError:
         return False
