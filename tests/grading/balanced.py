@@ -102,7 +102,7 @@ class Balanced:
     @property
     def watched(self) -> bool:
         """The watcher of an experiment with these workers lives."""
-        return "-".join(map(str, self.ports)) in Path("/proc/net/unix").read_text()
+        return "-".join(map(str, self.ports)).encode() in Path("/proc/net/unix").read_bytes()
 
     def stop(self) -> None:
         """End everything that serves one of our ports, whoever started it, and our own children."""

@@ -66,13 +66,13 @@ def held(lab: Balanced) -> list[int]:
     """The processes of the workers and of their loop that are kept from running."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
-        try:
-            stopped = (path / "stat").read_text().rpartition(")")[2].split()[0] == "T"
-            frozen = "/labctl-held-" in (path / "cgroup").read_text()
-            line = (path / "cmdline").read_bytes().decode()
+        try:  # names of other processes, a container's too, may be any bytes
+            stopped = (path / "stat").read_bytes().rpartition(b")")[2].split()[0] == b"T"
+            frozen = b"/labctl-held-" in (path / "cgroup").read_bytes()
+            line = (path / "cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if (stopped or frozen) and str(lab.first) in line:
+        if (stopped or frozen) and str(lab.first).encode() in line:
             found.append(int(path.name))
     return found
 

@@ -110,7 +110,7 @@ def listening(init: int) -> int:
 
 def watched(init: int) -> bool:
     """Some run's undo is at work there."""
-    return "@labctl-undo-" in Path(f"/proc/{init}/net/unix").read_text()
+    return b"@labctl-undo-" in Path(f"/proc/{init}/net/unix").read_bytes()
 
 
 def kill_labctl(_lab: Solved, grade: subprocess.Popen[str]) -> None:
@@ -126,12 +126,14 @@ def _kill_agents(lab: Solved) -> int:
     killed = 0
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            parent = re.search(r"^PPid:\s*(\d+)", (entry / "status").read_text(), re.MULTILINE)
+            parent = re.search(
+                r"^PPid:\s*(\d+)", (entry / "status").read_text(errors="replace"), re.MULTILINE
+            )
             if (
                 os.readlink(entry / "ns/pid") == os.readlink(f"/proc/{lab.init}/ns/pid")
-                and (entry / "comm").read_text().startswith("python3")
+                and (entry / "comm").read_bytes().startswith(b"python3")
                 and parent
-                and Path("/proc", parent.group(1), "comm").read_text().strip() == "sudo"
+                and Path("/proc", parent.group(1), "comm").read_bytes() == b"sudo\n"
             ):
                 os.kill(int(entry.name), signal.SIGKILL)
                 killed += 1
