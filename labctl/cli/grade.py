@@ -162,21 +162,14 @@ def grade(
         observer.over(status)
     # a class is megabytes of text: written when asked for
     text = json.dumps(document, indent=1) if as_json or output is not None else ""
-    if as_json:
-        click.echo(text)
-    elif not json_lines:
-        _show(document)
-    if run.store:
-        again = {one["host"] for one in document["hosts"] if _not_done(one)}
-        failed = [host for host in run.hosts if host.name in again]
-        # a further attempt in the same run: what is exported of it is the whole class
-        if finished:
-            remember_failed(setting, "grade", failed, instead=_AS_THE_RUN_BEGAN, more=("--run", run.name))
-    if output is not None:
-        write_output(output, text + "\n")
-    if signing and run.store and deliver_run(run.store, run.name, setting, signing, forks):
-        return 3
-    return status
+    try:
+        if not json_lines:
+            _show(document, text if as_json else None)
+        if run.store and finished:
+            _remember_failed(run, setting, document)
+    finally:  # whoever reads stdout may have gone: who asked for a file or receipts has them all the same
+        undelivered = _hand_out(run, setting, text, output, signing, forks)
+    return undelivered or status
 
 
 def _agree(*, output: tuple[Any, Any], keeping: tuple[Any, Any], beginning: tuple[Any, Any]) -> None:
@@ -284,7 +277,31 @@ def _grade(
             staff.close()
 
 
-def _show(document: dict[str, Any]) -> None:
+def _remember_failed(run: GradingRun, setting: Setting, document: dict[str, Any]) -> None:
+    failed = run.hosts_of(setting, [one["host"] for one in document["hosts"] if _not_done(one)])
+    # a further attempt in the same run: what is exported of it is the whole class
+    remember_failed(setting, "grade", failed, instead=_AS_THE_RUN_BEGAN, more=("--run", run.name))
+
+
+def _hand_out(
+    run: GradingRun, setting: Setting, text: str, output: Path | None, signing: Keys | None, forks: int
+) -> int:
+    """The file and the receipts, these also where the file cannot be written; 3 when a VM has no receipt."""
+    undelivered = 0
+    try:
+        if output is not None:
+            write_output(output, text + "\n")
+    finally:
+        if signing and run.store:
+            undelivered = deliver_run(run.store, run.name, setting, signing, forks)
+    return undelivered
+
+
+def _show(document: dict[str, Any], text: str | None) -> None:
+    """``text`` is what it is as JSON, where that is wanted."""
+    if text is not None:
+        click.echo(text)
+        return
     from labctl.report.grade_console import render_class, render_scorecard
 
     tty = sys.stdout.isatty()

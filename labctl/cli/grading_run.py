@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,7 +39,8 @@ class Asked:
 class GradingRun:
     """``hosts`` are to be graded now. ``kept``: their results are, which those of this machine alone are not.
 
-    ``store`` is open once the run has begun. ``whole``: its document is to hold what was seen.
+    ``store`` is open once the run has begun. ``whole``: its document is to hold what was seen. ``words`` name
+    its VMs on a command line, those too that were graded before it was resumed.
     """
 
     name: str
@@ -51,6 +53,7 @@ class GradingRun:
     resumes: bool = False
     continues: bool = False
     whole: bool = False
+    words: dict[str, str] = field(default_factory=dict)
 
     @property
     def book(self) -> Book | None:
@@ -82,12 +85,12 @@ class GradingRun:
         if self.store is None:
             self.store = results(self.database, create=True)
         names = [host.name for host in self.hosts]
-        where = {
-            "vms": {host.name: selecting(setting, host) for host in self.hosts},
-            "at": {host.name: identity(host) for host in self.hosts},
-        }
+        self.words = {host.name: selecting(setting, host) for host in self.hosts}
+        where = {"vms": self.words, "at": {host.name: identity(host) for host in self.hosts}}
         if self.continues:
-            before = self.store.about(self.name)["asked"].get("rubric")
+            kept = self.store.about(self.name)["asked"]
+            self.words = {**kept.get("vms", {}), **self.words}
+            before = kept.get("rubric")
             if before and before != _digest(lab):
                 click.echo(
                     f"the points of {lab.name} are others since this run began: "
@@ -117,12 +120,22 @@ class GradingRun:
         try:
             if self.store.finish(self.name):
                 return True
-            left = f"{len(self.store.waiting(self.name))} VMs of this run have no result yet"
+            left = f"no result yet of {vm_count(len(self.store.waiting(self.name)))} of this run"
         except RequestError as err:
             left = err.message
         click.echo(f"labctl: {left}. What was kept is whole; to go on:", err=True)
         click.echo(f"  labctl grade --resume --run {self.name}", err=True)
         return False
+
+    def hosts_of(self, setting: Setting, names: Iterable[str]) -> list[Host]:
+        """The run's hosts of these names; of those graded before it was resumed what is in the inventory."""
+        now = {host.name: host for host in self.hosts}
+        found: list[Host] = []
+        for name in names:
+            with contextlib.suppress(RequestError):
+                word = self.words.get(name, name)
+                found += [now[name]] if name in now else setting.inventory.select([word])
+        return found
 
     def all_of(self, documents: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
         """The VMs to tell of: those graded now, and for a run that was resumed also those before."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from openssh import key_pair
+from tiny import Course
 from vms import LABCTL, environment
 
 pytestmark = pytest.mark.slow
@@ -44,6 +46,33 @@ def test_output_that_nobody_reads_any_more_ends_it_with_141_and_in_silence(args:
     finally:
         os.close(writing)
     assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_who_reads_no_scorecard_gets_the_file_and_the_receipts_all_the_same(tmp_path: Path) -> None:
+    course = Course(tmp_path, 2)
+    course.inventory(dict.fromkeys(course.names, "ansible_connection: local, lab_user: nobody-here"))
+    keys = ["--keys", str(tmp_path / "keys")]
+    assert run("gradescope", "key", "--new", *keys).returncode == 0
+    file = tmp_path / "grades.json"
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [*LABCTL, *course.grade("all", "--deliver", *keys, "-o", str(file))],
+            env=environment(),
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert done.returncode == 141
+    assert [host["host"] for host in json.loads(file.read_text())["hosts"]] == course.names
+    assert done.stderr.count(b"vm0: ") == 2  # its grade, and what came of its receipt
+
+    done = run(*course.grade("all", "--deliver", *keys, "-o", "/dev/full"))
+    assert (done.returncode, b"cannot write /dev/full" in done.stderr) == (2, True)
+    assert done.stderr.count(b"vm0: ") == 2
 
 
 @pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])

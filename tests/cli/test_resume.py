@@ -90,6 +90,24 @@ def test_a_resumed_run_tells_of_all_its_vms(course: Course, capsys: pytest.Captu
     store.close()
 
 
+def test_a_resumed_run_names_those_too_that_failed_before_it_was_broken_off(
+    course: Course, capsys: pytest.CaptureFixture[str]
+) -> None:
+    course.inventory(
+        {
+            "gone": "ansible_host: 127.0.0.1, ansible_port: 1, labctl_known_hosts: /dev/null",
+            **dict.fromkeys(("vm0", "vm1"), "ansible_connection: local"),
+        }
+    )
+    _broken_off(course, "gone", "vm0").close()
+    capsys.readouterr()
+    assert main(course.grade("--resume")) == 3
+    _, *told, command = capsys.readouterr().err.splitlines()
+    assert "1 VM not done" in told[-1]
+    path = Path(command.rpartition("@")[2])
+    assert path.read_text().splitlines()[1:] == ["gone"]
+
+
 def test_a_run_goes_on_as_it_began(course: Course, capsys: pytest.CaptureFixture[str]) -> None:
     store = _broken_off(course, "vm0", options=["--only", "box.file", "--no-disrupt"])
     store.close()
