@@ -49,7 +49,9 @@ def _of_file(setting: Setting, path: Path) -> set[str]:
         raise RequestError("the file of --limit is not UTF-8 text", place=Place(path)) from err
     kept: set[str] = set()
     for number, line in enumerate(text.splitlines(), 1):
-        pattern = line.split("#", 1)[0].strip()
+        # a VM may be called so that a comment would begin in its name
+        named = line.strip() in setting.inventory.hosts
+        pattern = (line if named else line.split("#", 1)[0]).strip()
         if not pattern:
             continue
         try:
@@ -111,14 +113,16 @@ def again(
     """
     valued = {"--limit": True, **instead}
     kept: list[str] = []
-    rest = iter(arguments)
+    # behind -- stand VMs alone, whatever they are called
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    rest = iter(arguments[:end])
     for word in rest:
         if word in valued:
             if valued[word]:
                 next(rest, None)
         elif word.split("=", 1)[0] not in valued:
             kept.append(word)
-    return shlex.join(["labctl", *kept, *more, "--limit", f"@{path}"])
+    return shlex.join(["labctl", *kept, *more, "--limit", f"@{path}", *arguments[end:]])
 
 
 def selecting(setting: Setting, host: Host) -> str:

@@ -31,10 +31,12 @@ def matching(
     Raises :class:`UnknownHost`, with the nearest name, for a part that names nothing; without ``strict``
     such a part is passed over, as Ansible does for a play's ``hosts``.
     """
+    names = tuple(hosts)
+    if pattern in names:  # whatever its letters mean in patterns
+        return {pattern}
     parts = _split(pattern)
     if not parts:
         raise UnknownHost("an empty host pattern")
-    names = tuple(hosts)
     terms: dict[str, set[str]] = {}
     for part in parts:
         term = part if part in names else part.lstrip("!&")

@@ -173,11 +173,29 @@ def test_a_wrong_file_is_named_with_its_line(course: Course, text: str | None, m
     assert message in done.stderr.replace(f"{course.root}/", "")
 
 
-@given(st.lists(st.text(min_size=1).filter(lambda word: not word.startswith("--limit"))))
-def test_every_other_word_of_the_command_is_kept(words: list[str]) -> None:
-    given_words = [*words[:1], "--limit", "@old", *words[1:], "--limit=x"]
+def test_names_that_mean_something_in_patterns_and_comments_are_gone_on_with(course: Course) -> None:
+    gone = "{ansible_host: 127.0.0.1, ansible_port: 1, labctl_known_hosts: /dev/null}"
+    names = ["a#b", "a,b", "!bad", "joe@vm", "-x"]
+    (course.root / "i.yml").write_text(
+        "all:\n  hosts:\n" + "".join(f'    "{one}": {gone}\n' for one in names)
+    )
+    done = course.run("setup", "--json", "--", *names)
+    assert hosts(done) == dict.fromkeys(names, "unreachable"), done.stderr
+    told = shlex.split(done.stderr.splitlines()[-1])
+    again = course.run(*told[1:])
+    assert hosts(again) == hosts(done), again.stderr
+    again = course.run("setup", "--json", *told[told.index("--limit") :][:2])
+    assert hosts(again) == hosts(done), again.stderr
+
+
+@given(
+    st.lists(st.text(min_size=1).filter(lambda word: not word.startswith("--limit") and word != "--")),
+    st.lists(st.text(min_size=1)),
+)
+def test_every_other_word_of_the_command_is_kept(words: list[str], vms: list[str]) -> None:
+    given_words = [*words[:1], "--limit", "@old", *words[1:], "--limit=x", "--", *vms]
     told = shlex.split(again(given_words, Path("/new")))
-    assert told == ["labctl", *words, "--limit", "@/new"]
+    assert told == ["labctl", *words, "--limit", "@/new", "--", *vms]
 
 
 def test_a_run_that_goes_on_is_named_in_place_of_how_it_began() -> None:
