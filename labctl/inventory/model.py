@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import os
 import re
@@ -100,7 +101,12 @@ class Host:
     @property
     def port(self) -> int:
         old = self.value("ansible_ssh_port") is not None
-        return self._integer("ansible_ssh_port" if old else "ansible_port", 22)
+        name = "ansible_ssh_port" if old else "ansible_port"
+        value = self.value(name, 22)
+        with contextlib.suppress(ValueError):
+            if isinstance(value, int | str) and not isinstance(value, bool) and 0 < int(value) < 65536:
+                return int(value)
+        raise InventoryError(f"{self.name}: {name} must be a number from 1 to 65535, not {value!r}")
 
     @property
     def user(self) -> str:
@@ -152,13 +158,6 @@ class Host:
         value = self.value(name)
         return Path(str(value)).expanduser() if value else None
 
-    def _integer(self, name: str, default: int) -> int:
-        value = self.value(name, default)
-        try:
-            return int(value)
-        except (TypeError, ValueError) as err:
-            raise InventoryError(f"{self.name}: {name} must be a number, not {value!r}") from err
-
 
 @dataclass(frozen=True)
 class Group:
@@ -193,7 +192,7 @@ class Inventory:
         direct: list[Host] = []
         names: set[str] = set()
         for pattern in patterns:
-            match = _DIRECT.match(pattern)
+            match = None if pattern in self.hosts else _DIRECT.match(pattern)
             if match:
                 direct.append(self._direct_host(match))
             else:

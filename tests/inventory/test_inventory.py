@@ -115,6 +115,12 @@ def test_two_hosts_of_one_name_are_not_one(course: Inventory, patterns: list[str
         course.select(patterns)
 
 
+@pytest.mark.parametrize("name", ["a,b", "!a", "&a", "a#b", "joe@web1", "web*", "~a", "a b"])
+def test_what_one_host_is_called_means_that_host(tmp_path: Path, name: str) -> None:
+    inventory = read(tmp_path, f'all: {{hosts: {{web1: , web2: , "{name}": }}}}')
+    assert [host.name for host in inventory.select([name])] == [name]
+
+
 def test_a_host_named_in_two_ways_is_one(course: Inventory) -> None:
     assert [host.name for host in course.select(["staff2", "admin@192.0.2.1:22"])] == ["staff2"]
 
@@ -165,9 +171,10 @@ def test_files_that_notepad_saved_are_read_and_their_columns_are_right(tmp_path:
     assert str(caught.value.place).endswith(":1:6")
 
 
-def test_a_bad_port_names_the_host(tmp_path: Path) -> None:
-    host = read(tmp_path, "all: {hosts: {web1: {ansible_port: twenty}}}").hosts["web1"]
-    with pytest.raises(InventoryError, match="web1: ansible_port"):
+@pytest.mark.parametrize("port", ["twenty", "99999", "0", "-1", "22.9", "true", "[22]", '"{{ 22 * 22000 }}"'])
+def test_a_bad_port_names_the_host(tmp_path: Path, port: str) -> None:
+    host = read(tmp_path, f"all: {{hosts: {{web1: {{ansible_port: {port}}}}}}}").hosts["web1"]
+    with pytest.raises(InventoryError, match="web1: ansible_port must be a number from 1 to 65535"):
         _ = host.port
 
 
