@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -66,7 +67,7 @@ def target_of(host: Host, staff: Host | None) -> Target:
         address="127.0.0.1" if host.is_local else host.address,
         lab_user=_text(host, "lab_user") or ("" if host.is_local else host.user),
         lab_fqdn=_text(host, "lab_fqdn").rstrip(".").lower(),
-        lab_address=_text(host, "lab_address"),
+        lab_address=_address(host),
         nfs_server=server,
         # where the VMs have another way to it than the grader, they know it by its name
         nfs_server_address=(_text(staff, "lab_address") or (staff.address if server else ""))
@@ -88,6 +89,22 @@ def handed_over(host: Host, document: Mapping[str, Any]) -> str:
     return then if now and now != then else ""
 
 
+def _address(host: Host) -> str:
+    """The VM's own address: what has another form is no answer of any VM, and would cost the points."""
+    text = _text(host, "lab_address").strip()
+    try:
+        return str(ipaddress.ip_address(text)) if text else ""
+    except ValueError as err:
+        raise InventoryError(
+            f"{host.name}: lab_address must be an IP address, not {text!r}",
+            hint="without lab_address the VM's own word is taken for it",
+        ) from err
+
+
 def _text(host: Host, name: str) -> str:
-    value = host.value(name, "")
-    return str(value) if isinstance(value, str | int) else ""
+    value = host.value(name)
+    if value is None:
+        return ""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InventoryError(f"{host.name}: {name} must be text, not {value!r}")
+    return str(value)

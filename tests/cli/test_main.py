@@ -92,6 +92,13 @@ def test_help_imports_nothing_heavy() -> None:
     [
         ("web2: {ansible_port: twenty}", "web2: ansible_port must be a number"),
         ('web2: {lab_user: "{{ nobody }}"}', "web2: lab_user cannot be rendered"),
+        ("web2: {lab_user: [amy]}", "web2: lab_user must be text, not ['amy']"),
+        ("web2: {lab_user: yes}", "web2: lab_user must be text, not True"),
+        (
+            "web2: {lab_address: 10.77.0.11/24}",
+            "web2: lab_address must be an IP address, not '10.77.0.11/24'",
+        ),
+        ('web2: {lab_address: "{{ inventory_hostname }}"}', "web2: lab_address must be an IP address"),
         ("web2: {outside_ports: {dns: 53}}", "web2: outside_ports"),
         ("web2: {outside_ports: {7000: 70000}}", "web2: outside_ports: there is no port 70000"),
     ],
