@@ -51,7 +51,9 @@ def show(run: str, vm: str | None, seen: str | None, database: str | None, as_js
         click.echo(json.dumps(document, indent=2) if as_json else render_evidence(document), nl=as_json)
         return
     hosts = [{**one.document, "attempt": one.attempt, "kind": one.kind} for one in attempts]
-    document = {"schema": 1, **about, "duplicates": duplicates(hosts), "hosts": hosts}
+    waiting = [] if vm is not None else list(store.waiting(name))
+    more = {"not_graded_yet": waiting, "duplicates": duplicates(hosts), "hosts": hosts}
+    document = {"schema": 1, **about, **more}
     if as_json:
         click.echo(json.dumps(document, indent=1))
     else:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from labctl.report.stats_console import duplicate_lines
+from labctl.report.stats_console import duplicate_lines, names
 from labctl.report.text import plain, points
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ def render_scorecard(
         _host(console, document, host, program)
     if len(document["hosts"]) > 1:
         _overview(console, document)
+    if waiting := document.get("not_graded_yet"):
+        _line(console, [f"not graded yet: {names(waiting)}"])
     return _text_of(console)
 
 

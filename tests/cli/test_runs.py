@@ -75,6 +75,17 @@ def test_a_vm_of_the_run_without_a_result_is_told_with_what_to_do(more: list[str
     assert "labctl grade --resume --run 20261122T080000-bbbbbb" in done.stderr
 
 
+def test_show_names_the_vms_that_are_not_graded_yet() -> None:
+    assert told("show", "last")["not_graded_yet"] == []
+    store = open_store()
+    store.begin("20261122T080000-bbbbbb", lab_document(LAB), "2026-11-22T08:00:00Z", ["student1", "late"])
+    store.add("20261122T080000-bbbbbb", document("student1"))
+    store.close()
+    assert told("show", "last")["not_graded_yet"] == ["late"]
+    assert labctl("show", "last").stdout.splitlines()[-1] == "not graded yet: late"
+    assert "late" not in labctl("show", "last", "student1").stdout
+
+
 def test_show_with_its_output_closed_has_nowhere_to_print_and_is_no_fault() -> None:
     done = labctl("show", "last", before=lambda: os.close(1))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
