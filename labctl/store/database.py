@@ -27,6 +27,7 @@ BUSY_SECONDS = 30.0
 # database.
 _WAL_SOUND = (3, 51, 3)
 _WAL_MENDED = frozenset({(3, 50, 7), (3, 44, 6)})
+_ELSEWHERE = "LABCTL_DATABASE names another place"
 #: What SQLite says of a file, or of a directory, that may not be written. The last is of a file with a WAL.
 _NOT_WRITABLE = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR_LOCK)
 
@@ -62,7 +63,7 @@ def open_store(url: str | None = None, *, create: bool = False) -> Store:
             elif not path.exists():
                 raise StoreError(
                     f"there are no results yet: {path} does not exist",
-                    hint="labctl grade VM keeps its results there; LABCTL_DATABASE names another place",
+                    hint=f"labctl grade VM keeps its results there; {_ELSEWHERE}",
                 )
         engine = _opened(parsed) if create else _opened_somehow(parsed)
     except (ArgumentError, NoSuchModuleError) as err:
@@ -76,7 +77,7 @@ def open_store(url: str | None = None, *, create: bool = False) -> Store:
             hint="for PostgreSQL: pip install 'labctl[postgresql]', and postgresql+psycopg://...",
         ) from err
     except (OSError, UnicodeError, SQLAlchemyError) as err:  # of a name that no host or file can have
-        hint = refused(err, parsed).hint if isinstance(err, SQLAlchemyError) else ""
+        hint = refused(err, parsed).hint if isinstance(err, SQLAlchemyError) else _ELSEWHERE
         raise StoreError(f"cannot open the results database {shown}: {reason(err)}", hint=hint) from err
     return Store(engine)
 

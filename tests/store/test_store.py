@@ -100,6 +100,12 @@ def test_a_name_that_cannot_be_looked_up_is_an_error_and_not_a_crash(url: str) -
     assert "secret" not in caught.value.message
 
 
+def test_a_place_where_no_file_can_be_made_is_told_with_how_to_name_another() -> None:
+    with pytest.raises(StoreError, match="cannot open the results database") as caught:
+        open_store("sqlite:////proc/labctl/r.sqlite", create=True)
+    assert "LABCTL_DATABASE names another place" in caught.value.hint
+
+
 @pytest.mark.parametrize("host", ["host:port", "[::1", "host:54 32"])
 def test_a_bad_port_in_the_url_is_said_and_the_password_is_not(host: str) -> None:
     with pytest.raises(StoreError, match="no port") as caught:
