@@ -204,17 +204,17 @@ def _with_answers(plan: Plan, host: Host, staff: Host | None, evidence: Evidence
 
 
 def _start(host: Host, deadline: Deadline, retry: Retry) -> tuple[Agent | None, HostError | None]:
+    until = deadline.sooner(START_DEADLINE)
+    seconds = until.remaining()
     try:
-        return start_agent(host, deadline.sooner(START_DEADLINE), retry=retry), None
+        return start_agent(host, until, retry=retry), None
     except (PythonMissing, SudoRefused, AgentFault) as err:
         if host.is_local:
             raise  # no view from outside is left to judge by
         log.debug("no agent on %s: %s", host.name, err)
         return None, err
     except DeadlineExceeded as err:
-        raise DeadlineExceeded(
-            f"no agent within {START_DEADLINE:.0f} s: {err.message}", hint=err.hint
-        ) from err
+        raise DeadlineExceeded(f"no agent within {seconds:.0f} s: {err.message}", hint=err.hint) from err
 
 
 def _identity(agent: Agent) -> dict[str, str]:

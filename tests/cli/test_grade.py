@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sqlite3
 from pathlib import Path
 
@@ -118,6 +119,19 @@ def test_a_vm_that_is_not_there_is_an_error_and_no_zero(
     (host,) = json.loads(capsys.readouterr().out)["hosts"]
     assert (host["status"], host["score"], host["checks"]) == ("error", None, [])
     assert host["error"].startswith("unreachable")
+
+
+def test_a_vm_that_says_nothing_has_the_seconds_that_were_given(
+    course: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    inventory = tmp_path / "hosts.yml"
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        inventory.write_text(f"all: {{hosts: {{mute: {{ansible_host: 127.0.0.1, ansible_port: {port}}}}}}}\n")
+        args = ["--course", str(course), "-i", str(inventory), "--deadline", "5", "--json"]
+        assert main(["grade", "mute", *args]) == 3
+    (host,) = json.loads(capsys.readouterr().out)["hosts"]
+    assert host["error"].startswith("timeout: no agent within 5 s: ")
 
 
 def test_lab_list_and_show(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
