@@ -8,6 +8,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from openssh import key_pair
 from tiny import Course, make_course
 
 from labctl.cli import main
@@ -127,7 +128,9 @@ def test_a_vm_that_says_nothing_has_the_seconds_that_were_given(
     inventory = tmp_path / "hosts.yml"
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        inventory.write_text(f"all: {{hosts: {{mute: {{ansible_host: 127.0.0.1, ansible_port: {port}}}}}}}\n")
+        key_pair(tmp_path / "id")
+        at = f"ansible_host: 127.0.0.1, ansible_port: {port}, ansible_ssh_private_key_file: {tmp_path}/id"
+        inventory.write_text(f"all: {{hosts: {{mute: {{{at}}}}}}}\n")
         args = ["--course", str(course), "-i", str(inventory), "--deadline", "5", "--json"]
         assert main(["grade", "mute", *args]) == 3
     (host,) = json.loads(capsys.readouterr().out)["hosts"]
