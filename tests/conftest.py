@@ -31,9 +31,6 @@ _SHARES_VMS = re.compile(r"\b(?:machines: Machines|bare: Machines|provisioned: M
 #: Tests with emulated VMs of their own. Beside those that are shared, four VMs would want two cores; begun
 #: last, as their names have it, one worker would wait for the other.
 _OWN_VMS = ("tests/e2e/test_ubuntu.py", "tests/verify/test_verify_on_vms.py")
-#: Computes from its beginning to its end: begun first, the other worker's VMs wait beside it. Those of
-#: the matrix compute too, and have tests that wait beside them.
-_COMPUTES = "tests/oracle/test_corpus.py"
 #: Experiments on this machine itself: another that is under way is what they would see.
 _ON_THIS_MACHINE = re.compile(r"^(?:from|import) balanced\b", re.MULTILINE)
 _FAILED_BEFORE = pytest.StashKey[set[Path]]()
@@ -79,9 +76,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                         reason="makes containers, or files and processes of other users: sudo make test"
                     )
                 )
-    items.sort(
-        key=lambda item: (not _shares_vms(item), _file(item) not in _OWN_VMS, _file(item) != _COMPUTES)
-    )
+    items.sort(key=lambda item: (not _shares_vms(item), _file(item) not in _OWN_VMS))
 
 
 def _shares_vms(item: pytest.Item) -> bool:
