@@ -104,7 +104,7 @@ def test_an_interrupt_waits_for_nobody_who_need_not_be_waited_for(how: dict[str,
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         fan_out(HOSTS[:2], work, forks=2, on_done=interrupted, **how)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15
     release.set()
 
 
@@ -149,7 +149,7 @@ def test_work_that_never_ends_is_given_up_and_its_place_is_free_again() -> None:
         results = fan_out(HOSTS, work, forks=1, limit=0.5, on_done=lambda host, _: told.append(host.name))
     finally:
         release.set()
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40
     assert sorted(told) == sorted(host.name for host in HOSTS)
     late = {name for name, outcome in results.items() if isinstance(outcome, DeadlineExceeded)}
     assert late == {"h0", "h5"}

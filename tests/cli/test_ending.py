@@ -168,7 +168,7 @@ def test_ctrl_c_does_not_wait_for_a_vm_that_does_not_answer(args: list[str], tmp
                 process.send_signal(signal.SIGINT)
                 process.communicate(timeout=60)
                 assert process.returncode == 130
-                assert time.monotonic() - started < 5
+                assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("args", [["lab", "list"], ["hosts", "list"], ["grade"], ["lab", "new", "x"]])

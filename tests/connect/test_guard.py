@@ -23,18 +23,18 @@ def test_each_is_done_at_its_deadline_whatever_the_order() -> None:
     last = threading.Event()
     began = time.monotonic()
     at(Deadline.after(LONG), lambda: done.append("much later"))
-    at(Deadline.after(0.5), last.set)
-    at(Deadline.after(0.4), lambda: done.append("second"))
+    at(Deadline.after(1.5), last.set)
+    at(Deadline.after(0.8), lambda: done.append("second"))
     at(Deadline.after(0.1), lambda: done.append("first"))
     assert last.wait(LONG)
     assert done == ["first", "second"]
-    assert time.monotonic() - began >= 0.4
+    assert time.monotonic() - began >= 0.8
 
 
 def test_what_is_prevented_is_not_done() -> None:
     done, later = threading.Event(), threading.Event()
-    disarm = at(Deadline.after(0.1), done.set)
-    at(Deadline.after(0.3), later.set)
+    disarm = at(Deadline.after(1.0), done.set)
+    at(Deadline.after(1.3), later.set)
     disarm()
     assert later.wait(LONG)
     assert not done.is_set()

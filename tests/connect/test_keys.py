@@ -212,7 +212,7 @@ def test_an_agent_that_says_nothing_is_not_waited_for_without_end(
         monkeypatch.setattr("labctl.connect.keys._AGENT_SECONDS", 0.5)
         started = time.monotonic()
         assert Login(home, public).accepted == 1
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
 
 
 def test_a_dead_agent_is_no_agent(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

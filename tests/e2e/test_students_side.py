@@ -104,8 +104,8 @@ def test_a_fix_on_the_vm_shows_as_a_pass_and_ctrl_c_leaves_at_once(vms: Containe
         assert vms.logins() - logins <= 4
         began = time.monotonic()
         screen.process.send_signal(signal.SIGINT)
-        assert screen.process.wait(20) == 130
-        assert time.monotonic() - began < 10
+        assert screen.process.wait(60) == 130
+        assert time.monotonic() - began < 30
     assert "Traceback" not in screen.text
     left = vms.run("pgrep -fc '[l]abctl_agent|[z]lib.decompress' || true")
     assert left.strip() == "0"

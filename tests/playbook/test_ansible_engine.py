@@ -227,7 +227,7 @@ class TestOnAMachine:
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=30)
         assert process.returncode == 130, err
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 25
         document = json.loads(out)
         assert document["interrupted"] is True
         assert [task["name"] for task in document["hosts"][0]["tasks"]] == ["ping"]

@@ -116,7 +116,7 @@ def test_a_resolver_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch
     )
     started = time.monotonic()
     assert facts._names()["fqdn"] == f"{os.uname().nodename}.lab"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     never.set()
 
 

@@ -63,13 +63,13 @@ def test_a_command_under_way_is_ended_on_every_vm(vms: Containers, tmp_path: Pat
     for vm in VMS:
         wait_for(lambda vm=vm: runs(vms, vm, "sleep 61"), f"sleep runs on {vm}")
     document, err, seconds = interrupt(process)
-    assert seconds < 5
+    assert seconds < 15
     assert {host["host"]: [task["status"] for task in host["tasks"]] for host in document["hosts"]} == {
         vm: ["changed"] for vm in VMS
     }
     assert all(f"changed    {vm}: command" in err for vm in VMS)
     for vm in VMS:
-        wait_for(lambda vm=vm: not runs(vms, vm, "sleep 6.*"), f"nothing left on {vm}", 3)
+        wait_for(lambda vm=vm: not runs(vms, vm, "sleep 6.*"), f"nothing left on {vm}", 10)
         assert vms.run("ps -eo args | grep -c '[p]ython3 -I -c' || true", vm).strip() == "0"
 
 
@@ -77,7 +77,7 @@ def test_a_command_under_way_is_ended_on_every_vm(vms: Containers, tmp_path: Pat
 @pytest.mark.timeout(300)
 @pytest.mark.root
 def test_an_installation_under_way_finishes_by_itself(vms: Containers, tmp_path: Path) -> None:
-    script = "echo begun; touch /run/begun; sleep 7; seq 100000; echo on; touch /run/ended"
+    script = "echo begun; touch /run/begun; sleep 15; seq 100000; echo on; touch /run/ended"
     for vm in VMS:
         make_package(vms, "slow", script, vm)
     play = write(
@@ -89,12 +89,12 @@ def test_an_installation_under_way_finishes_by_itself(vms: Containers, tmp_path:
     for vm in VMS:
         wait_for(lambda vm=vm: vms.box.run(vm, "test -e /run/begun").status == 0, f"installing on {vm}")
     document, _err, seconds = interrupt(process)
-    assert seconds < 5
+    assert seconds < 15
     assert [len(host["tasks"]) for host in document["hosts"]] == [1, 1, 1]
     for vm in VMS:
         vms.run("test ! -e /run/ended", vm)
     for vm in VMS:
-        wait_for(lambda vm=vm: "ok installed" in vms.run("dpkg -s slow", vm), f"installed on {vm}", 30)
+        wait_for(lambda vm=vm: "ok installed" in vms.run("dpkg -s slow", vm), f"installed on {vm}")
         assert vms.run("sudo dpkg --audit; ls /run/ended", vm) == "/run/ended\n"
         vms.run("test ! -e /run/after", vm)
     hosts = vms.setup(play, *VMS)
@@ -124,7 +124,7 @@ def test_waiting_here_is_ended_too(tmp_path: Path, task: str) -> None:
     process = setup_here(tmp_path, "ansible_connection: local", task)
     time.sleep(2)
     _document, _err, seconds = interrupt(process)
-    assert seconds < 5
+    assert seconds < 15
 
 
 @pytest.mark.parametrize(("times", "apart"), [(1, 0.0), (2, 0.3), (300, 0.005)])
@@ -141,5 +141,5 @@ def test_a_peer_that_says_nothing_does_not_hold_the_end_up(tmp_path: Path, times
         link, _address = silent.accept()
         with link:
             document, _err, seconds = interrupt(process, times=times, apart=apart)
-    assert seconds < 5
+    assert seconds < 15
     assert document["hosts"][0]["tasks"] == []

@@ -78,7 +78,7 @@ def test_raw_does_nothing_in_check_mode_and_ends_at_its_time(vms: Containers, tm
     vms.run("test ! -e /tmp/raw")
     began = time.monotonic()
     (host,) = vms.setup(tasks(tmp_path, "- raw: echo so far; sleep 30\n  timeout: 2"), status=1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 25
     assert "time was over" in messages(host)[0]
     assert host["tasks"][0]["stdout"] == "so far\n"
 

@@ -48,15 +48,15 @@ def test_a_held_lock_is_waited_for_with_a_bound_and_its_holder_named(vms: Contai
     pid = vms.run("systemctl show -P MainPID holder60").strip()
     began = time.monotonic()
     (host,) = vms.setup(tasks(tmp_path, f"apt: {{deb: {deb}, lock_timeout: 2}}"), status=1)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 40
     for said in (f"process {pid} (", "python3 -c import fcntl", "/var/lib/dpkg/lock-frontend"):
         assert said in messages(host)[0]
     vms.run("sudo systemctl stop holder60")
 
-    hold(vms, 4)
+    hold(vms, 10)
     (host,) = vms.setup(tasks(tmp_path, f"apt: {{deb: {deb}, lock_timeout: 60}}"))
     assert statuses(host) == ["changed"]
-    assert 1 < host["tasks"][0]["seconds"] < 20
+    assert 1 < host["tasks"][0]["seconds"] < 40
     assert "ok installed" in vms.run("dpkg -s locked")
 
 

@@ -390,7 +390,7 @@ def test_check_mode_changes_nothing_and_says_what_it_would(tmp_path: Path) -> No
 def test_time_limits_hold(tmp_path: Path, task: str) -> None:
     host = play(tmp_path, task)
     assert host["status"] == "failed"
-    assert host["seconds"] < 8
+    assert host["seconds"] < 20
 
 
 def test_shell_and_command_differ_as_they_should(tmp_path: Path) -> None:

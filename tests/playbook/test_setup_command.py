@@ -190,8 +190,8 @@ def test_interrupting_ends_the_work_on_the_vm_and_says_what_was_done(files: Path
         time.sleep(0.3)
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        out, _err = process.communicate(timeout=20)
-    assert time.monotonic() - began < 5
+        out, _err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 15
     assert process.returncode == 130
     document = json.loads(out)
     assert document["interrupted"] is True

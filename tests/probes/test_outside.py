@@ -57,8 +57,8 @@ def test_what_is_waited_for_gets_more_threads_and_only_so_many() -> None:
 
 
 def test_what_the_vms_deadline_cuts_short_is_no_observation() -> None:
-    requests = looks(8, 0.9)
-    found = Observer(None, StaffLink(None)).fetch(requests, Deadline.after(1.6))
+    requests = looks(24, 2.5)
+    found = Observer(None, StaffLink(None)).fetch(requests, Deadline.after(4.5))
     values = [found[one.key].value for one in requests]
     assert isinstance(values[0], By)
     late = [one for one in values if isinstance(one, Unobserved)]

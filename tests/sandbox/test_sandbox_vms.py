@@ -163,7 +163,7 @@ def test_a_second_up_changes_nothing(sandbox: Sandbox) -> None:
     before = state.load(sandbox.directory)
     began = time.monotonic()
     sandbox.up(students=1)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 10
     assert state.load(sandbox.directory) == before
 
 
