@@ -147,7 +147,7 @@ def machines() -> Iterator[Machines]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """The last test that shares the VMs ends them: idle, both together take half a core from the others."""
+    """The last test that shares the VMs ends them: they have the memory of all that comes after."""
     if _shares_vms(item) and not (nextitem and _shares_vms(nextitem)):
         Sandbox.open(NAME).down()
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labctl.errors import SandboxError
+from labctl.files import write_whole
 from labctl.sandbox import accel, clock, image, inventory, needs, network, nspawn, paths, seed, ssh, state, vm
 from labctl.sandbox.booting import AT_ONCE, booted
 from labctl.sandbox.inotify import make_room
@@ -243,9 +244,7 @@ class Sandbox:
             seed.known_hosts_line(one.address, one.ports[network.SSH], seed.public_of(one.host_key))
             for one in known.vms.values()
         ]
-        new = self.directory / f"{ssh.KNOWN_HOSTS}.new"
-        new.write_text("".join(lines), encoding="ascii")
-        new.replace(self.directory / ssh.KNOWN_HOSTS)
+        write_whole(self.directory / ssh.KNOWN_HOSTS, "".join(lines))
 
     def _wait(self, one: Vm, steps: Steps, is_container: bool) -> None:
         """Until SSH lets us in, the clock is right; then counts a step."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from labctl.files import write_whole
 from labctl.sandbox import network
 from labctl.sandbox.ssh import KEY, KNOWN_HOSTS
 from labctl.sandbox.state import INVENTORY, State, Vm
@@ -58,11 +59,6 @@ def write(directory: Path, state: State) -> Path:
     import yaml
 
     path = directory / INVENTORY
-    new = directory / f"{INVENTORY}.new"
     text = yaml.safe_dump(document(directory, state), sort_keys=False, default_flow_style=False, width=200)
-    new.write_text(
-        f"# written by labctl sandbox up for sandbox {state.name!r}; gone after down\n{text}",
-        encoding="utf-8",
-    )
-    new.replace(path)
+    write_whole(path, f"# written by labctl sandbox up for sandbox {state.name!r}; gone after down\n{text}")
     return path

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from labctl.errors import SandboxError
+from labctl.files import write_whole
 from labctl.sandbox import process, releases
 
 SCHEMA = 1
@@ -88,9 +89,7 @@ def load(directory: Path) -> State | None:
 
 
 def save(directory: Path, state: State) -> None:
-    new = directory / f"{FILE}.new"
-    new.write_text(json.dumps({"schema": SCHEMA, **asdict(state)}, indent=1), encoding="utf-8")
-    new.replace(directory / FILE)
+    write_whole(directory / FILE, json.dumps({"schema": SCHEMA, **asdict(state)}, indent=1))
 
 
 def runs(directory: Path, vm: Vm) -> bool:
