@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import foreseen
 from pair import HERE
 
 from labctl.playbook import keywords
@@ -32,6 +33,13 @@ def test_every_module_has_a_playbook() -> None:
     written = {BY_NAME[word].full_name for word in _written() if word in BY_NAME}
     written |= {BY_NAME[word].full_name for word in ELSEWHERE if word in BY_NAME}
     assert sorted(full - written) == []
+
+
+def test_what_ansible_foresees_is_kept_of_every_playbook_as_it_is() -> None:
+    """foreseen.py says how it is kept anew."""
+    playbooks = sorted(foreseen.CORPUS.glob("*.yml"))
+    assert playbooks
+    assert [path.stem for path in playbooks if not foreseen.is_of_today(path)] == []
 
 
 def test_every_keyword_has_a_playbook() -> None:
