@@ -28,10 +28,9 @@ settings.load_profile("labctl")
 
 _ROOT = Path(__file__).parent.parent
 _SHARES_VMS = re.compile(r"\b(?:machines: Machines|bare: Machines|provisioned: Machines|sandbox: Sandbox)\b")
-#: Has emulated VMs of its own: after those that are shared, as four VMs would want two cores.
-_OTHER_VMS = "tests/e2e/test_ubuntu.py"
-#: Takes longest of all that is on no shared VM: begun first, as at the end the others would wait for it.
-_MATRIX = "tests/verify/test_verify_on_vms.py"
+#: Tests with emulated VMs of their own. Beside those that are shared, four VMs would want two cores; begun
+#: last, as their names have it, one worker would wait for the other.
+_OWN_VMS = ("tests/e2e/test_ubuntu.py", "tests/verify/test_verify_on_vms.py")
 #: Experiments on this machine itself: another that is under way is what they would see.
 _ON_THIS_MACHINE = re.compile(r"^(?:from|import) balanced\b", re.MULTILINE)
 _FAILED_BEFORE = pytest.StashKey[set[Path]]()
@@ -42,8 +41,8 @@ _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 class _ByFile(LoadScopeScheduling):
     """A worker takes the tests of a file, all experiments on this machine, or all on emulated VMs.
 
-    Those take longer than anything else, and come first: one worker has the tests that share two VMs, which
-    boot once, and another the matrix.
+    Those take longer than anything else, and come first: the tests that share two VMs, which boot once, then
+    those with VMs of their own.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -58,7 +57,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 @cache
 def _scope(file: str) -> str:
     text = (_ROOT / file).read_text(encoding="utf-8")
-    if file == _OTHER_VMS or _SHARES_VMS.search(text):
+    if file in _OWN_VMS or _SHARES_VMS.search(text):
         return "vms"
     return "this machine" if _ON_THIS_MACHINE.search(text) else file
 
@@ -77,13 +76,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                         reason="makes containers, or files and processes of other users: sudo make test"
                     )
                 )
-    items.sort(
-        key=lambda item: (not _shares_vms(item), _file(item) != _OTHER_VMS, _file(item) != _MATRIX),
-    )
+    items.sort(key=lambda item: (not _shares_vms(item), _file(item) not in _OWN_VMS))
 
 
 def _shares_vms(item: pytest.Item) -> bool:
-    return _scope(_file(item)) == "vms" and _file(item) != _OTHER_VMS
+    return _scope(_file(item)) == "vms" and _file(item) not in _OWN_VMS
 
 
 def _file(item: pytest.Item) -> str:
