@@ -90,15 +90,21 @@ def _setup(course: Course, lab: str, inventory: Path, vms: Sequence[str], skip_t
     # what the course sets up is for the lab that it grades; another lab has the playbook of its name
     playbook = [] if lab == course.default_lab else ["--playbook", lab]
     argv = [sys.executable, "-m", "labctl", "setup", *vms, "-i", str(inventory), *skipped, *playbook]
-    done = subprocess.run(
-        [*argv, "--course", str(course.root)],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=SETUP_SECONDS,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-    )
+    try:
+        done = subprocess.run(
+            [*argv, "--course", str(course.root)],
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=SETUP_SECONDS,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+    except subprocess.TimeoutExpired as err:
+        raise SandboxError(
+            f"the reference solution was not set up within {SETUP_SECONDS:.0f} s",
+            hint="run labctl setup on a sandbox's VMs: it shows which task takes so long",
+        ) from err
     if done.returncode != 0:
         said = (done.stderr + done.stdout).strip()[-1500:]
         raise SandboxError(f"the reference solution could not be set up:\n{said}")

@@ -232,8 +232,12 @@ def look_at_network(vm: Vm) -> str:
         [*inside, "ip", "neighbour"],
         [*inside, "ss", "-tan"],
     ):
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
-        told.append(f"\n$ {' '.join(argv)}\n{(done.stdout + done.stderr).strip()}")
+        try:
+            done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
+            said = (done.stdout + done.stderr).strip()
+        except subprocess.TimeoutExpired:
+            said = "(no answer within 10 s)"
+        told.append(f"\n$ {' '.join(argv)}\n{said}")
     return "".join(told)
 
 
@@ -268,8 +272,11 @@ def unmount_below(directory: Path) -> None:
 
 
 def _do(*argv: str) -> None:
-    done = subprocess.run(
-        argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=60
-    )
+    try:
+        done = subprocess.run(
+            argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=60
+        )
+    except subprocess.TimeoutExpired as err:
+        raise SandboxError(f"{' '.join(argv)}: not done within 60 s") from err
     if done.returncode != 0:
         raise SandboxError(f"{' '.join(argv)}: {done.stderr.strip() or f'exit status {done.returncode}'}")

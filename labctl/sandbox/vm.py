@@ -81,9 +81,18 @@ def start(boot: Boot, vm: Vm, seed_tar: bytes) -> Vm:
     tar.write_bytes(seed_tar)
     disk = ["create", "-q", "-f", "qcow2", "-b", str(boot.image.disk), "-F", "raw", str(here / "disk.qcow2")]
     for argv in ([img, *disk], qemu_argv(qemu, boot, vm)):
-        done = subprocess.run(
-            argv, cwd=here, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False, timeout=60
-        )
+        try:
+            done = subprocess.run(
+                argv,
+                cwd=here,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                check=False,
+                timeout=60,
+            )
+        except subprocess.TimeoutExpired as err:
+            raise SandboxError(f"{vm.name}: {Path(argv[0]).name} had not begun after 60 s") from err
         if done.returncode != 0:
             words = (done.stderr or done.stdout).strip() or f"exit status {done.returncode}"
             raise SandboxError(f"{vm.name} did not start: {words}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from labctl.batch import fan_out
-from labctl.errors import HostError, SandboxError
+from labctl.errors import HostError, LabctlError, RequestError, SandboxError
 from labctl.grading import Check, Graded, Lab, Plan, Result, grade_host
 from labctl.grading.answers import Answers
 from labctl.inventory import Host
@@ -97,7 +97,9 @@ class _Round:
                 self._done(machines, host, left.pop(0), graded.results, began, graded.restored)
             if student and left:
                 self._written(machines, host, student, graded, left, staff)
-        except (SandboxError, HostError) as err:
+        except RequestError:
+            raise
+        except Exception as err:  # noqa: BLE001 - whatever it is, other cases have their results
             if self.stop.is_set():
                 return
             for case in left:
@@ -268,11 +270,10 @@ def checks_for(lab: Lab, case: Case, left_out: Sequence[str] = ()) -> tuple[Chec
     )
 
 
-def _lost(
-    case: Case, checks: Sequence[Check], err: SandboxError | HostError, seconds: float, driver: str
-) -> Comparison:
+def _lost(case: Case, checks: Sequence[Check], err: Exception, seconds: float, driver: str) -> Comparison:
     """A case of which nothing is known."""
     expected = expected_verdicts(case, checks)
+    said = err.message if isinstance(err, LabctlError) else f"{type(err).__name__}: {err}"
     return Comparison(
         case=case,
         expected=tuple(id for id, want in expected.items() if want.share < 1),
@@ -280,7 +281,7 @@ def _lost(
         expected_points=0.0,
         lost_points=0.0,
         failed=(),
-        problems=(f"it could not be made or graded: {err.message}",),
+        problems=(f"it could not be made or graded: {said}",),
         seconds=seconds,
         driver=driver,
     )

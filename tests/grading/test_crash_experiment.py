@@ -211,10 +211,10 @@ def test_others_know_of_an_experiment_and_begin_none_beside_it(lab: Balanced, ag
 
 def test_renewing_keeps_the_watcher_waiting_and_the_limit_ends_it(lab: Balanced, agent: Agent) -> None:
     lab.start_workers()
-    arm(agent, lab, lease=1.5, limit=4.0)
+    arm(agent, lab, lease=4.0, limit=12.0)
     crash_directly(lab, 1)
     for _ in range(4):
-        time.sleep(0.6)
+        time.sleep(1.5)
         assert agent.call_one(Op("services.renew", {}), Deadline.after(5)) == {"renewed": True}
         assert len(listening(lab.ports)) == 5
     wait_for(lambda: listening(lab.ports) == set(lab.ports), "workers back after the limit")
