@@ -14,7 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from labctl.errors import SandboxError
+
 PROC = Path("/proc")
+#: A killed process that the kernel has in hand, writing to a slow disk, ends when that is done.
+_END_SECONDS = 60.0
 #: The variable by which a container's first process is told of the VM's pid file.
 TOLD = "LABCTL_VM"
 _START_TIME = 19  # index after the ")" of the name: field 22 of proc(5)'s stat, in clock ticks since boot
@@ -73,8 +77,9 @@ def end_all(pidfile: Path, *, grace: float = 3.0) -> None:
 
     Of a container the first process goes first, and the kernel ends all others with it; systemd-nspawn then
     takes the network card away and ends. Ended before it, it would leave the container running for good.
+    SandboxError when it still runs after ``_END_SECONDS``: its files are not to be taken from under it.
     """
-    until = time.monotonic() + 20.0
+    until = time.monotonic() + _END_SECONDS
     while time.monotonic() < until:
         inside = [pid for pid in pids() if is_inside(pid, pidfile)]
         outside = find(pidfile)
@@ -84,6 +89,10 @@ def end_all(pidfile: Path, *, grace: float = 3.0) -> None:
             _signal(pid, lambda pid: is_inside(pid, pidfile), ((signal.SIGKILL, 10.0),))
         for pid in outside:
             end(pid, pidfile, grace=grace)
+    raise SandboxError(
+        f"a VM could not be ended within {_END_SECONDS:.0f} s: {pidfile}",
+        hint="a process of it may wait for a disk; labctl sandbox down once more",
+    )
 
 
 def end(pid: int, pidfile: Path, *, grace: float = 3.0) -> None:

@@ -98,8 +98,8 @@ class Machines:
     def _restore(self, name: str, state: str) -> None:
         try:
             self.box.restore(name, state)
-        except SandboxError:
-            # a container that lets nobody in after its boot is booted once more
+        except (SandboxError, OSError):
+            # a container that lets nobody in after its boot, or whose files were still in use
             self.box.restore(name, state)
 
     def _wait_ready(self, name: str) -> None:
