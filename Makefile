@@ -7,9 +7,8 @@ VENV := .venv
 LABCTL := $(VENV)/bin/labctl
 PYTEST := $(VENV)/bin/python -m pytest
 BY_FILE := --dist=loadfile --no-loadscope-reorder
-# Two at a time: the emulated VMs' tests, which mostly wait, and all others. Without VMs some always wait.
-WORKERS := --numprocesses=2 $(BY_FILE)
-FAST := --numprocesses=3 $(BY_FILE)
+# One more than cores: the tests of emulated VMs, and some of all others, mostly wait.
+WORKERS := --numprocesses=3 $(BY_FILE)
 
 help:  ## what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +32,7 @@ test: machine-tests venv  ## the whole suite, on real VMs too (about 50 minutes 
 	$(PYTEST) $(WORKERS) --durations=15
 
 test-fast: machine-tests venv  ## the tests that need no VM (about a minute)
-	$(PYTEST) $(FAST) -q -m "not vm and not slow"
+	$(PYTEST) $(WORKERS) -q -m "not vm and not slow"
 
 test-soak: machine-tests venv  ## what `make test` tries once or twice, as often as promised (as root; three hours)
 	$(PYTEST) -m soak -s --durations=0

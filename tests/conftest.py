@@ -28,9 +28,14 @@ settings.load_profile("labctl")
 
 _ROOT = Path(__file__).parent.parent
 _SHARES_VMS = re.compile(r"\b(?:machines: Machines|bare: Machines|provisioned: Machines|sandbox: Sandbox)\b")
-#: Tests with emulated VMs of their own. Beside those that are shared, four VMs would want two cores; begun
-#: last, as their names have it, one worker would wait for the other.
-_OWN_VMS = ("tests/e2e/test_ubuntu.py", "tests/verify/test_verify_on_vms.py")
+#: Has emulated VMs of its own: after those that are shared, as four VMs would want two cores.
+_OTHER_VMS = "tests/e2e/test_ubuntu.py"
+#: Takes longest of all that is on no shared VM. Begun first, its VMs would be set up beside the shared ones;
+#: begun last, as its name has it, the other workers would wait for it.
+_MATRIX = "tests/verify/test_verify_on_vms.py"
+_BEFORE_WHICH = "tests/oracle/"
+#: Seconds in which a test that uses emulated VMs has ended: the machine's cores are not for it alone.
+_ON_EMULATED_VMS = 1800
 #: Experiments on this machine itself: another that is under way is what they would see.
 _ON_THIS_MACHINE = re.compile(r"^(?:from|import) balanced\b", re.MULTILINE)
 _FAILED_BEFORE = pytest.StashKey[set[Path]]()
@@ -41,8 +46,7 @@ _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 class _ByFile(LoadScopeScheduling):
     """A worker takes the tests of a file, all experiments on this machine, or all on emulated VMs.
 
-    Those take longer than anything else, and come first: the tests that share two VMs, which boot once, then
-    those with VMs of their own.
+    Those take longer than anything else, and come first.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -57,7 +61,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 @cache
 def _scope(file: str) -> str:
     text = (_ROOT / file).read_text(encoding="utf-8")
-    if file in _OWN_VMS or _SHARES_VMS.search(text):
+    if file == _OTHER_VMS or _SHARES_VMS.search(text):
         return "vms"
     return "this machine" if _ON_THIS_MACHINE.search(text) else file
 
@@ -76,11 +80,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                         reason="makes containers, or files and processes of other users: sudo make test"
                     )
                 )
-    items.sort(key=lambda item: (not _shares_vms(item), _file(item) not in _OWN_VMS))
+    for item in items:
+        if _scope(_file(item)) == "vms" and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_ON_EMULATED_VMS))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[int, str]:
+    """Its place among the others; those with the same keep their order."""
+    file = _file(item)
+    if _shares_vms(item):
+        return 0, ""
+    if file == _OTHER_VMS:
+        return 1, ""
+    return 2, _BEFORE_WHICH if file == _MATRIX else file
 
 
 def _shares_vms(item: pytest.Item) -> bool:
-    return _scope(_file(item)) == "vms" and _file(item) not in _OWN_VMS
+    return _scope(_file(item)) == "vms" and _file(item) != _OTHER_VMS
 
 
 def _file(item: pytest.Item) -> str:

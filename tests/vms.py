@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
 
 
 def labctl(
-    *args: str, timeout: float = 600, before: Callable[[], None] | None = None
+    *args: str, timeout: float = 1500, before: Callable[[], None] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run the real command line in a process of its own, in which ``before`` is called first."""
     return subprocess.run(
