@@ -18,22 +18,11 @@ from programs import Programs
 
 from labctl.agent.remote.command import Finished
 from labctl.agent.remote.modules import mount, ufw, user, wait_for
+from labctl.agent.remote.mount_table import Row
 
 # -- mount ---------------------------------------------------------------------------------------
 
 FSTAB = "# the root\n/dev/vda / ext4 rw,noatime 0 1\n\nserver:/a /mnt nfs ro 0 0 # comment\n"
-MOUNTINFO = """\
-22 1 254:0 / / rw,noatime - ext4 /dev/vda rw
-40 22 0:35 / /mnt rw,relatime - nfs4 server:/a rw,vers=4.2
-41 22 0:36 / /with\\040blank ro - tmpfs tmpfs rw
-"""
-
-
-def test_the_mount_table(tmp_path: Path) -> None:
-    (tmp_path / "mountinfo").write_text(MOUNTINFO)
-    found = mount.mounts(str(tmp_path / "mountinfo"))
-    assert [one["target"] for one in found] == ["/", "/mnt", "/with blank"]
-    assert (found[1]["source"], found[1]["fstype"]) == ("server:/a", "nfs4")
 
 
 @pytest.mark.parametrize(
@@ -110,12 +99,8 @@ def test_mounting(
 ) -> None:
     point, fstab = tmp_path / "point", tmp_path / "fstab"
     fstab.write_text(f"server:/a {point} nfs ro 0 0\n")
-    table = (
-        [{"target": str(point), "source": there, "fstype": "nfs4", "options": "rw", "super": ""}]
-        if there
-        else []
-    )
-    monkeypatch.setattr(mount, "mounts", lambda: table)
+    table = [Row(str(point), there, "nfs4", ["rw"], [])] if there else []
+    monkeypatch.setattr(mount, "rows", lambda: table)
 
     class Mounts(Programs):
         def __call__(self, argv: list[str], **options: Any) -> Finished:

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
 from ..command import Finished, run_command
 from ..files import Wish, backup, naming, read_file, text_diff, write_file
+from ..mount_table import Row, rows, unescape
 from ..outcome import Context, Failed
 
 
@@ -59,10 +59,6 @@ def _normal(path: str) -> str:
 def escape(field: str) -> str:
     """A field as fstab writes it."""
     return field.replace("\\", "\\134").replace(" ", "\\040").replace("\t", "\\011")
-
-
-def unescape(field: str) -> str:
-    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found.group(1), 8)), field)
 
 
 def fstab_line(args: dict[str, Any], path: str) -> str:
@@ -134,40 +130,19 @@ def _table(args: dict[str, Any], path: str, fstab: str, ctx: Context, result: di
 # -- what is mounted ---------------------------------------------------------------------------------
 
 
-def mounts(path: str = "/proc/self/mountinfo") -> list[dict[str, str]]:
-    """The mount table, in the order of mounting: the last at a point is the one seen."""
-    found = []
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        for line in file:
-            left, _, right = line.partition(" - ")
-            front, back = left.split(), right.split()
-            if len(front) < 6 or len(back) < 2:
-                continue
-            found.append(
-                {
-                    "target": unescape(front[4]),
-                    "options": front[5],
-                    "fstype": back[0],
-                    "source": unescape(back[1]),
-                    "super": back[2] if len(back) > 2 else "",
-                }
-            )
-    return found
-
-
-def _at(path: str) -> dict[str, str] | None:
-    here = [one for one in mounts() if one["target"] == path]
+def _at(path: str) -> Row | None:
+    here = [one for one in rows() if one.target == path]
     return here[-1] if here else None
 
 
-def _differs(entry: dict[str, str], args: dict[str, Any]) -> bool:
+def _differs(entry: Row, args: dict[str, Any]) -> bool:
     """Whether something else than the task's source is mounted there."""
     source = str(args["src"])
     if ":" not in source and not source.startswith("/"):
         return False  # UUID=, LABEL=, tmpfs: the table shows another name for it
     if "bind" in str(args.get("opts") or "").split(",") or source.startswith("/dev/"):
         return False
-    return entry["source"].rstrip("/") != source.rstrip("/")
+    return entry.source.rstrip("/") != source.rstrip("/")
 
 
 def _mounted(args: dict[str, Any], path: str, ctx: Context, result: dict[str, Any]) -> None:
@@ -200,8 +175,8 @@ def _unmounted(path: str, ctx: Context, result: dict[str, Any]) -> None:
         _unmount(path, entry, ctx)
 
 
-def _unmount(path: str, entry: dict[str, str], ctx: Context) -> None:
-    network = entry["fstype"].startswith("nfs")
+def _unmount(path: str, entry: Row, ctx: Context) -> None:
+    network = entry.fstype.startswith("nfs")
     done = run_command(["umount", path], timeout=min(15.0, ctx.remaining()))
     if done.ok:
         return

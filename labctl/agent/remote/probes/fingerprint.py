@@ -9,6 +9,7 @@ import hashlib
 import os
 from typing import Any
 
+from .. import mount_table
 from ..outcome import Context
 from .sockets import TABLES, read_table
 
@@ -23,8 +24,8 @@ def run(args: dict[str, Any], _ctx: Context) -> dict[str, Any]:
     Out: ``files``, ``sockets``, ``mounts`` and ``logs``, each a digest that changes when those do, and
     ``cpu``, the seconds of processor time that this agent and what it started have used so far.
     """
-    table = mount_lines()
-    points = {line.split(" ")[4] for line in table}
+    table = mount_table.lines()
+    points = {row.target for row in mount_table.parse(table)}
     spent = os.times()
     return {
         "files": digest(entry for path in args["paths"] for entry in tree(str(path), points)),
@@ -41,14 +42,6 @@ def digest(parts: Any) -> str:
     for part in parts:
         whole.update(part.encode("utf-8", "surrogateescape") + b"\0")
     return whole.hexdigest()[:16]
-
-
-def mount_lines() -> list[str]:
-    try:
-        with open("/proc/self/mountinfo", errors="surrogateescape") as table:
-            return table.read().splitlines()
-    except OSError:
-        return []
 
 
 def listening() -> list[str]:

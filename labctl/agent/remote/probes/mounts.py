@@ -14,6 +14,7 @@ import signal
 import time
 from typing import Any
 
+from .. import mount_table
 from ..outcome import Context
 
 NETWORK = ("nfs", "nfs4")
@@ -37,38 +38,14 @@ def run(args: dict[str, Any], ctx: Context) -> dict[str, Any]:
 
 
 def mounted() -> list[dict[str, Any]]:
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
-        return parse(table.read())
+    return [told(row) for row in mount_table.rows()]
 
 
-def parse(text: str) -> list[dict[str, Any]]:
-    """mountinfo's lines (proc(5)); the options of the mount and of its super block both count for rw/ro."""
-    rows = []
-    for line in text.split("\n"):  # a name may hold what else Python takes for the end of a line
-        head, dash, tail = line.partition(" - ")
-        left, right = head.split(" "), tail.split(" ")
-        if not dash or len(left) < 6 or len(right) < 3:
-            continue
-        rows.append(
-            {
-                "target": unescape(left[4]),
-                "source": unescape(right[1]),
-                "fstype": right[0],
-                "options": sorted(set(left[5].split(","))),
-                "super_options": sorted(set(right[2].split(","))),
-                "answers": "untouched",
-                "error": "",
-                "entries": [],
-            }
-        )
-    return rows
-
-
-def unescape(text: str) -> str:
-    """mountinfo writes blanks as octal escapes."""
-    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, char)
-    return text
+def told(row: mount_table.Row) -> dict[str, Any]:
+    """A row as it is told, with what there is to say before the mount has been touched."""
+    options, super_options = (sorted(set(words)) for words in (row.options, row.super_options))
+    said = dict(row._asdict(), options=options, super_options=super_options)
+    return dict(said, answers="untouched", error="", entries=[])
 
 
 def touch_all(mounts: list[dict[str, Any]], limit: float) -> None:
