@@ -249,8 +249,10 @@ class Sandbox:
     def _wait(self, one: Vm, steps: Steps, is_container: bool) -> None:
         """Until SSH lets us in, the clock is right; then counts a step."""
         seconds = CONTAINER_BOOT_SECONDS if is_container else BOOT_SECONDS
-        deadline = time.monotonic() + seconds
-        while refusal := ssh.refusal(self.directory, one):
+        began = time.monotonic()
+        deadline = began + seconds
+        # A VM that takes long to boot takes long to answer too: who gives up before it does never gets in.
+        while refusal := ssh.refusal(self.directory, one, timeout=2.0 + (time.monotonic() - began) / 10):
             if not state.runs(self.directory, one):
                 said = vm.console_tail(self.directory, one.name)
                 raise SandboxError(

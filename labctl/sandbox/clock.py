@@ -12,7 +12,7 @@ from labctl.sandbox.qmp import connect_unix
 _RETRY = 1.0
 
 
-def set_clock(path: Path, *, timeout: float = 15.0) -> float:
+def set_clock(path: Path, *, timeout: float = 60.0) -> float:
     """Tell the VM the time until it confirms; returns how many seconds ago the time it confirmed was.
 
     ``path`` is the Unix socket behind the serial port. SandboxError after
