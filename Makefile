@@ -7,7 +7,7 @@ VENV := .venv
 LABCTL := $(VENV)/bin/labctl
 PYTEST := $(VENV)/bin/python -m pytest
 BY_FILE := --dist=loadfile --no-loadscope-reorder
-# One more than cores: the tests of emulated VMs, and some of all others, mostly wait.
+# One more than cores: some always wait, and what is compared with Ansible takes the time that is left over.
 WORKERS := --numprocesses=3 $(BY_FILE)
 
 help:  ## what there is to make

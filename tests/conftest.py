@@ -28,14 +28,13 @@ settings.load_profile("labctl")
 
 _ROOT = Path(__file__).parent.parent
 _SHARES_VMS = re.compile(r"\b(?:machines: Machines|bare: Machines|provisioned: Machines|sandbox: Sandbox)\b")
-#: Has emulated VMs of its own: after those that are shared, as four VMs would want two cores.
-_OTHER_VMS = "tests/e2e/test_ubuntu.py"
-#: Takes longest of all that is on no shared VM. Begun first, its VMs would be set up beside the shared ones;
-#: begun last, as its name has it, the other workers would wait for it.
-_MATRIX = "tests/verify/test_verify_on_vms.py"
-_BEFORE_WHICH = "tests/oracle/"
-#: Seconds in which a test that uses emulated VMs has ended: the machine's cores are not for it alone.
-_ON_EMULATED_VMS = 1800
+#: Tests with emulated VMs of their own. Beside those that are shared, four VMs would want two cores.
+_OWN_VMS = ("tests/e2e/test_ubuntu.py", "tests/verify/test_verify_on_vms.py")
+#: What is compared with Ansible computes all the time, and nothing in it depends on how long that takes.
+_ORACLE = "tests/oracle/"
+_GIVES_WAY = 5
+#: Seconds in which a test of these has ended: the machine's cores are not for it alone.
+_ON_BUSY_CORES = 1800
 #: Experiments on this machine itself: another that is under way is what they would see.
 _ON_THIS_MACHINE = re.compile(r"^(?:from|import) balanced\b", re.MULTILINE)
 _FAILED_BEFORE = pytest.StashKey[set[Path]]()
@@ -44,9 +43,11 @@ _MARK = f"TESTS_OF_LABCTL={uuid.uuid4()}"
 
 
 class _ByFile(LoadScopeScheduling):
-    """A worker takes the tests of a file, all experiments on this machine, or all on emulated VMs.
+    """A worker takes the tests of a file, all experiments on this machine, all on emulated VMs, or all that
+    is compared with Ansible.
 
-    Those take longer than anything else, and come first.
+    Those two take longer than anything else, and come first: the tests that share two VMs, which boot once,
+    and those with VMs of their own; and, in the time that is left over, Ansible's.
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -61,8 +62,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 @cache
 def _scope(file: str) -> str:
     text = (_ROOT / file).read_text(encoding="utf-8")
-    if file == _OTHER_VMS or _SHARES_VMS.search(text):
+    if file in _OWN_VMS or _SHARES_VMS.search(text):
         return "vms"
+    if file.startswith(_ORACLE):
+        return "oracle"
     return "this machine" if _ON_THIS_MACHINE.search(text) else file
 
 
@@ -81,26 +84,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                     )
                 )
     for item in items:
-        if _scope(_file(item)) == "vms" and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(_ON_EMULATED_VMS))
+        if _scope(_file(item)) in ("vms", "oracle") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_ON_BUSY_CORES))
     items.sort(key=_turn)
 
 
-def _turn(item: pytest.Item) -> tuple[int, str]:
+def _turn(item: pytest.Item) -> tuple[bool, bool, bool]:
     """Its place among the others; those with the same keep their order."""
-    file = _file(item)
-    if _shares_vms(item):
-        return 0, ""
-    if file == _OTHER_VMS:
-        return 1, ""
-    return 2, _BEFORE_WHICH if file == _MATRIX else file
+    scope = _scope(_file(item))
+    return scope != "vms", scope != "oracle", _file(item) in _OWN_VMS
 
 
 def _shares_vms(item: pytest.Item) -> bool:
-    return _scope(_file(item)) == "vms" and _file(item) != _OTHER_VMS
+    return _scope(_file(item)) == "vms" and _file(item) not in _OWN_VMS
 
 
-def _file(item: pytest.Item) -> str:
+def _file(item: pytest.Item | pytest.Module) -> str:
     return item.nodeid.partition("::")[0]
 
 
@@ -140,6 +139,19 @@ def _marked() -> list[str]:
             if entry.name != str(os.getpid()) and _MARK.encode() in (entry / "environ").read_bytes():
                 found.append(f"{entry.name} {(entry / 'cmdline').read_bytes().decode(errors='replace')!r}")
     return found
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _ansible_gives_way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What waits for an answer in time goes before what is compared with Ansible, with all that starts."""
+    if _scope(_file(request.node)) != "oracle":
+        yield
+        return
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    os.setpriority(os.PRIO_PROCESS, 0, before + _GIVES_WAY)
+    yield
+    with suppress(PermissionError):  # only root may take it back
+        os.setpriority(os.PRIO_PROCESS, 0, before)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -29,7 +29,7 @@ def pair(tmp_path: Path) -> Iterator[Pair]:
         box.up(students=2, progress=_warn, driver="nspawn")
         for name in ("student1", "student2"):
             # what is still starting would be a difference between the two
-            box.run(name, "systemctl is-system-running --wait", timeout=60)
+            box.run(name, "systemctl is-system-running --wait", timeout=300)
         yield Pair(box, tmp_path)
     finally:
         box.down()

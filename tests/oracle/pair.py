@@ -54,7 +54,7 @@ class Pair:
         return self.ansible_series([playbook], hosts, *options)
 
     def ansible_series(
-        self, playbooks: Sequence[Path], hosts: Sequence[str], *options: str, timeout: float = 300
+        self, playbooks: Sequence[Path], hosts: Sequence[str], *options: str, timeout: float = 900
     ) -> dict[str, list[Outcome]]:
         """The same of several playbooks, one after the other.
 
@@ -113,7 +113,7 @@ class Pair:
             env={**environment(), **self.here},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=900,
             check=False,
         )
         assert done.returncode == (1 if self.failing else 0), done.stdout + done.stderr
@@ -143,13 +143,13 @@ class Pair:
 
     def told(self, host: str) -> dict[str, Any]:
         """What :meth:`telling` kept, with the host's name and the other machine's left out."""
-        done = self.box.run(host, f"sudo cat {TOLD}", timeout=60)
+        done = self.box.run(host, f"sudo cat {TOLD}", timeout=300)
         assert done.status == 0, done.stderr
         return dict(json.loads(done.stdout.replace(host, "STUDENT")))
 
     def manifest(self, host: str) -> dict[str, Any]:
         done = self.box.run(
-            host, f"sudo python3 - {host}", stdin=(HERE / "manifest.py").read_text(), timeout=60
+            host, f"sudo python3 - {host}", stdin=(HERE / "manifest.py").read_text(), timeout=300
         )
         assert done.status == 0, done.stderr
         return dict(json.loads(done.stdout))

@@ -28,7 +28,7 @@ ANSIBLE = Path(sys.executable).with_name("ansible-playbook")
 GOOD = "- hosts: all\n  gather_facts: false\n  tasks:\n    - ping:\n"
 VM = "all: {{hosts: {{vm: {{ansible_host: 127.0.0.1, ansible_port: {port}, lab_user: amy}}}}}}\n"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(700)]
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def labctl(world: World, case: Path) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "labctl", "setup", "vm", *inventory, "--playbook", playbook],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -131,7 +131,7 @@ def test_ansible_points_at_the_same_line_or_a_worse_one(world: World, case: Path
         },
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
         check=False,
     )
     said = done.stdout + done.stderr
